@@ -1,0 +1,25 @@
+"""Stable Diffusion on the command line, and from Python, with A1111's sampler names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine import Engine, Picture
+    from .request import GenerationRequest
+
+__version__ = "0.1.0"
+__all__ = ["Engine", "GenerationRequest", "Picture", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: `sdcli --help` must not pay for torch, nor for pydantic.
+    if name == "GenerationRequest":
+        from .request import GenerationRequest
+
+        return GenerationRequest
+    if name in {"Engine", "Picture"}:
+        from . import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,89 @@
+"""Owns the root command: the list of commands, each loaded only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from sdcli import __version__
+from sdcli.errors import SdcliError
+
+from . import ui
+from .command import HelpfulGroup, help_settings
+
+COMMANDS = {
+    "gen": "Make pictures of one prompt.",
+    "info": "Print what made a picture.",
+    "samplers": "List the samplers, or tell all about one.",
+    "presets": "List and show presets.",
+    "config": "Show and change your defaults.",
+    "doctor": "Tell versions, devices, memory, and what would be chosen.",
+}
+
+
+class _LazyGroup(HelpfulGroup):
+    """Commands by name; `--help` knows their one line without importing them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        return get_command(import_module(f"sdcli.cli.{cmd_name}").app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # for "did you mean"
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=help_settings,
+    help="Stable Diffusion on the command line, with A1111's sampler names and pictures.",
+    epilog="`sdcli COMMAND --help` tells more.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sdcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Nothing happens without a command."""
+
+
+def _show_usage_error(error: TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    hint = f"see `{context.command_path} --help`" if context else ""
+    ui.show_error(SdcliError(error.format_message().rstrip("."), hint))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command; returns the exit code. Raises SdcliError, KeyboardInterrupt."""
+    try:
+        code = get_command(app).main(arguments, prog_name="sdcli", standalone_mode=False)
+    except TyperException as error:
+        _show_usage_error(error)
+        return int(error.exit_code)
+    if code == 130:  # typer turns Ctrl-C into this
+        raise KeyboardInterrupt
+    return int(code or 0)

@@ -1,0 +1,129 @@
+"""Owns what all commands share: common flags, help in sections, a start without pydantic."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+from . import ui
+
+_SECTIONS = ("Arguments", "Prompt", "Sampling", "Picture", "Model", "Output", "General")
+
+help_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+_COMMON: dict[str, Any] = {
+    "quiet": typer.Option("--quiet", "-q", help="Only errors.", rich_help_panel="General"),
+    "verbose": typer.Option("--verbose", "-v", help="Tell more.", rich_help_panel="General"),
+    "debug": typer.Option("--debug", help="Tracebacks for errors.", rich_help_panel="General"),
+}
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
+
+
+class _AsTyped:
+    """Stands in for the validator that typer builds, with pydantic, for every parameter.
+
+    Ours are strings and flags and need none: their values are checked once, by the schema. So
+    the commands that do not need pydantic start in half the time.
+    """
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value as typed."""
+        return () if value is None and (param.multiple or param.nargs == -1) else value
+
+
+class _TakesAsTyped:
+    """Spares every parameter of a command, that of --help included, typer's validators."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            parameter._runtime_param = _AsTyped()
+        return parameters
+
+
+class _Command(_TakesAsTyped, TyperCommand):
+    """A command whose help is plain text in sections, quick to print and easy to search."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in _SECTIONS}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, TyperArgument):
+                sections["Arguments"].append((parameter.metavar or "", parameter.help or ""))
+            elif record := parameter.get_help_record(ctx):
+                title = getattr(parameter, "rich_help_panel", None) or "General"
+                sections[title].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records, col_max=32)
+
+
+class HelpfulGroup(_TakesAsTyped, TyperGroup):
+    """A group of commands that shows its help when none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+def new_app(*, help: str = "") -> typer.Typer:
+    """An empty app for one command, or a group of them with `help`."""
+    return typer.Typer(
+        help=help or None,
+        rich_markup_mode=None,
+        add_completion=False,
+        cls=HelpfulGroup,
+        pretty_exceptions_enable=False,
+        context_settings=help_settings,
+    )
+
+
+def command(
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    more: Sequence[Parameter] = (),
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a function as a command that also takes the common flags.
+
+    Its parameters are strings, lists of strings or flags. `more` are parameters beyond those in
+    its signature; it receives them as keywords. What it returns is the exit code.
+    """
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        own = [
+            parameter
+            for parameter in inspect.signature(function, eval_str=True).parameters.values()
+            if parameter.kind is not Parameter.VAR_KEYWORD
+        ]
+        common = [
+            Parameter(
+                key, Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+            )
+            for key, option in _COMMON.items()
+        ]
+        keywords = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*own, *more)]
+
+        def run(**values: Any) -> int:
+            ui.configure(**{key: values.pop(key) for key in _COMMON})
+            return function(**values)
+
+        run.__doc__ = function.__doc__
+        run.__name__ = function.__name__
+        signature = inspect.Signature([*keywords, *common])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        app.command(name, cls=_Command, context_settings=help_settings)(run)
+        return function
+
+    return register
+
+
+def option(*names: str, panel: str, metavar: str, help: str, **more: Any) -> Any:
+    """A typer option that takes a value, shown in section `panel`."""
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)

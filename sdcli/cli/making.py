@@ -1,0 +1,115 @@
+"""Owns making pictures: batches through the engine, each saved as soon as it is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sdcli.errors import OutOfMemory, OutputError, SdcliError
+from sdcli.metadata import encode, write_text
+from sdcli.output import Target, template_values
+from sdcli.request import GenerationRequest
+from sdcli.settings import Settings
+
+from .progress import Reporter
+
+if TYPE_CHECKING:
+    from sdcli.engine import Engine, Picture
+
+_PIXELS_AT_ONCE = {"cuda": 8 * 1024 * 1024, "mps": 1024 * 1024, "cpu": 1024 * 1024}
+_MOST_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where pictures go: files by a template, or (target None) the bytes of one to stdout."""
+
+    target: Target | None
+    settings: Settings
+    preset: str
+
+    def deliver(self, picture: Picture, *, row: int) -> Picture:
+        """Save the picture and return it with its path. Raises OutputError."""
+        text = None if self.settings.no_metadata else write_text(picture.request)
+        data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
+        if self.target is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return picture
+        model = picture.request.model.rstrip("/").rpartition("/")[2]
+        values = template_values(picture.request, model=model, row=row, preset=self.preset)
+        return replace(picture, path=self.target.save(data, values))
+
+
+def make(
+    engine: Engine,
+    requests: Sequence[GenerationRequest],
+    destination: Destination,
+    reporter: Reporter,
+) -> int:
+    """Make every request's picture; returns the exit code, 0 if none failed and 1 otherwise.
+
+    A failure is reported and the others go on. An interruption ends the run with what is finished
+    kept and counted, and is raised on.
+    """
+    placement = engine.placement
+    reporter.start(
+        jobs=len(requests),
+        model=engine.folder.name,
+        device=placement.device_name,
+        dtype=placement.dtype_name,
+    )
+    started = time.monotonic()
+    made = failed = 0
+    try:
+        size = batch_size(engine, destination.settings, requests[0])
+        jobs = iter(enumerate(requests, start=1))
+        while batch := list(islice(jobs, size)):
+            first = batch[0][0]
+            try:
+                pictures = _run(engine, [request for _, request in batch], first, reporter)
+            except SdcliError as error:
+                failed += len(batch)
+                for job, _ in batch:
+                    reporter.error(error, job=job)
+                if isinstance(error, OutOfMemory):
+                    break  # the next batch is no smaller
+                continue
+            for job, picture in enumerate(pictures, start=first):
+                try:
+                    reporter.picture(job, destination.deliver(picture, row=job))
+                    made += 1
+                except OutputError as error:
+                    failed += 1
+                    reporter.error(error, job=job)
+    finally:
+        reporter.end(
+            made=made,
+            failed=failed,
+            skipped=len(requests) - made - failed,
+            seconds=time.monotonic() - started,
+        )
+    return 0 if made == len(requests) else 1
+
+
+def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:
+    """How many pictures to make at once: as asked, or as many as are surely worth it."""
+    if settings.batch_size != "auto":
+        return settings.batch_size
+    whole = engine.complete(request)
+    pixels = (whole.width or 1) * (whole.height or 1)
+    room = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
+    return max(1, min(_MOST_AT_ONCE, room))
+
+
+def _run(
+    engine: Engine, requests: Sequence[GenerationRequest], job: int, reporter: Reporter
+) -> list[Picture]:
+    run = engine.start(requests, say=reporter.warning)
+    for step in run:
+        reporter.step(job, len(requests), step)
+    return run.pictures()

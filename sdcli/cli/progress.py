@@ -1,0 +1,196 @@
+"""Owns how a run is reported: a bar on a terminal, plain lines otherwise, or events as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sdcli.errors import SdcliError
+
+from . import ui
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from sdcli.engine import Picture, Step
+
+_PLAIN_EVERY = 10.0  # seconds between lines, so that a log stays readable
+
+
+class Reporter(Protocol):
+    """What is told while pictures are made. Jobs are numbered from 1."""
+
+    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
+        """The model is loaded; `jobs` pictures are to be made."""
+
+    def step(self, job: int, batch: int, step: Step) -> None:
+        """Pictures job … job+batch-1 have come one step further."""
+
+    def picture(self, job: int, picture: Picture) -> None:
+        """A picture is finished and saved at `picture.path`."""
+
+    def warning(self, message: str) -> None:
+        """Something that a person should know."""
+
+    def error(self, error: SdcliError, *, job: int) -> None:
+        """Job `job` has failed; others go on."""
+
+    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
+        """All is done, or was interrupted; `skipped` jobs were not tried."""
+
+
+class People:
+    """Paths on stdout; on stderr a bar on a terminal, or a line now and then."""
+
+    def __init__(self, *, show_paths: bool) -> None:
+        self._show_paths = show_paths
+        self._jobs = 0
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._last_line = self._begun = time.monotonic()
+
+    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
+        """Say once what was chosen."""
+        self._jobs = jobs
+        ui.say(f"{model} on {device}, {dtype}")
+        self._begun = self._last_line = time.monotonic()
+        if sys.stderr.isatty() and not ui.settings.quiet:
+            self._bar = _bar()
+            self._task = self._bar.add_task("", total=None, sigma="", speed="")
+            self._bar.start()
+
+    def step(self, job: int, batch: int, step: Step) -> None:
+        """Move the bar; without one, a line every ten seconds."""
+        now = time.monotonic()
+        if step.index == 1:
+            self._begun = now
+        speed = (step.index - 1) / (now - self._begun) if now > self._begun else 0.0
+        shown = f"{speed:.1f} it/s" if speed else ""
+        if self._bar:
+            self._bar.update(
+                self._task,
+                description=f"{_numbers(job, batch)} of {self._jobs}",
+                completed=step.index,
+                total=step.steps,
+                sigma=f"σ {step.sigma:.3g}",
+                speed=shown,
+            )
+        elif now - self._last_line >= _PLAIN_EVERY:
+            self._last_line = now
+            ui.say(
+                f"picture {_numbers(job, batch)} of {self._jobs}: step {step.index}/{step.steps}, "
+                f"σ {step.sigma:.3g}, {shown}"
+            )
+
+    def picture(self, job: int, picture: Picture) -> None:
+        """The path on stdout; how it was made on stderr."""
+        if self._show_paths:
+            self._print_path(str(picture.path))
+        request = picture.request
+        if not self._bar or ui.settings.verbose:
+            ui.say(
+                f"picture {job} of {self._jobs}: seed {request.seed}, "
+                f"{picture.evaluations} evaluations, {picture.seconds:.2f} s"
+            )
+
+    def _print_path(self, path: str) -> None:
+        if self._bar and sys.stdout.isatty():
+            self._bar.console.print(path, highlight=False, soft_wrap=True)  # above the bar
+        else:
+            ui.out(path)
+
+    def warning(self, message: str) -> None:
+        """On stderr."""
+        ui.warn(message)
+
+    def error(self, error: SdcliError, *, job: int) -> None:
+        """On stderr, with the job's number."""
+        ui.show_error(type(error)(f"picture {job}: {error.message}", error.hint))
+
+    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
+        """Take the bar away and say what came of it."""
+        if self._bar:
+            self._bar.stop()
+        rest = "".join(
+            f", {count} {what}"
+            for count, what in ((failed, "failed"), (skipped, "not made"))
+            if count
+        )
+        if made + failed + skipped > 1 or rest:
+            ui.say(f"{made} made{rest} in {seconds:.1f} s")
+
+
+class Events:
+    """One JSON object a line on stdout, "event" first; errors on stderr as well."""
+
+    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
+        """{"event": "start", …}"""
+        self._emit("start", jobs=jobs, model=model, device=device, dtype=dtype)
+
+    def step(self, job: int, batch: int, step: Step) -> None:
+        """{"event": "progress", …}; `job` is the first of `batch` made at once."""
+        self._emit(
+            "progress",
+            job=job,
+            batch=batch,
+            step=step.index,
+            steps=step.steps,
+            sigma=step.sigma,
+            evals=step.evaluations,
+        )
+
+    def picture(self, job: int, picture: Picture) -> None:
+        """{"event": "picture", …}; `request` makes it again."""
+        self._emit(
+            "picture",
+            job=job,
+            path=str(picture.path),
+            seed=picture.request.seed,
+            request=picture.request.model_dump(exclude_none=True),
+            seconds=round(picture.seconds, 4),
+            evals=picture.evaluations,
+        )
+
+    def warning(self, message: str) -> None:
+        """{"event": "warning", …}"""
+        self._emit("warning", message=message)
+
+    def error(self, error: SdcliError, *, job: int) -> None:
+        """{"event": "error", …}; `row` is the job's number."""
+        self._emit("error", code=error.code, message=error.message, hint=error.hint, row=job)
+        ui.show_error(type(error)(f"picture {job}: {error.message}", error.hint))
+
+    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
+        """{"event": "end", …}"""
+        self._emit("end", made=made, failed=failed, skipped=skipped, seconds=round(seconds, 4))
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        ui.out_json({"event": event, **fields})
+
+
+def _numbers(job: int, batch: int) -> str:
+    return str(job) if batch == 1 else f"{job}–{job + batch - 1}"
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("[cyan]{task.fields[sigma]:<8}"),
+        TextColumn("{task.fields[speed]:>10}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+        expand=True,
+    )

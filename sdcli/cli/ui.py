@@ -1,0 +1,98 @@
+"""Owns the terminal: stdout for results, stderr for people, and tables for both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sdcli.errors import SdcliError, UsageErrors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+settings = _Settings()
+
+
+def configure(*, quiet: bool, verbose: bool, debug: bool) -> None:
+    """Set how much is told, from the common flags."""
+    global settings
+    settings = _Settings(quiet, verbose, debug)
+
+
+def out(text: str) -> None:
+    """A result, on stdout, at once: whoever reads a pipe should not wait for a buffer."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def out_json(value: Any) -> None:
+    """A result as one line of JSON on stdout."""
+    out(json.dumps(value, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """For a person, on stderr; nothing under --quiet."""
+    if not settings.quiet:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def warn(text: str) -> None:
+    """A warning, on stderr."""
+    say(f"{_styled('warning:', 'yellow')} {text}")
+
+
+def show_error(error: SdcliError) -> None:
+    """An error, or each of several, on stderr: what, where, and the nearest fix."""
+    for single in error.errors if isinstance(error, UsageErrors) else (error,):
+        typer.echo(f"{_styled('error:', 'red')} {single.message}", err=True)
+        if single.hint:
+            typer.echo(f"  {single.hint}", err=True)
+
+
+def _styled(word: str, colour: str) -> str:
+    # typer.echo strips colour by itself where stderr is no terminal, but `say` writes plainly.
+    import os
+
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return word
+    return typer.style(word, fg=colour, bold=True)
+
+
+def console() -> Console:
+    """rich's console on stdout."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Rows on stdout: drawn on a terminal, tab-separated in a pipe so that `cut` works."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            out("\t".join(row))
+        return
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold"
+    )
+    for index, column in enumerate(columns):
+        drawn.add_column(column, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    console().print(drawn)

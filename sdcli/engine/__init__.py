@@ -1,0 +1,5 @@
+"""The engine: weights and torch. Everything else in sdcli works without it."""
+
+from .engine import Engine, Picture, Run, Step
+
+__all__ = ["Engine", "Picture", "Run", "Step"]

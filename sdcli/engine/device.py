@@ -1,0 +1,75 @@
+"""Owns the choice of device and number format, and the words for saying what was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from sdcli.errors import UsageError
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the weights live and in what number format. The sampler's state is always float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def dtype_name(self) -> str:
+        """fp16, bf16 or fp32."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+
+    @property
+    def device_name(self) -> str:
+        """cpu, mps, or cuda:N with the card's name."""
+        if self.device.type != "cuda":
+            return self.device.type
+        return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+
+    def __str__(self) -> str:
+        return f"{self.device_name}, {self.dtype_name}"
+
+
+def choose(device: str, dtype: str) -> Placement:
+    """auto device is cuda, else mps, else cpu; auto dtype is fp16 on a GPU, fp32 on a CPU.
+
+    Raises UsageError for a device that is not there.
+    """
+    available = _available()
+    chosen = torch.device(available[0] if device == "auto" else device)
+    if chosen.type not in available:
+        raise UsageError(
+            f"--device: {device} is not available to torch {torch.__version__} here",
+            f"available: {', '.join(available)}",
+        )
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device: there is no {device}", f"there are {torch.cuda.device_count()} CUDA devices"
+        )
+    if dtype == "auto":
+        return Placement(chosen, torch.float32 if chosen.type == "cpu" else torch.float16)
+    return Placement(chosen, DTYPES[dtype])
+
+
+def _available() -> list[str]:
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [name for name, here in found.items() if here] + ["cpu"]
+
+
+def describe_devices() -> dict[str, str]:
+    """What torch can run on here, a line a device."""
+    found = {}
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        free, total = torch.cuda.mem_get_info(index)
+        found[f"cuda:{index}"] = (
+            f"{properties.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        )
+    if torch.backends.mps.is_available():
+        found["mps"] = "Metal"
+    found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    return found

@@ -1,0 +1,41 @@
+"""Owns the way between latents and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sdcli.errors import SdcliError
+
+
+@torch.inference_mode()
+def decode(
+    vae: Any, latents: Tensor, *, scale: float, say: Callable[[str], None]
+) -> list[Image.Image]:
+    """Latents (n, channels, h, w), float32, to n pictures of 8h × 8w.
+
+    One at a time, so that a batch takes no more memory than one picture. A VAE that yields NaN in
+    half precision is moved to fp32 for good, and said. Raises SdcliError if it still does.
+    """
+    pictures = []
+    for latent in latents.split(1):
+        pixels = _decode_one(vae, latent, scale)
+        if torch.isnan(pixels).any() and vae.dtype != torch.float32:
+            say("the VAE gives NaN in half precision; it goes on in fp32")
+            vae.to(torch.float32)
+            pixels = _decode_one(vae, latent, scale)
+        if torch.isnan(pixels).any():
+            raise SdcliError("the VAE gives NaN", "the model's VAE is damaged; try another model")
+        # A1111 truncates here; rounding would differ by one level in half of the pixels.
+        levels = ((pixels + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)
+        pictures.append(Image.fromarray(levels[0].permute(1, 2, 0).cpu().numpy()))
+    return pictures
+
+
+def _decode_one(vae: Any, latent: Tensor, scale: float) -> Tensor:
+    decoded = vae.decode((latent / scale).to(vae.dtype), return_dict=False)[0]
+    return decoded.float()

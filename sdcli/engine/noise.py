@@ -1,0 +1,127 @@
+"""Owns the noise: one stream of random numbers for each image, from one of three sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdcli.errors import UsageError
+
+Shape = tuple[int, ...]
+
+
+class Stream(Protocol):
+    """An image's own endless supply of standard normal noise; successive calls continue it."""
+
+    def next(self, shape: Shape) -> Tensor:
+        """float32 noise, on the device that the source draws on."""
+        ...
+
+
+class NvStream:
+    """What an NVIDIA card draws for this seed, on any device: Philox4x32-10 and Box–Muller.
+
+    Salmon et al. 2011 for the generator; A1111's "NV" source for how seed, call and element make
+    its key and counter. Equal to CUDA itself while one draw has no more elements than the card
+    runs threads.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._key = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)
+        self._calls = 0
+
+    def next(self, shape: Shape) -> Tensor:
+        """float32 noise on the CPU."""
+        count = math.prod(shape)
+        first, second = _philox(self._key, self._calls, count)
+        self._calls += 1
+        return torch.from_numpy(_box_muller(first, second).reshape(shape))
+
+
+_UNIT = np.float64(np.float32(2.0**-32))
+_TURN = np.float64(np.float32(2.0**-32 * 6.2831855))
+
+
+def _philox(key: tuple[int, int], call: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first two of four 32-bit words at counters (call, 0, i, 0), i < count."""
+    low = np.uint64(0xFFFFFFFF)
+    half = np.uint64(32)
+    a = np.full(count, call, dtype=np.uint64)
+    b = np.zeros(count, dtype=np.uint64)
+    c = np.arange(count, dtype=np.uint64)
+    d = np.zeros(count, dtype=np.uint64)
+    k0, k1 = key
+    for _ in range(10):
+        product_a = a * np.uint64(0xD2511F53)
+        product_c = c * np.uint64(0xCD9E8D57)
+        a, b, c, d = (
+            (product_c >> half) ^ b ^ np.uint64(k0),
+            product_c & low,
+            (product_a >> half) ^ d ^ np.uint64(k1),
+            product_a & low,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return a, b
+
+
+def _box_muller(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The sine half of a Box–Muller pair, computed in float64 and rounded to float32."""
+    radius = np.sqrt(-2.0 * np.log(first * _UNIT + _UNIT / 2))
+    return (radius * np.sin(second * _TURN + _TURN / 2)).astype(np.float32)
+
+
+class TorchStream:
+    """torch's own generator on one device: A1111's "CPU" source, or the card's own."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def next(self, shape: Shape) -> Tensor:
+        """float32 noise on the generator's device."""
+        return torch.randn(shape, generator=self._generator, device=self._generator.device)
+
+
+def open_stream(source: str, seed: int, device: torch.device) -> Stream:
+    """A stream of source "nv", "cpu" or "gpu". Raises UsageError for gpu without CUDA."""
+    if source == "nv":
+        return NvStream(seed)
+    if source == "cpu":
+        return TorchStream(seed, torch.device("cpu"))
+    if device.type != "cuda":
+        raise UsageError(
+            f"--rng: gpu noise needs a CUDA device, and this run is on {device.type}",
+            "--rng nv gives an NVIDIA card's noise everywhere",
+        )
+    return TorchStream(seed, device)
+
+
+class ImageNoise:
+    """The Noise of a batch: image k draws from its own stream, so it never sees its neighbours."""
+
+    def __init__(
+        self, seeds: Sequence[int], shape: Shape, *, source: str, device: torch.device, ensd: int
+    ) -> None:
+        self._shape = shape
+        self._device = device
+        self._streams = [open_stream(source, seed, device) for seed in seeds]
+        # A1111 starts new streams at seed + ENSD after the first draw; with 0 the first go on.
+        self._later = (
+            [open_stream(source, seed + ensd, device) for seed in seeds] if ensd else self._streams
+        )
+
+    def first(self) -> Tensor:
+        """The noise that the run starts from: (images, *shape), float32 on the run's device."""
+        return self._draw(self._streams)
+
+    def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
+        """Fresh noise; the streams are independent of σ."""
+        return self._draw(self._later)
+
+    def _draw(self, streams: Sequence[Stream]) -> Tensor:
+        drawn = torch.stack([stream.next(self._shape) for stream in streams])
+        return drawn.to(self._device, non_blocking=True)

@@ -1,0 +1,110 @@
+"""Owns every error that sdcli raises on purpose: what went wrong, where, and the nearest fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class SdcliError(Exception):
+    """An expected failure, told to a person in one line.
+
+    `message` says what and where, `hint` the nearest fix. `code` is the stable word that scripts
+    match on; `exit_code` is what the process returns when this error ends it.
+    """
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(SdcliError):
+    """The request itself is wrong; nothing was made."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class UsageErrors(UsageError):
+    """Several errors found in one look, so that they are mended in one go."""
+
+    def __init__(self, errors: Sequence[SdcliError]) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.errors = tuple(errors)
+
+
+class ModelError(SdcliError):
+    """The model's files are missing, damaged or of a kind that sdcli does not run."""
+
+    code = "model"
+    exit_code = 2
+
+
+class OutOfMemory(SdcliError):
+    """The device ran out of memory."""
+
+    code = "memory"
+
+
+class OutputError(SdcliError):
+    """A finished picture could not be written."""
+
+    code = "output"
+
+
+class Interrupted(SdcliError):
+    """SIGINT or SIGTERM arrived; finished pictures stay."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
+class Problems:
+    """Gathers what is wrong before anything is made, to tell it all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[SdcliError] = []
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep an error that this block raises, if it is one that ends with exit code 2."""
+        try:
+            yield
+        except UsageErrors as several:
+            self._found += several.errors
+        except (UsageError, ModelError) as error:
+            self._found.append(error)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def raise_if_any(self) -> None:
+        """Raise the one error that was gathered, or UsageErrors with all of them."""
+        raise_all(self._found)
+
+
+def raise_all(errors: Sequence[SdcliError]) -> None:
+    """Raise nothing, the one error, or all of them together."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UsageErrors(errors)
+
+
+def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
+    """A hint naming the known words nearest to `word` in any case; "" if none is near."""
+    by_key = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), by_key, n=count, cutoff=0.5)
+    if not near:
+        return ""
+    names = [repr(by_key[key]) for key in near]
+    return "did you mean " + " or ".join(filter(None, [", ".join(names[:-1]), names[-1]])) + "?"

@@ -1,0 +1,46 @@
+"""Owns how seeds and counts become a list of requests, each with its concrete seed."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from .errors import UsageError
+from .request import GenerationRequest
+
+_RANDOM_SEEDS = 4294967294
+"""A1111 draws its random seeds below this."""
+
+
+def parse_seeds(text: str | int) -> list[int]:
+    """Seeds as typed: `7`, `1,2,5-8`; -1 for one random seed. Raises UsageError."""
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        part = part.strip()
+        if part == "-1":
+            seeds.append(random.randrange(_RANDOM_SEEDS))
+        elif match := re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", part, flags=re.ASCII):
+            first, last = int(match[1]), int(match[2] or match[1])
+            if max(first, last) >= 2**64:
+                raise UsageError(f"--seed: {part} is too large", "seeds end at 2**64 - 1")
+            if last < first:
+                raise UsageError(f"--seed: the range {part} runs backwards", f"try {last}-{first}")
+            if last - first >= 100_000:
+                raise UsageError(f"--seed: the range {part} has more than 100,000 seeds")
+            seeds.extend(range(first, last + 1))
+        else:
+            raise UsageError(
+                f"--seed: {str(text)!r} is no seed", "give a number, a list such as 1,2,5-8, or -1"
+            )
+    return seeds
+
+
+def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[GenerationRequest]:
+    """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
+
+    Raises UsageError where that runs past the greatest seed.
+    """
+    wanted = [seed + i for seed in seeds for i in range(count)]
+    if max(wanted, default=0) >= 2**64:
+        raise UsageError("--count: the seeds run past the last one, 2**64 - 1")
+    return [base.model_copy(update={"seed": seed}) for seed in wanted]

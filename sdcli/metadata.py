@@ -1,0 +1,253 @@
+"""Owns a picture's own text: a request as A1111's "parameters" and back, in PNG, JPEG and WebP."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import UsageError
+from .models import is_hub_id
+from .request import GenerationRequest
+from .sampling import AUTOMATIC
+from .sampling.catalog import split_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+_UNICODE = b"UNICODE\0"
+_NEGATIVE = "Negative prompt:"
+_ITEM = re.compile(
+    r"""
+    (?<! [-\w /]) [- /]*              # only where a key can begin, or reading takes time n²
+    (\w [-\w /]+) :                   # a key: two characters or more
+    \s* ("(?: [^"\\] | \\. )+" | [^,]*)  # a JSON string, or all up to the next comma
+    (?: , | $ )
+    """,
+    re.VERBOSE,
+)
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureText:
+    """A "parameters" text taken apart: the two prompts and the settings, in their order."""
+
+    prompt: str
+    negative_prompt: str
+    settings: Mapping[str, str]
+
+
+def _number(value: float) -> str:
+    """7 for 7.0, as A1111 writes; else every digit that is needed to read the same number back."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One setting: A1111's key, the request's field, and how its value is written and read."""
+
+    key: str
+    field: str
+    write: Callable[[Any], str] = _number
+    read: Callable[[str], Any] = float
+
+
+_BEFORE_MODEL = (
+    _Row("Steps", "steps", str, int),
+    _Row("Sampler", "sampler", str, str),
+    _Row("Schedule type", "scheduler", str, str),
+    _Row("CFG scale", "cfg_scale"),
+    _Row("Seed", "seed", str, int),
+)
+_AFTER_MODEL = (
+    _Row("ENSD", "ensd", str, int),
+    _Row("RNG", "rng", str.upper, str.lower),
+    _Row("Eta", "eta"),
+    _Row("Sigma churn", "s_churn"),
+    _Row("Sigma tmin", "s_tmin"),
+    _Row("Sigma tmax", "s_tmax"),
+    _Row("Sigma noise", "s_noise"),
+    _Row("Schedule min sigma", "sigma_min"),
+    _Row("Schedule max sigma", "sigma_max"),
+    _Row("Schedule rho", "rho"),
+)
+_OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
+_NOT_SETTINGS = {"Size", "Model", "Model hash", "Model id", "Version", "User", *_OUR_PROMPTS}
+
+
+def write_text(request: GenerationRequest) -> str:
+    """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
+
+    A prompt that A1111's layout cannot carry (a line "Negative prompt: …", outer blanks) is
+    written a second time as JSON, so that it still comes back to the letter. `rng` is written
+    always, where A1111 leaves out GPU; a local model folder by its name only.
+    """
+    sampler = request.resolved_sampler
+    automatic = request.scheduler == AUTOMATIC and sampler.default_schedule == "Uniform"
+    shown = request.model_dump() | {
+        # A1111 writes the schedule that ran, but "Automatic" where the model's own did.
+        "scheduler": AUTOMATIC if automatic else sampler.resolved_schedule.name,
+        "ensd": request.ensd or None,
+    }
+    items = _items(_BEFORE_MODEL, shown)
+    if request.width and request.height:
+        items["Size"] = f"{request.width}x{request.height}"
+    items["Model"] = Path(request.model).name
+    items |= _items(_AFTER_MODEL, shown)
+    if is_hub_id(request.model):
+        items["Model id"] = request.model
+    plain = _layout(request, items)
+    read_back = read_text(plain)
+    for key, field in _OUR_PROMPTS.items():
+        if getattr(read_back, field) != getattr(request, field):
+            items[key] = getattr(request, field)
+    return _layout(request, items)
+
+
+def _items(rows: tuple[_Row, ...], shown: Mapping[str, Any]) -> dict[str, str]:
+    return {row.key: row.write(shown[row.field]) for row in rows if shown[row.field] is not None}
+
+
+def _layout(request: GenerationRequest, items: Mapping[str, str]) -> str:
+    negative = f"\n{_NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
+    every = {**items, "Version": f"sdcli {__version__}"}
+    line = ", ".join(f"{key}: {_quote(key, value)}" for key, value in every.items())
+    return f"{request.prompt}{negative}\n{line}".strip()
+
+
+def _quote(key: str, value: str) -> str:
+    # Our prompts are JSON always: blanks at their ends are what they are there to keep.
+    needs = key in _OUR_PROMPTS or any(mark in value for mark in ",\n:")
+    return json.dumps(value, ensure_ascii=False) if needs else value
+
+
+def _unquote(value: str) -> str:
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
+
+
+def read_text(text: str) -> PictureText:
+    """Take a "parameters" text apart by A1111's rules. Never fails: text without settings is a
+    prompt.
+    """
+    *lines, last = text.strip().split("\n")
+    items = _ITEM.findall(last)
+    if len(items) < 3:
+        lines, items = [*lines, last], []
+    prompts: dict[bool, list[str]] = {False: [], True: []}
+    negative = False
+    for line in map(str.strip, lines):
+        if line.startswith(_NEGATIVE):
+            negative, line = True, line.removeprefix(_NEGATIVE).strip()
+        prompts[negative].append(line)
+    prompt, negative_prompt = ("\n".join(part).lstrip("\n") for part in prompts.values())
+    return PictureText(
+        prompt, negative_prompt, {key: _unquote(value.strip()) for key, value in items}
+    )
+
+
+def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
+    """The request's keys that the text sets, and the settings that sdcli cannot honour.
+
+    Raises UsageError for a value that is no number where one must be.
+    """
+    settings = text.settings
+    values: dict[str, Any] = {"prompt": text.prompt, "negative_prompt": text.negative_prompt}
+    known = set(_NOT_SETTINGS)
+    for row in (*_BEFORE_MODEL, *_AFTER_MODEL):
+        known.add(row.key)
+        if row.key in settings:
+            try:
+                values[row.field] = row.read(settings[row.key])
+            except ValueError as error:
+                raise UsageError(
+                    f"{row.key}: {settings[row.key]!r} is no number; the picture's text is damaged"
+                ) from error
+    if size := _SIZE.fullmatch(settings.get("Size", "")):
+        values |= {"width": int(size[1]), "height": int(size[2])}
+    if model := settings.get("Model id", settings.get("Model")):
+        values["model"] = model
+    values |= {field: settings[key] for key, field in _OUR_PROMPTS.items() if key in settings}
+    if settings and "Schedule type" not in settings:
+        values |= _schedule_before_1_9(settings)
+    ours = settings.get("Version", "").startswith("sdcli")
+    if settings and "RNG" not in settings and not ours:
+        values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
+    rest = {key: value for key, value in settings.items() if key not in known}
+    return values, rest
+
+
+def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
+    """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
+    version = re.match(r"v?(\d+)\.(\d+)", settings.get("Version", ""))
+    if version and (int(version[1]), int(version[2])) >= (1, 9):
+        return {}
+    sampler, suffix = split_name(settings.get("Sampler", ""))
+    if sampler is None or suffix != AUTOMATIC or sampler.name == "Restart":
+        return {}
+    return {"scheduler": "Uniform"}
+
+
+def encode(image: Image, text: str | None, file_format: str, *, quality: int) -> bytes:
+    """The picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
+
+    `quality` is for jpg and webp. Raises UsageError for a text that EXIF in a JPEG cannot hold.
+    """
+    from PIL.Image import Exif
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer = BytesIO()
+    if file_format == "png":
+        info = PngInfo()
+        if text is not None:
+            info.add_text("parameters", text)  # tEXt where latin-1 is enough, else iTXt
+        image.save(buffer, "PNG", pnginfo=info)
+        return buffer.getvalue()
+    exif = Exif()
+    if text is not None:
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+    if file_format == "jpg" and len(exif.tobytes()) > 65_000:
+        raise UsageError("the prompt is too long for a JPEG's metadata", "--format png")
+    kind = {"jpg": "JPEG", "webp": "WEBP"}[file_format]
+    image.convert("RGB").save(buffer, kind, quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def read_file(path: Path) -> str | None:
+    """The "parameters" text of a picture, None if it has none.
+
+    Raises UsageError for a file that is missing, damaged, or no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            image.load()  # so that a file cut short is told, not half read
+            text = image.info.get("parameters")
+            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except UnidentifiedImageError as error:
+        raise UsageError(f"{path} is no picture that can be read") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot read {path}: {reason}") from error
+    return _user_comment(comment) or text
+
+
+def _user_comment(comment: object) -> str | None:
+    if not isinstance(comment, bytes) or not comment.startswith(_UNICODE):
+        return None
+    body = comment.removeprefix(_UNICODE)
+    # The standard leaves the byte order open; the zero bytes of ASCII's letters tell which it is.
+    order = "utf-16-le" if body[1::2].count(0) > body[::2].count(0) else "utf-16-be"
+    return body.decode(order, errors="replace") or None

@@ -1,0 +1,226 @@
+"""Owns where pictures go: file-name templates, collisions, and writes that are all or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from string import Formatter
+
+from .errors import OutputError, UsageError, did_you_mean
+from .request import GenerationRequest
+from .settings import Settings, format_of
+
+_NUMBERS = ("index", "seed", "steps", "width", "height", "row")
+_TEXTS = ("sampler", "scheduler", "model", "prompt", "date", "time", "preset", "hash")
+FIELDS: dict[str, object] = {**dict.fromkeys(_NUMBERS, 1), "cfg": 7.5, **dict.fromkeys(_TEXTS, "x")}
+"""The template's fields, each with an example that its format is tried on."""
+
+_NAME_IN_FOLDER = "{index:05}-{seed}"
+_LONGEST_VALUE = 128  # characters, as A1111 cuts them
+_LONGEST_NAME = 240  # bytes; file systems allow 255, and a collision adds a number
+_ODD_SPEC = re.compile(r"[{]|\d{4}")  # a field within a field, or a name thousands wide
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checked `--output`: a template of a path without its ending, and the format to write.
+
+    It remembers the pictures that it saved, since not even `overwrite` is to replace those.
+    """
+
+    template: str
+    ending: str
+    overwrite: bool
+    saved: set[Path] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, settings: Settings, pictures: int) -> Target:
+        """Raises UsageError for an unknown field, a format that the ending contradicts, a folder
+        that cannot be written, or a plain file that exists or would have to hold many pictures.
+        """
+        output, ending = settings.output, settings.file_format
+        named = format_of(output)
+        if settings.format and named and named != settings.format:
+            raise UsageError(
+                f"--output: {output} does not end in .{settings.format}, --format does"
+            )
+        if output.endswith(("/", os.sep)) or _is_folder(output):
+            output = str(Path(output) / _NAME_IN_FOLDER)
+            named = None
+        fields = _fields(output)
+        target = cls(
+            output[: -len(Path(output).suffix)] if named else output,
+            Path(output).suffix if named else f".{ending}",
+            settings.overwrite,
+        )
+        _check_writable(Path(re.split(r"[{]", output)[0] + "x").parent)
+        if not fields:
+            only = target._path({}, 1)
+            if pictures > 1:
+                raise UsageError(
+                    f"--output: {pictures} pictures do not fit into one file, {only}",
+                    "name a folder (ending in /) or use {seed} in the name",
+                )
+            if only.exists() and not settings.overwrite:
+                raise UsageError(f"--output: {only} exists", "--overwrite replaces it")
+        return target
+
+    def save(self, data: bytes, values: Mapping[str, object]) -> Path:
+        """Write a picture under a name that is free, and return it.
+
+        `values` are the template's fields but for index, date and time. Raises OutputError.
+        """
+        now = datetime.now()
+        fields = {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
+        first = self._next_index(fields)
+        for attempt in range(10_000):
+            path = self._path(fields, first + attempt)
+            if attempt and path == self._path(fields, first):
+                path = path.with_name(f"{path.stem}-{attempt + 1}{path.suffix}")
+            if path in self.saved:
+                continue
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, data, overwrite=self.overwrite)
+            except OSError as error:
+                if isinstance(error, FileExistsError) and path.parent.is_dir():
+                    continue  # taken, perhaps a moment ago by another process
+                raise OutputError(f"cannot write {path}: {error.strerror}") from error
+            self.saved.add(path)
+            return path
+        raise OutputError(f"no free name for {path} in 10,000 tries")
+
+    def _path(self, fields: Mapping[str, object], index: int) -> Path:
+        clean = {
+            key: value if isinstance(value, (int, float)) else _sanitise(str(value))
+            for key, value in {**fields, "index": index}.items()
+        }
+        path = Path(self.template.format(**clean))
+        folders = [_cut(part, _LONGEST_NAME) for part in path.parts[:-1]]
+        name = _cut(path.name, _LONGEST_NAME - len(self.ending)) or "_"
+        return Path(*folders, name + self.ending)
+
+    def _next_index(self, fields: Mapping[str, object]) -> int:
+        """One past the greatest number that a file in the folder starts with, as A1111 counts."""
+        if self.overwrite and "index" not in _fields(self.template):
+            return 1
+        try:
+            names = [entry.name for entry in self._path(fields, 0).parent.iterdir()]
+        except OSError:
+            names = []  # no folder yet, or one that may be written but not listed
+        starts = (re.match(r"\d{1,9}(?!\d)", name) for name in names)  # a longer one is no index
+        return 1 + max((int(match[0]) for match in starts if match), default=0)
+
+
+def template_values(
+    request: GenerationRequest, *, model: str, row: int, preset: str
+) -> dict[str, object]:
+    """The template's fields that the request decides."""
+    import hashlib
+
+    return {
+        "seed": request.seed,
+        "sampler": request.sampler,
+        "scheduler": request.resolved_sampler.resolved_schedule.name,
+        "steps": request.steps,
+        "cfg": request.cfg_scale,
+        "width": request.width or 0,
+        "height": request.height or 0,
+        "model": model,
+        "prompt": request.prompt,
+        "row": row,
+        "preset": preset,
+        "hash": hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:10],
+    }
+
+
+def _fields(template: str) -> set[str]:
+    try:
+        parsed = [
+            (name, spec) for _, name, spec, _ in Formatter().parse(template) if name is not None
+        ]
+    except ValueError as error:
+        raise UsageError(f"--output: {template!r}: {error}", "write { as {{") from error
+    for name, spec in parsed:
+        if name not in FIELDS:
+            hint = did_you_mean(name, FIELDS) or f"known: {', '.join(FIELDS)}"
+            raise UsageError(f"--output: unknown field {{{name}}}", hint)
+        if _ODD_SPEC.search(spec or ""):
+            raise UsageError(f"--output: {template!r}: bad format {spec!r} of {{{name}}}")
+    try:
+        template.format(**FIELDS)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--output: {template!r}: {error}") from error
+    return {name for name, _ in parsed}
+
+
+def _sanitise(value: str) -> str:
+    """A value that is safe as part of a file name everywhere; "_" if nothing is left of it."""
+    clean = re.sub(r"""[#<>:"/\\|?*\x00-\x1f\x7f]""", "_", value).lstrip(" ")[:_LONGEST_VALUE]
+    return clean.rstrip(" .") or "_"
+
+
+def _cut(name: str, most: int) -> str:
+    """The name in at most so many bytes, with no character cut in two."""
+    return name.encode()[:most].decode(errors="ignore")
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # a name that is too long, or a folder that we may not look into
+        return False
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise UsageError unless files can be made in `folder`, or in the nearest that exists."""
+    standing = folder.absolute()
+    try:
+        while not standing.exists():
+            standing = standing.parent
+        probe = _open_temporary(standing)
+    except OSError as error:
+        raise UsageError(f"--output: cannot write into {folder}: {error.strerror}") from error
+    os.close(probe[0])
+    probe[1].unlink()
+
+
+def _open_temporary(folder: Path) -> tuple[int, Path]:
+    path = folder / f".sdcli-{secrets.token_hex(6)}.part"
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
+
+
+def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write all of `data` to `path` or nothing, through a temporary file in the same folder.
+
+    Raises FileExistsError unless `overwrite`, however late the other file appeared; OSError.
+    """
+    handle, temporary = _open_temporary(path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            temporary.replace(path)
+            return
+        try:
+            os.link(temporary, path)  # unlike replace, fails if the name is taken
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
+            # A file system without hard links: claim the name first, then fill it.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            try:
+                temporary.replace(path)
+            except OSError:
+                path.unlink()
+                raise
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,242 @@
+"""Owns GenerationRequest: the one schema of everything that is needed to make one picture again.
+
+Flags, presets, the config file and a picture's own text are all read into these fields; a field
+carries its flag, its limits and its help, so nothing else lists them a second time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from .errors import UsageError
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field is typed on the command line: its names, help panel and metavar."""
+
+    names: tuple[str, ...]
+    panel: str
+    metavar: str
+
+
+def flag(*names: str, panel: str, metavar: str) -> Flag:
+    """A Flag; names as typed, the long one that error messages quote first."""
+    return Flag(names, panel, metavar)
+
+
+SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
+SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+
+
+class GenerationRequest(BaseModel):
+    """Everything needed to make *one* picture again, frozen and flat.
+
+    Names are put in their canonical form, and an option equal to the sampler's or schedule's own
+    default becomes None, so that equal requests compare equal. Raises pydantic's ValidationError
+    naming every field that is wrong, unknown keys included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    prompt: Annotated[
+        str,
+        Field(description="What to draw; `-` reads it from standard input."),
+        flag("--prompt", "-p", panel="Prompt", metavar="TEXT"),
+    ] = ""
+    negative_prompt: Annotated[
+        str,
+        Field(description="What to keep away from."),
+        flag("--negative-prompt", "-n", panel="Prompt", metavar="TEXT"),
+    ] = ""
+    sampler: Annotated[
+        str,
+        Field(description="An A1111 name, old or new, or an alias; see `sdcli samplers`."),
+        flag("--sampler", "-S", panel="Sampling", metavar="NAME"),
+    ] = SAMPLERS[0].name
+    scheduler: Annotated[
+        str,
+        Field(description="Schedule type; Automatic is the sampler's own."),
+        flag("--scheduler", panel="Sampling", metavar="NAME"),
+    ] = AUTOMATIC
+    steps: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Sampling steps, 1 to 1000."),
+        flag("--steps", panel="Sampling", metavar="N"),
+    ] = 20
+    cfg_scale: Annotated[
+        float,
+        Field(ge=0, le=100, description="Pull of the prompt; 1 is none, at half the cost."),
+        flag("--cfg-scale", "--cfg", panel="Sampling", metavar="X"),
+    ] = 7.0
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**64, description="Number, list or range (7 or 1,2,5-8); -1 is random."),
+        flag("--seed", "-s", panel="Sampling", metavar="SEEDS"),
+    ]
+    eta: Annotated[
+        float | None,
+        Field(ge=0, description="Share of noise put back at each step."),
+        flag("--eta", panel="Sampling", metavar="X"),
+    ] = None
+    s_churn: Annotated[
+        float | None,
+        Field(ge=0, description="Noise added before each step, spread over the run."),
+        flag("--s-churn", panel="Sampling", metavar="X"),
+    ] = None
+    s_tmin: Annotated[
+        float | None,
+        Field(ge=0, description="Least σ at which churn acts."),
+        flag("--s-tmin", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    s_tmax: Annotated[
+        float | None,
+        Field(gt=0, description="Greatest σ at which churn acts."),
+        flag("--s-tmax", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    s_noise: Annotated[
+        float | None,
+        Field(gt=0, description="Strength of added noise."),
+        flag("--s-noise", panel="Sampling", metavar="X"),
+    ] = None
+    sigma_min: Annotated[
+        float | None,
+        Field(gt=0, description="Where the schedule ends."),
+        flag("--sigma-min", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    sigma_max: Annotated[
+        float | None,
+        Field(gt=0, description="Where the schedule starts."),
+        flag("--sigma-max", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    rho: Annotated[
+        float | None,
+        Field(gt=0, description="Curvature of the Karras schedule."),
+        flag("--rho", panel="Sampling", metavar="X"),
+    ] = None
+    rng: Annotated[
+        Literal["nv", "cpu", "gpu"],
+        Field(description="Noise source: nv is an NVIDIA card's, on every device."),
+        flag("--rng", panel="Sampling", metavar="nv|cpu|gpu"),
+    ] = "nv"
+    ensd: Annotated[
+        int,
+        Field(ge=0, lt=2**32, description="Added to the seed for all noise after the first."),
+        flag("--ensd", panel="Sampling", metavar="N"),
+    ] = 0
+    width: Annotated[
+        int | None,
+        Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
+        flag("--width", "-W", panel="Picture", metavar="PIXELS"),
+    ] = None
+    height: Annotated[
+        int | None,
+        Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
+        flag("--height", "-H", panel="Picture", metavar="PIXELS"),
+    ] = None
+    model: Annotated[
+        str,
+        Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
+        flag("--model", "-m", panel="Model", metavar="MODEL"),
+    ] = "builtin"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _canonical_names(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        values = dict(data)
+        if isinstance(values.get("rng"), str):
+            values["rng"] = values["rng"].lower()
+        named = values.get("sampler", SAMPLERS[0].name), values.get("scheduler", AUTOMATIC)
+        if all(isinstance(name, str) for name in named):
+            try:
+                sampler = resolve(*named)
+            except UsageError as error:
+                key = "scheduler" if error.message.startswith("unknown schedule") else "sampler"
+                raise _field_error(key, error.message, error.hint) from error
+            values |= {"sampler": sampler.name, "scheduler": sampler.schedule}
+            for key, default in _options(sampler).items():
+                if default is not None and _same(values.get(key), default):
+                    values[key] = None
+        return values
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        sampler = self.resolved_sampler
+        legal = _options(sampler)
+        for key in (*SOLVER_OPTIONS, *SCHEDULE_OPTIONS):
+            if getattr(self, key) is not None and key not in legal:
+                if key in SCHEDULE_OPTIONS:
+                    raise _field_error(
+                        key, f"schedule {sampler.resolved_schedule.name} has no {key}"
+                    )
+                having = ", ".join(row.name for row in SAMPLERS if key in row.options)
+                raise _field_error(
+                    key, f"{sampler.name} has no {key}", f"samplers that have it: {having}"
+                )
+        if self.sigma_min and self.sigma_max and self.sigma_min >= self.sigma_max:
+            raise _field_error("sigma_min", "sigma_min must be below sigma_max")
+        if self.ensd and not self.draws_noise:
+            raise _field_error(
+                "ensd", f"{sampler.name} draws no noise after the first, so ENSD would do nothing"
+            )
+        for key in ("prompt", "negative_prompt"):
+            if re.search(r"[\0\ud800-\udfff]", getattr(self, key)):
+                raise _field_error(key, "a prompt cannot hold NUL characters or broken Unicode")
+        return self
+
+    @property
+    def resolved_sampler(self) -> Sampler:
+        """The sampler's row, with this request's schedule set."""
+        return resolve(self.sampler, self.scheduler)
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the run draws noise after the first."""
+        return bool(self.s_churn) or (self.resolved_sampler.stochastic and self.eta != 0)
+
+    def solver_options(self) -> dict[str, float]:
+        """The solver's options that are set, by keyword."""
+        return self._set_of(SOLVER_OPTIONS)
+
+    def schedule_options(self) -> dict[str, float]:
+        """The schedule's options that are set, by keyword."""
+        return self._set_of(SCHEDULE_OPTIONS)
+
+    def _set_of(self, keys: tuple[str, ...]) -> dict[str, float]:
+        values = {key: getattr(self, key) for key in keys}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def _options(sampler: Sampler) -> dict[str, Any]:
+    return sampler.options | sampler.resolved_schedule.options()
+
+
+def _same(given: Any, default: float) -> bool:
+    try:
+        return float(given) == default  # given may still be text, as it was typed
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
+    # `field` travels along so that layers.py can say which file and line, or flag, it came from.
+    return PydanticCustomError(
+        "request", "{message}", {"field": field, "message": message, "hint": hint}
+    )
+
+
+def flags() -> dict[str, Flag]:
+    """The flag of each field, in the order of the fields."""
+    found = {}
+    for name, field in GenerationRequest.model_fields.items():
+        found[name] = next(item for item in field.metadata if isinstance(item, Flag))
+    return found

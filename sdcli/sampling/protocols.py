@@ -1,0 +1,37 @@
+"""Owns the three callables that a solver is made of: Denoise, Noise, and the Solver itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+X = TypeVar("X", bound=Any)
+"""A state: one float, or a tensor (batch, channels, height, width)."""
+
+X_co = TypeVar("X_co", bound=Any, covariant=True)
+
+Sigmas = Sequence[float]
+"""Noise levels, decreasing; the last is usually 0."""
+
+
+class Denoise(Protocol[X]):
+    """What the model believes: x at noise level σ in, its estimate x̂₀ of the clean x out."""
+
+    def __call__(self, x: X, sigma: float, /) -> X:
+        """x̂₀, shaped like x."""
+        ...
+
+
+class Noise(Protocol[X_co]):
+    """The only source of randomness: unit-variance noise for the way from σ to σ_next."""
+
+    def __call__(self, sigma: float, sigma_next: float, /) -> X_co:
+        """Noise shaped like x. Independent streams ignore σ; a Brownian path needs both ends."""
+        ...
+
+
+Solver = Callable[..., Iterator[Any]]
+"""How to move: `(denoise, x, sigmas, noise, *, options…)` yields x after each step.
+
+The function's keyword-only parameters are its options.
+"""

@@ -1,0 +1,108 @@
+"""Owns the table of noise levels that a model was trained on, and the way between σ and timestep.
+
+Every value is rounded to float32 where A1111 holds a float32 tensor: samplers that look σ up in a
+Brownian tree see the difference.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from operator import mul
+from struct import Struct
+
+_FLOAT32 = Struct("f")
+
+
+def f32(value: float) -> float:
+    """The Python float equal to `value` rounded to IEEE float32."""
+    return float(_FLOAT32.unpack(_FLOAT32.pack(value))[0])
+
+
+def linspace32(start: float, stop: float, count: int) -> list[float]:
+    """`count` evenly spaced float32 values from start to stop, as `torch.linspace` makes them."""
+    if count == 1:
+        return [f32(start)]
+    start, stop = f32(start), f32(stop)
+    step = f32((stop - start) / (count - 1))
+    half = count // 2
+    return [
+        f32(start + step * i) if i < half else f32(stop - step * (count - 1 - i))
+        for i in range(count)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTable:
+    """Noise levels by training timestep: `sigmas[t]` for t = 0 (least noise) … len-1 (most).
+
+    Under the variance-exploding scaling of k-diffusion: x = x₀ + σ·noise.
+    """
+
+    sigmas: tuple[float, ...]
+    log_sigmas: tuple[float, ...]
+
+    @classmethod
+    def from_alphas(cls, alphas_cumprod: Iterable[float]) -> TrainingTable:
+        """From ᾱ in (0, 1), decreasing; σ = sqrt((1-ᾱ)/ᾱ) step by step in float32."""
+        alphas = [f32(alpha) for alpha in alphas_cumprod]
+        sigmas = tuple(f32(math.sqrt(f32(f32(1 - alpha) / alpha))) for alpha in alphas)
+        return cls(sigmas, tuple(f32(math.log(sigma)) for sigma in sigmas))
+
+    @property
+    def sigma_min(self) -> float:
+        """The least σ of training."""
+        return self.sigmas[0]
+
+    @property
+    def sigma_max(self) -> float:
+        """The greatest σ of training."""
+        return self.sigmas[-1]
+
+    def sigma(self, timestep: float) -> float:
+        """σ at a fractional timestep in [0, len-1], linear in log σ between its neighbours."""
+        low, high = math.floor(timestep), math.ceil(timestep)
+        weight = f32(timestep - low)
+        log_sigma = f32(
+            f32(f32(1 - weight) * self.log_sigmas[low]) + f32(weight * self.log_sigmas[high])
+        )
+        return f32(math.exp(log_sigma))
+
+    def timestep(self, sigma: float) -> float:
+        """The fractional timestep of σ > 0, clamped to the table's ends."""
+        log_sigma = f32(math.log(sigma))
+        low = min(max(bisect_right(self.log_sigmas, log_sigma) - 1, 0), len(self.log_sigmas) - 2)
+        below, above = self.log_sigmas[low], self.log_sigmas[low + 1]
+        weight = min(max((log_sigma - below) / (above - below), 0.0), 1.0)
+        return f32((1 - weight) * low + weight * (low + 1))
+
+
+def _alphas(betas: Iterable[float]) -> Iterable[float]:
+    return accumulate((1 - beta for beta in betas), mul)
+
+
+def _linspace(start: float, stop: float, count: int) -> list[float]:
+    step = (stop - start) / (count - 1)
+    half = count // 2  # from both ends, as torch does: the last bits of ᾱ depend on it
+    return [start + step * i if i < half else stop - step * (count - 1 - i) for i in range(count)]
+
+
+@cache
+def scaled_linear(
+    *, beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
+) -> TrainingTable:
+    """Stable Diffusion's own table: β linear in its square root (Rombach et al. 2022)."""
+    roots = _linspace(math.sqrt(beta_start), math.sqrt(beta_end), count)
+    return TrainingTable.from_alphas(_alphas(root * root for root in roots))
+
+
+@cache
+def linear(
+    *, beta_start: float = 0.0001, beta_end: float = 0.02, count: int = 1000
+) -> TrainingTable:
+    """β linear in t (Ho et al. 2020)."""
+    return TrainingTable.from_alphas(_alphas(_linspace(beta_start, beta_end, count)))

@@ -1,0 +1,83 @@
+"""Owns Settings: how a run is carried out and where its pictures go, but not what they show."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .request import flag
+
+DEFAULT_OUTPUT = "outputs/{date}/{index:05}-{seed}"
+Format = Literal["png", "jpg", "webp"]
+
+
+class Settings(BaseModel):
+    """Device, output and batching: the part of a run that no picture depends on beyond rounding."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: Annotated[
+        int,
+        Field(ge=1, le=10_000, description="Pictures for each seed: seed, seed+1, …"),
+        flag("--count", "-c", panel="Sampling", metavar="N"),
+    ] = 1
+    batch_size: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["auto"],
+        Field(description="Pictures made at once; changes none beyond rounding."),
+        flag("--batch-size", "-b", panel="Sampling", metavar="N|auto"),
+    ] = "auto"
+    device: Annotated[
+        str,
+        Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cuda, cuda:N, mps, cpu."),
+        flag("--device", panel="Model", metavar="DEVICE"),
+    ] = "auto"
+    dtype: Annotated[
+        Literal["auto", "fp16", "bf16", "fp32"],
+        Field(description="Number format; auto is fp16 on a GPU and fp32 on a CPU."),
+        flag("--dtype", panel="Model", metavar="auto|fp16|bf16|fp32"),
+    ] = "auto"
+    offline: Annotated[
+        bool,
+        Field(description="Never go to the network; use what is on disk."),
+        flag("--offline", panel="Model", metavar=""),
+    ] = False
+    output: Annotated[
+        str,
+        Field(
+            min_length=1, description="A template, a folder (ends in /), a file, or - for bytes."
+        ),
+        flag("--output", "-o", panel="Output", metavar="PATH"),
+    ] = DEFAULT_OUTPUT
+    format: Annotated[
+        Format | None,
+        Field(description="png, jpg or webp; else the output's ending, else png."),
+        flag("--format", panel="Output", metavar="png|jpg|webp"),
+    ] = None
+    quality: Annotated[
+        int,
+        Field(ge=1, le=100, description="For jpg and webp."),
+        flag("--quality", panel="Output", metavar="1-100"),
+    ] = 90
+    overwrite: Annotated[
+        bool,
+        Field(description="Replace files that exist."),
+        flag("--overwrite", panel="Output", metavar=""),
+    ] = False
+    no_metadata: Annotated[
+        bool,
+        Field(description="Leave the settings out of the picture's file."),
+        flag("--no-metadata", panel="Output", metavar=""),
+    ] = False
+
+    @property
+    def file_format(self) -> Format:
+        """The format to write: chosen, or by the output's ending, or png."""
+        return self.format or format_of(self.output) or "png"
+
+
+def format_of(path: str) -> Format | None:
+    """The picture format that a file name's ending says; None for no or another ending."""
+    endings: dict[str, Format] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
+    return endings.get(PurePath(path).suffix.lower())

@@ -1,0 +1,23 @@
+"""Owns what every test shares: a home of its own, so that no test reads or writes the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config and user presets live in tmp, the working folder is empty, no variable leaks in."""
+    home = tmp_path / "home"
+    work = tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    for name in ("MODEL", "DEVICE", "DTYPE", "OUTPUT", "CONFIG"):
+        monkeypatch.delenv(f"SDCLI_{name}", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(work)

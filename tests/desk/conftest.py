@@ -1,0 +1,32 @@
+"""Owns how the desk is tested: the command line in this process, on a fake engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import FakeEngine, Result
+
+from sdcli.cli import gen, run
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """The engine that `gen` gets."""
+    fake = FakeEngine()
+    monkeypatch.setattr(gen, "load_engine", lambda folder, settings: fake)
+    monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
+    return fake
+
+
+@pytest.fixture
+def sdcli(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command line in this process."""
+
+    def call(*arguments: str) -> Result:
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call

@@ -1,0 +1,106 @@
+"""Bad input to `sdcli gen`: a clear message with the nearest fix, exit 2, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeEngine
+
+CASES = [
+    pytest.param(
+        ["-S", "Eular a"], "--sampler: unknown sampler 'Eular a'", "'Euler a'", id="sampler"
+    ),
+    pytest.param(
+        ["--scheduler", "karas"], "--scheduler: unknown schedule 'karas'", "'Karras'", id="schedule"
+    ),
+    pytest.param(["--preset", "drft"], "--preset: unknown preset 'drft'", "'draft'", id="preset"),
+    pytest.param(["--size", "100x64"], "must be a multiple of 8, got '100'", "", id="size"),
+    pytest.param(["--size", "wide"], "--size: 'wide' is no size", "512x768", id="size words"),
+    pytest.param(["-W", "32"], "--width: must be at least 64, got '32'", "", id="too small"),
+    pytest.param(["--steps", "0"], "--steps: must be at least 1, got '0'", "", id="steps 0"),
+    pytest.param(["--steps", "many"], "--steps: must be a whole number", "", id="steps words"),
+    pytest.param(["--seed", "abc"], "--seed: 'abc' is no seed", "1,2,5-8", id="seed"),
+    pytest.param(["--seed", "9-2"], "--seed: the range 9-2 runs backwards", "2-9", id="seed range"),
+    pytest.param(["--eta", "0.5"], "--eta: DPM++ 2M has no eta", "Euler a", id="eta without"),
+    pytest.param(
+        ["-S", "Euler", "--rho", "3"], "--rho: schedule Uniform has no rho", "", id="rho without"
+    ),
+    pytest.param(["--cfg", "nan"], "--cfg-scale: must be a finite number", "", id="cfg nan"),
+    pytest.param(["--rng", "tpu"], "--rng: must be 'nv', 'cpu' or 'gpu'", "", id="rng"),
+    pytest.param(["--device", "gpu9"], "--device:", "", id="device"),
+    pytest.param(["-o", "{sed}"], "--output: unknown field {sed}", "'seed'", id="template field"),
+    pytest.param(
+        ["-o", "x.png", "-c", "2"], "2 pictures do not fit into one file", "{seed}", id="one file"
+    ),
+    pytest.param(
+        ["-o", "x.png", "--format", "jpg"], "--output: x.png does not end in .jpg", "", id="format"
+    ),
+    pytest.param(["-o", "taken/x/"], "--output: cannot write into", "", id="folder is a file"),
+    pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
+    pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
+    pytest.param(["--from", "taken"], "taken is no picture", "", id="from no picture"),
+    pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
+    pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),
+    pytest.param(["-o", "-", "--json"], "both want stdout", "", id="stdout and events"),
+    pytest.param(["--stesp", "3"], "No such option: --stesp", "--steps", id="unknown flag"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message", "hint"), CASES)
+def test_is_refused_with_its_fix(
+    sdcli: Any, engine: FakeEngine, arguments: list[str], message: str, hint: str
+) -> None:
+    Path("taken").write_text("I am a file")
+    Path("old.png").write_bytes(b"I was here first")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    result = sdcli("gen", "a", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert hint in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    assert engine.batches == []
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_all_that_is_wrong_is_told_at_once(sdcli: Any, engine: FakeEngine) -> None:
+    result = sdcli("gen", "a", "--steps", "0", "-S", "Eular", "--seed", "x", "--preset", "drft")
+    assert result.code == 2
+    assert result.err.count("error:") == 4
+
+
+def test_a_presets_mistake_is_told_with_file_and_line(sdcli: Any, engine: FakeEngine) -> None:
+    Path("presets").mkdir()
+    Path("presets/film.toml").write_text("# mine\nstpes = 3\n")
+    result = sdcli("gen", "a", "--preset", "film")
+    assert result.code == 2
+    assert "preset film.toml, line 2: stpes" in result.err
+    assert "'steps'" in result.err
+
+
+def test_a_presets_bad_value_is_told_with_file_and_line(sdcli: Any, engine: FakeEngine) -> None:
+    Path("presets").mkdir()
+    Path("presets/film.toml").write_text("\n\nsteps = 0\n")
+    result = sdcli("gen", "a", "--preset", "film")
+    assert result.code == 2
+    assert "preset film.toml, line 3: steps: must be at least 1, got 0" in result.err
+
+
+def test_a_configs_mistake_is_told_with_file_and_line(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("c.toml").write_text("steps = 20\nsamplr = 'Euler'\n")
+    monkeypatch.setenv("SDCLI_CONFIG", "c.toml")
+    result = sdcli("gen", "a")
+    assert result.code == 2
+    assert "config c.toml, line 2: samplr" in result.err
+    assert "'sampler'" in result.err
+
+
+def test_debug_shows_the_traceback(sdcli: Any, engine: FakeEngine) -> None:
+    from sdcli.errors import UsageError
+
+    with pytest.raises(UsageError):
+        sdcli("gen", "a", "--steps", "0", "--debug")

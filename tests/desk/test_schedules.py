@@ -1,0 +1,128 @@
+"""Schedules and the training table: A1111's own numbers, and what every schedule promises."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from sdcli.errors import UsageError
+from sdcli.sampling import SCHEDULES, Schedule, resolve, resolve_schedule
+from sdcli.sampling.training import f32, linear, linspace32, scaled_linear
+
+ROWS = [pytest.param(row, id=row.name) for row in SCHEDULES]
+TABLE = scaled_linear()
+
+KNOWN_10 = {  # computed by running A1111's formulas in torch, n = 10
+    "Uniform": "14.6146 7.83988 4.60917 2.91831 1.95016 1.34493 0.932358 0.624977 0.368658 "
+    "0.0291675 0",
+    "Karras": "14.6146 9.10293 5.4784 3.16861 1.74942 0.914077 0.446921 0.2014 0.0819111 "
+    "0.0291675 0",
+    "Exponential": "14.6146 7.32488 3.67124 1.84003 0.922227 0.462222 0.231666 0.116111 "
+    "0.0581952 0.0291675 0",
+}
+KARRAS_20 = (
+    "14.6146 11.7254 9.34021 7.38363 5.78942 4.49984 3.46475 2.64085 1.99092 1.48322 1.09079 "
+    "0.790949 0.564725 0.396392 0.27304 0.184169 0.121342 0.0778608 0.0484819 0.0291675 0"
+)
+
+
+def floats(text: str) -> list[float]:
+    return [float(word) for word in text.split()]
+
+
+@pytest.mark.parametrize("name", KNOWN_10)
+def test_ten_steps_are_a1111s(name: str) -> None:
+    sigmas = resolve_schedule(name)(10, table=TABLE)
+    assert sigmas == pytest.approx(floats(KNOWN_10[name]), rel=1e-5)
+
+
+def test_twenty_karras_steps_are_a1111s() -> None:
+    assert resolve("DPM++ 2M").sigmas(20) == pytest.approx(floats(KARRAS_20), rel=1e-5)
+
+
+def test_the_old_karras_range_is_a_pair_of_options() -> None:
+    old = "10 6.80216 4.5242 2.93412 1.8493 1.12818 0.662886 0.372822 0.199141 0.1 0"
+    sigmas = resolve("Euler Karras").sigmas(10, sigma_min=0.1, sigma_max=10)
+    assert sigmas == pytest.approx(floats(old), rel=1e-5)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 1000])
+def test_every_schedule_falls_to_zero(row: Schedule, steps: int) -> None:
+    sigmas = row(steps, table=TABLE)
+    assert len(sigmas) == steps + 1
+    assert all(high > low for high, low in itertools.pairwise(sigmas))
+    assert sigmas[-1] == 0
+    assert sigmas[0] == pytest.approx(TABLE.sigma_max, rel=1e-6)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_sigma_is_a_float32(row: Schedule) -> None:
+    assert all(sigma == f32(sigma) for sigma in row(33, table=TABLE))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_its_range_is_an_option_where_it_has_one(row: Schedule) -> None:
+    if "sigma_min" not in row.options():
+        with pytest.raises(TypeError):
+            row(5, table=TABLE, sigma_min=0.5)
+        return
+    sigmas = row(5, table=TABLE, sigma_min=0.5, sigma_max=4.0)
+    assert sigmas[0] == pytest.approx(4.0)
+    assert sigmas[-2] == pytest.approx(0.5)
+
+
+def test_rho_bends_karras() -> None:
+    """ρ 1 is even in σ."""
+    even = resolve("Euler Karras").sigmas(3, rho=1, sigma_min=1, sigma_max=3)
+    assert even == pytest.approx([3, 2, 1, 0])
+
+
+def test_the_training_table_is_stable_diffusions() -> None:
+    assert len(TABLE.sigmas) == 1000
+    assert TABLE.sigmas[0] == pytest.approx(0.02916753478348255, rel=1e-7)
+    assert TABLE.sigmas[500] == pytest.approx(1.6182788610458374, rel=1e-7)
+    assert TABLE.sigmas[999] == pytest.approx(14.614642143249512, rel=1e-7)
+
+
+def test_the_linear_table_is_ddpms() -> None:
+    """σ_max = sqrt((1-ᾱ)/ᾱ) with DDPM's ᾱ(T) = 4.04e-5."""
+    assert linear().sigma_max == pytest.approx(157.4, rel=1e-3)
+
+
+@pytest.mark.parametrize("timestep", [0, 0.25, 17.5, 500, 998.75, 999])
+def test_sigma_and_timestep_are_inverse(timestep: float) -> None:
+    assert TABLE.timestep(TABLE.sigma(timestep)) == pytest.approx(timestep, abs=2e-3)
+
+
+def test_timesteps_are_clamped_to_the_table() -> None:
+    assert TABLE.timestep(100.0) == 999
+    assert TABLE.timestep(1e-4) == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_linspace_holds_both_ends(count: int) -> None:
+    values = linspace32(999, 0, count)
+    assert len(values) == count
+    assert values[0] == 999
+    assert count == 1 or values[-1] == 0
+
+
+def test_a_discarded_penultimate_leaves_the_number_of_steps() -> None:
+    from dataclasses import replace
+
+    row = replace(resolve("DPM++ 2M"), discards_penultimate=True)
+    whole = resolve("DPM++ 2M").sigmas(9)
+    assert row.sigmas(8) == (*whole[:-2], 0.0)
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_no_steps_is_refused(steps: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        resolve("Euler").sigmas(steps)
+
+
+def test_an_option_of_another_schedule_is_refused() -> None:
+    with pytest.raises(UsageError, match="schedule Uniform has no rho"):
+        resolve("Euler").sigmas(5, rho=7)

@@ -1,0 +1,94 @@
+"""Denoisers: what is made of a UNet's output, and the guidance around it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sdcli.engine.denoiser import UNetDenoiser, guided, guided_apart
+from sdcli.families import Prediction
+from sdcli.sampling.training import scaled_linear
+
+TABLE = scaled_linear()
+
+
+class Oracle:
+    """A UNet that knows the clean picture and says ε or v exactly; keeps what it was asked."""
+
+    def __init__(self, clean: Tensor, prediction: Prediction) -> None:
+        self.clean = clean
+        self.prediction = prediction
+        self.asked: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, x: Tensor, t: Tensor, **_: Any) -> tuple[Tensor]:
+        self.asked.append((x, t))
+        sigma = TABLE.sigma(t[0].item())
+        alpha = 1 / math.sqrt(sigma**2 + 1)
+        noise = (x.float() - alpha * self.clean) / (alpha * sigma)
+        if self.prediction == "epsilon":
+            return (noise,)
+        return (alpha * noise - alpha * sigma * self.clean,)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("sigma", [0.05, 1.0, 14.0])
+def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: float) -> None:
+    clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    unet = Oracle(clean, prediction)
+    denoise = UNetDenoiser(unet, torch.zeros(2, 77, 4), table=TABLE, prediction=prediction)
+    noisy = clean + sigma * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(denoise(noisy, sigma), clean, atol=2e-3 * max(1, sigma))
+
+
+def test_the_unet_is_asked_at_fractional_timesteps() -> None:
+    unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
+    denoise = UNetDenoiser(unet, torch.zeros(1, 77, 4), table=TABLE, prediction="epsilon")
+    denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(500.5))
+    [(_, t)] = unet.asked
+    assert t.shape == (1,)
+    assert t.item() == pytest.approx(500.5, abs=1e-2)
+
+
+def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
+    unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
+    context = torch.zeros(1, 77, 4, dtype=torch.float16)
+    denoise = UNetDenoiser(unet, context, table=TABLE, prediction="epsilon")
+    denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(700.3))
+    [(x, t)] = unet.asked
+    assert (x.dtype, t.dtype) == (torch.float16, torch.float16)
+    assert t.item() == 700.5  # halves are all that float16 holds there
+
+
+def test_bf16_keeps_the_timestep() -> None:
+    unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
+    context = torch.zeros(1, 77, 4, dtype=torch.bfloat16)
+    denoise = UNetDenoiser(unet, context, table=TABLE, prediction="epsilon")
+    assert denoise(torch.ones(1, 4, 8, 8), 14.0).dtype == torch.float32
+    [(x, t)] = unet.asked
+    assert (x.dtype, t.dtype) == (torch.bfloat16, torch.float32)
+
+
+def by_row(values: list[float]) -> Any:
+    """A denoiser whose row k believes values[k] everywhere."""
+    return lambda x, sigma: torch.tensor(values).reshape(-1, 1, 1, 1).expand_as(x)
+
+
+@pytest.mark.parametrize(("scale", "believed"), [(0.0, 2.0), (1.0, 5.0), (7.0, 23.0)])
+def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed: float) -> None:
+    """D_u + scale·(D_c − D_u): 0 is the negative prompt's picture, 1 the prompt's."""
+    x = torch.zeros(1, 4, 2, 2)
+    together = guided(by_row([5.0, 2.0]), scale)(x, 1.0)
+    apart = guided_apart(by_row([5.0]), by_row([2.0]), scale)(x, 1.0)
+    assert torch.equal(together, torch.full_like(x, believed))
+    assert torch.equal(apart, together)
+
+
+def test_guidance_keeps_the_images_apart() -> None:
+    """Rows are prompts first, then negatives: image k takes k and k + n."""
+    x = torch.zeros(2, 1, 1, 1)
+    believed = guided(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
+    assert believed.flatten().tolist() == [2.0, 16.0]

@@ -1,0 +1,111 @@
+"""Owns the fake engine: all of gen is tested without torch, on pictures that show their request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sdcli.errors import SdcliError
+from sdcli.families import FAMILIES
+from sdcli.models import ModelFolder
+from sdcli.request import GenerationRequest
+from sdcli.sampling.training import scaled_linear
+
+
+@dataclass(frozen=True)
+class FakeStep:
+    """As the engine's Step."""
+
+    index: int
+    steps: int
+    sigma: float
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class FakePicture:
+    """As the engine's Picture."""
+
+    image: Image.Image
+    request: GenerationRequest
+    seconds: float
+    evaluations: int
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class FakePlacement:
+    """As the engine's Placement, on a CPU."""
+
+    device: Any = field(default_factory=lambda: type("Device", (), {"type": "cpu"})())
+    device_name: str = "cpu"
+    dtype_name: str = "fp32"
+
+
+def paint(request: GenerationRequest) -> Image.Image:
+    """A picture in the colour of its request."""
+    digest = hashlib.sha256(request.model_dump_json().encode()).digest()
+    return Image.new("RGB", (request.width or 8, request.height or 8), tuple(digest[:3]))
+
+
+class FakeRun:
+    """As the engine's Run: three steps, and `fails` or `interrupts` at a seed that says so."""
+
+    def __init__(self, engine: FakeEngine, requests: Sequence[GenerationRequest]) -> None:
+        self.engine = engine
+        self.requests = requests
+
+    def __iter__(self) -> Iterator[FakeStep]:
+        for index in (1, 2, 3):
+            if any(request.seed in self.engine.fails for request in self.requests):
+                raise SdcliError("the model gave NaN", "try fp32")
+            if any(request.seed in self.engine.interrupts for request in self.requests):
+                raise KeyboardInterrupt
+            yield FakeStep(index, 3, 3.0 - index, index)
+
+    def pictures(self) -> list[FakePicture]:
+        """One picture a request."""
+        return [FakePicture(paint(request), request, 0.5, 3) for request in self.requests]
+
+
+class FakeEngine:
+    """As the engine, without weights."""
+
+    def __init__(self) -> None:
+        self.folder = ModelFolder(
+            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear()
+        )
+        self.placement = FakePlacement()
+        self.fails: set[int] = set()
+        self.interrupts: set[int] = set()
+        self.batches: list[list[int]] = []
+
+    def complete(self, request: GenerationRequest) -> GenerationRequest:
+        """With a size."""
+        return request.model_copy(
+            update={"width": request.width or 64, "height": request.height or 64}
+        )
+
+    def start(self, requests: Sequence[GenerationRequest], *, say: object = None) -> FakeRun:
+        """A run."""
+        self.batches.append([request.seed for request in requests])
+        return FakeRun(self, [self.complete(request) for request in requests])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """stdout, line by line."""
+        return self.out.splitlines()

@@ -1,0 +1,50 @@
+"""Owns the toy models with known answers that the solvers are measured on, as plain floats."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+FloatDenoise = Callable[[float, float], float]
+
+
+def gaussian(spread: float) -> FloatDenoise:
+    """The exact denoiser of data ~ N(0, spread²): x̂₀ = x·spread²/(spread² + σ²)."""
+
+    def denoise(x: float, sigma: float) -> float:
+        return x * spread**2 / (spread**2 + sigma**2)
+
+    return denoise
+
+
+def gaussian_ode(x: float, spread: float, *, start: float, end: float) -> float:
+    """Where the probability-flow ODE of `gaussian` carries x from σ = start to end, exactly."""
+    return x * math.sqrt((spread**2 + end**2) / (spread**2 + start**2))
+
+
+def two_modes(x: float, sigma: float) -> float:
+    """The exact denoiser of data that is -1 or 1 with equal odds: nonlinear in x."""
+    return math.tanh(x / sigma**2)
+
+
+def constant(value: float) -> FloatDenoise:
+    """A model that is sure of its answer."""
+    return lambda x, sigma: value
+
+
+def seeded_noise(seed: int) -> Callable[[float, float], float]:
+    """Independent standard normal floats."""
+    stream = random.Random(seed)
+    return lambda sigma, sigma_next: stream.gauss(0, 1)
+
+
+def no_noise(sigma: float, sigma_next: float) -> float:
+    """For solvers that must not draw any."""
+    raise AssertionError("a deterministic run drew noise")
+
+
+def geometric(start: float, end: float, steps: int) -> tuple[float, ...]:
+    """σ's even in log σ from start to end > 0, as a smooth grid for measuring order."""
+    ratio = (end / start) ** (1 / steps)
+    return tuple(start * ratio**i for i in range(steps + 1))
