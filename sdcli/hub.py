@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -37,32 +38,40 @@ def choose_files(names: Iterable[str]) -> list[str]:
     return chosen + [name for name in names if _INDEX.fullmatch(name)]
 
 
-def fetch(model: str, *, offline: bool, say: Callable[[str], None] = silent) -> Path:
-    """The local folder of hub model `model` ("owner/name"), downloaded if it must be.
-
-    `say` is told once before a download starts; the hub's own bars show its progress on a
-    terminal. Raises ModelError: no such model, no access, no network, or offline and not here.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+def cached(model: str) -> Path | None:
+    """The hub model's folder in the cache, complete or not; None if there is none. No network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        if offline:
-            return Path(snapshot_download(model, local_files_only=True))
-        files = choose_files(HfApi().list_repo_files(model))
+        return Path(snapshot_download(model, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
+    """Download hub model `model` ("owner/name"), as far as it is not here yet; its local folder.
+
+    `say` is told once before the download; the hub's own bars show its progress on a terminal.
+    Raises ModelError: no such model, no access, no network.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars, httpx
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        # One request, where listing the files would try an absent network for half a minute.
+        there = HfApi().model_info(model, timeout=20)
+        files = choose_files(item.rfilename for item in there.siblings or ())
         if "model_index.json" not in files:
             raise ModelError(
                 f"--model: {model} on the hub has no model_index.json",
                 "sdcli reads models in the diffusers folder layout",
             )
-        say(f"fetching {model} from the hub ({len(files)} files, those that are not here yet)")
-        return Path(snapshot_download(model, allow_patterns=files))
+        say(f"fetching {model} from the hub: {len(files)} files, those that are not here yet")
+        return Path(snapshot_download(model, revision=there.sha, allow_patterns=files))
     except GatedRepoError as error:
         raise ModelError(
             f"--model: {model} is gated", "accept its terms on the hub, then set HF_TOKEN"
@@ -72,13 +81,8 @@ def fetch(model: str, *, offline: bool, say: Callable[[str], None] = silent) -> 
             f"--model: there is no folder {model} here and no such model on the hub",
             "check the name; a private model needs HF_TOKEN",
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+    except (httpx.HTTPError, OSError) as error:
         raise ModelError(
-            f"--model: {model} is not in the cache and sdcli is offline",
-            "run once without --offline, or name a local folder",
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(
-            f"--model: there is no folder {model} here and the hub cannot be reached",
-            str(error).splitlines()[0] if str(error) else "",
+            f"--model: there is no folder {model} here and the hub cannot be reached: {error}",
+            "check the name and the network",
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -124,7 +125,7 @@ def _layout(request: GenerationRequest, items: Mapping[str, str]) -> str:
 
 def _quote(key: str, value: str) -> str:
     # Our prompts are JSON always: blanks at their ends are what they are there to keep.
-    needs = key in _OUR_PROMPTS or any(mark in value for mark in ",\n:")
+    needs = key in _OUR_PROMPTS or any(mark in value for mark in ',\n:"')
     return json.dumps(value, ensure_ascii=False) if needs else value
 
 
@@ -138,9 +139,7 @@ def _unquote(value: str) -> str:
 
 
 def read_text(text: str) -> PictureText:
-    """Take a "parameters" text apart by A1111's rules. Never fails: text without settings is a
-    prompt.
-    """
+    """Take a "parameters" text apart by A1111's rules; without settings all of it is a prompt."""
     *lines, last = text.strip().split("\n")
     items = _ITEM.findall(last)
     if len(items) < 3:
@@ -152,9 +151,8 @@ def read_text(text: str) -> PictureText:
             negative, line = True, line.removeprefix(_NEGATIVE).strip()
         prompts[negative].append(line)
     prompt, negative_prompt = ("\n".join(part).lstrip("\n") for part in prompts.values())
-    return PictureText(
-        prompt, negative_prompt, {key: _unquote(value.strip()) for key, value in items}
-    )
+    settings = {key: _unquote(value.strip()) for key, value in items}
+    return PictureText(prompt, negative_prompt, settings)
 
 
 def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
@@ -181,8 +179,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
     values |= {field: settings[key] for key, field in _OUR_PROMPTS.items() if key in settings}
     if settings and "Schedule type" not in settings:
         values |= _schedule_before_1_9(settings)
-    ours = settings.get("Version", "").startswith("sdcli")
-    if settings and "RNG" not in settings and not ours:
+    if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
     rest = {key: value for key, value in settings.items() if key not in known}
     return values, rest
@@ -232,7 +229,7 @@ def read_file(path: Path) -> str | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             image.load()  # so that a file cut short is told, not half read
             text = image.info.get("parameters")
             comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)

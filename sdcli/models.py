@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ModelError
 from .families import Family, Prediction, of_folder
-from .hub import fetch, silent
+from .hub import cached, fetch, silent
 from .sampling.training import TrainingTable, linear, scaled_linear
 
 BUILTIN = "builtin"
@@ -62,11 +62,25 @@ def locate(model: str) -> Path | None:
 
 
 def find(model: str, *, offline: bool = False, say: Callable[[str], None] = silent) -> ModelFolder:
-    """The model of that name, fetched from the hub if it is a hub id, and checked.
+    """The model of that name, checked. A hub id is fetched only if the cache does not hold it.
 
     Raises ModelError.
     """
-    return inspect(locate(model) or fetch(model, offline=offline, say=say), model)
+    path = locate(model)
+    if path is not None:
+        return inspect(path, model)
+    if here := cached(model):
+        try:
+            return inspect(here, model)
+        except ModelError:
+            if offline:
+                raise
+    elif offline:
+        raise ModelError(
+            f"--model: {model} is not in the cache and sdcli is offline",
+            "run once without --offline, or name a local folder",
+        )
+    return inspect(fetch(model, say=say), model)
 
 
 def inspect(path: Path, name: str) -> ModelFolder:

@@ -142,7 +142,8 @@ def gen(
     assert folder is not None
 
     reporter: Reporter = Events() if json else People(show_paths=settings.output != "-")
-    engine = load_engine(folder, settings)
+    with ui.status(f"loading {folder.name}"):
+        engine = load_engine(folder, settings)
     return make(
         engine,
         expand(base, seeds, count=settings.count),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sdcli.errors import OutOfMemory, OutputError, SdcliError
+from sdcli.errors import OutOfMemory, OutputError, SdcliError, UsageError
 from sdcli.metadata import encode, write_text
 from sdcli.output import Target, template_values
 from sdcli.request import GenerationRequest
@@ -72,6 +72,8 @@ def make(
             first = batch[0][0]
             try:
                 pictures = _run(engine, [request for _, request in batch], first, reporter)
+            except UsageError:
+                raise  # all pictures share what is wrong, and none has been made
             except SdcliError as error:
                 failed += len(batch)
                 for job, _ in batch:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +66,21 @@ def show_error(error: SdcliError) -> None:
 
 
 def _styled(word: str, colour: str) -> str:
-    # typer.echo strips colour by itself where stderr is no terminal, but `say` writes plainly.
-    import os
-
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
         return word
     return typer.style(word, fg=colour, bold=True)
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show that something takes a while: a spinner on a terminal, nothing elsewhere."""
+    if settings.quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
 
 
 def console() -> Console:

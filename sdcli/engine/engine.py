@@ -18,6 +18,7 @@ from sdcli.hub import silent
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise
 
+from .conditioning import TextEncoder
 from .denoiser import UNetDenoiser, guided, guided_apart
 from .device import Placement, choose
 from .latents import decode
@@ -78,6 +79,11 @@ class Engine:
         """Load a folder that has been found and checked already."""
         placement = choose(device, dtype)
         return cls(folder, placement, load(folder, placement))
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """What turns a prompt into embeddings."""
+        return self._components.text_encoder
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with the model's native size where it has none."""

@@ -56,7 +56,7 @@ def _component(kind: Any, folder: ModelFolder, name: str, dtype: torch.dtype) ->
             path, **{key: dtype}, variant=variant, local_files_only=True, output_loading_info=True
         )
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = (str(error).strip() or repr(error)).splitlines()[0].split(". If you want")[0]
         raise ModelError(f"--model: cannot load {path}: {reason}") from error
     for problem in ("missing_keys", "mismatched_keys"):
         if info[problem]:
@@ -74,7 +74,7 @@ def _tokenizer(path: Path) -> Any:
         tokenizer = CLIPTokenizer.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(f"--model: cannot load the tokenizer in {path}: {error}") from error
-    if len(tokenizer("a")["input_ids"]) != 3:
+    if "a</w>" not in tokenizer.get_vocab():
         # Transformers 5 builds an empty vocabulary, without a word, from files that it misreads.
         raise ModelError(f"--model: the tokenizer in {path} has no vocabulary")
     return tokenizer

@@ -73,7 +73,7 @@ def test_a_prompt_given_leaves_the_pipe_alone(
 
 def test_events_are_json_lines(sdcli: Any, engine: FakeEngine) -> None:
     events = [json.loads(line) for line in sdcli("gen", "a", "-s", "4", "--json").lines]
-    assert [list(event)[0] for event in events] == ["event"] * len(events)
+    assert all(next(iter(event)) == "event" for event in events)
     assert [e["event"] for e in events] == ["start", *["progress"] * 3, "picture", "end"]
     start, progress, *_, picture, end = events
     assert (start["jobs"], start["model"], start["device"], start["dtype"]) == (
@@ -157,7 +157,7 @@ def test_a_picture_can_be_taken_up_again(sdcli: Any, engine: FakeEngine) -> None
 def test_layers_win_in_their_order(
     sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """default < config < preset < environment < flag, seen through the picture's steps and model."""
+    """default < config < preset < environment < flag, seen in the picture's own text."""
     assert sdcli("config", "set", "steps", "11").code == 0
     Path("presets").mkdir()
     Path("presets/mine.toml").write_text("steps = 12\nmodel = 'from-preset'\n")

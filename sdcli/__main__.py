@@ -1,0 +1,5 @@
+"""`python -m sdcli` is the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""README is true: its commands run, its tables are the program's own."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeEngine
+
+import sdcli.output
+from sdcli.presets import presets
+from sdcli.sampling import SAMPLERS, SCHEDULES
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks in that language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def table(header: str) -> list[list[str]]:
+    """The rows of the table with that header line."""
+    _, _, rest = README.partition(f"{header}\n")
+    rows = rest.partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def commands() -> list[list[str]]:
+    """Every sdcli command line of the sh blocks, in order."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in re.split(r"&&|\|", line)]
+    return [shlex.split(part)[1:] for part in parts if part.startswith("sdcli ")]
+
+
+def test_the_two_commands_come_first() -> None:
+    first, second = blocks("sh")[:2]
+    assert first == (
+        'pip install -c constraints.txt . && sdcli gen "a red house in the snow at night"\n'
+    )
+    assert second == "pip install -c constraints.txt '.[test]' && pytest\n"
+
+
+def test_every_command_works(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In README's order, so that what one writes another reads. `doctor` needs torch."""
+    ran = 0
+    for arguments in commands():
+        if arguments == ["doctor"]:
+            continue
+        monkeypatch.setattr("sys.stdin", io.StringIO("from the pipe"))
+        result = sdcli(*arguments)
+        assert result.code == 0, (arguments, result.err)
+        ran += 1
+    assert ran >= 10
+
+
+def test_the_sampler_table_is_the_catalog() -> None:
+    rows = table("| sampler | order | model calls a step | noise | own schedule |")
+    assert rows == [
+        [
+            row.name,
+            str(row.order),
+            str(row.evaluations),
+            "each step" if row.stochastic else "start only",
+            row.default_schedule,
+        ]
+        for row in SAMPLERS
+    ]
+
+
+def test_every_schedule_is_named() -> None:
+    assert all(row.name in README for row in SCHEDULES)
+
+
+def test_the_preset_table_is_what_ships() -> None:
+    shipped = [[preset.name, preset.description] for preset in presets()]
+    assert table("| preset | for |") == shipped
+
+
+def test_every_template_field_is_named() -> None:
+    named = re.search(r"Fields for `--output`: `(.*?)`", README)
+    assert named is not None
+    assert set(re.findall(r"{(\w+)}", named[1])) == set(sdcli.output.FIELDS)

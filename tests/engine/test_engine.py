@@ -1,0 +1,192 @@
+"""The engine on a tiny random model: batches, guidance, prediction types, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import write_tiny_model
+
+from sdcli.engine import Engine, Picture
+from sdcli.errors import SdcliError, UsageError
+from sdcli.request import GenerationRequest
+from sdcli.sampling import SAMPLERS
+
+
+def pixels(picture: Picture) -> np.ndarray:
+    """The picture as signed numbers, so that differences do not wrap."""
+    return np.asarray(picture.image, dtype=np.int16)
+
+
+def together(engine: Engine, *requests: GenerationRequest) -> list[Picture]:
+    """Pictures made at once."""
+    run = engine.start(requests)
+    for _ in run:
+        pass
+    return run.pictures()
+
+
+def request(**values: object) -> GenerationRequest:
+    """A short run."""
+    return GenerationRequest(**{"prompt": "a fox", "seed": 7, "steps": 5, **values})  # type: ignore[arg-type]
+
+
+def test_the_same_request_gives_the_same_pixels(tiny: Engine) -> None:
+    assert np.array_equal(pixels(tiny.generate(request())), pixels(tiny.generate(request())))
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"prompt": "a dog"}, {"negative_prompt": "fog"}])
+def test_another_request_gives_another_picture(tiny: Engine, other: dict[str, object]) -> None:
+    changed = tiny.generate(request(**other))
+    assert not np.array_equal(pixels(tiny.generate(request())), pixels(changed))
+
+
+@pytest.mark.parametrize("sampler", [row.name for row in SAMPLERS])
+@pytest.mark.parametrize("cfg_scale", [1, 7])
+def test_a_batch_changes_no_picture(tiny: Engine, sampler: str, cfg_scale: float) -> None:
+    """Different seeds and prompts at once, against each alone."""
+    requests = [
+        request(seed=seed, prompt=f"a fox {seed}", sampler=sampler, cfg_scale=cfg_scale)
+        for seed in (3, 11, 12)
+    ]
+    for one, wanted in zip(together(tiny, *requests), requests, strict=True):
+        assert np.abs(pixels(one) - pixels(tiny.generate(wanted))).max() <= 1
+
+
+def test_scale_1_skips_the_negative_half(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At half the cost, the negative prompt means nothing."""
+    rows: list[int] = []
+    unet = tiny._components.unet
+    forward = unet.forward
+
+    def watching(sample: torch.Tensor, *args: object, **kwargs: object) -> object:
+        rows.append(len(sample))
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(unet, "forward", watching)
+    with_negative = tiny.generate(request(cfg_scale=1, negative_prompt="fog"))
+    assert set(rows) == {1}
+    assert np.array_equal(pixels(with_negative), pixels(tiny.generate(request(cfg_scale=1))))
+    rows.clear()
+    tiny.generate(request(cfg_scale=2))
+    assert set(rows) == {2}
+
+
+def test_scale_0_is_the_negative_prompts_picture(tiny: Engine) -> None:
+    ignored = tiny.generate(request(prompt="x", negative_prompt="a fox", cfg_scale=0))
+    alone = tiny.generate(request(prompt="a fox", cfg_scale=1))
+    assert np.abs(pixels(ignored) - pixels(alone)).max() <= 1
+
+
+def test_prompts_of_any_length_work(tiny: Engine) -> None:
+    """The tiny tokenizer spells: 200 letters are three chunks, against one for the negative."""
+    long = "x" * 199
+    changed = tiny.generate(request(prompt=long + "y"))
+    assert not np.array_equal(pixels(tiny.generate(request(prompt=long + "z"))), pixels(changed))
+
+
+def test_steps_and_evaluations_are_reported(tiny: Engine) -> None:
+    run = tiny.start([request(sampler="Heun", steps=4)])
+    steps = list(run)
+    assert [step.index for step in steps] == [1, 2, 3, 4]
+    assert [step.evaluations for step in steps] == [2, 4, 6, 7]
+    assert {step.steps for step in steps} == {4}
+    assert steps[-1].sigma == 0
+    assert run.pictures()[0].evaluations == 7
+
+
+def test_a_picture_carries_the_request_that_makes_it_again(tiny: Engine) -> None:
+    picture = tiny.generate(request())
+    assert (picture.request.width, picture.request.height) == (64, 64)
+    assert picture.image.size == (64, 64)
+    assert np.array_equal(pixels(tiny.generate(picture.request)), pixels(picture))
+
+
+def test_sizes_need_not_be_square(tiny: Engine) -> None:
+    assert tiny.generate(request(width=72, height=104)).image.size == (72, 104)
+
+
+def test_text_is_encoded_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine.load(str(tiny_folder), device="cpu")
+    encoder = engine._components.text_encoder
+    texts: list[str] = []
+    encode = encoder._encode
+    monkeypatch.setattr(encoder, "_encode", lambda text: texts.append(text) or encode(text))
+    together(engine, request(seed=1), request(seed=2))
+    engine.generate(request(seed=3))
+    assert texts == ["a fox", ""]
+
+
+def test_v_prediction_is_read_off_the_scheduler(tiny_folder: Path, tmp_path: Path) -> None:
+    """The same weights mean another picture."""
+    folder = write_tiny_model(tmp_path / "v", prediction="v_prediction")
+    engine = Engine.load(str(folder), device="cpu")
+    assert engine.folder.prediction == "v_prediction"
+    plain = Engine.load(str(tiny_folder), device="cpu")
+    assert not np.array_equal(pixels(engine.generate(request())), pixels(plain.generate(request())))
+
+
+def test_what_differs_in_more_than_prompt_and_seed_is_refused(tiny: Engine) -> None:
+    with pytest.raises(UsageError, match="prompts and seed only"):
+        tiny.start([request(), request(steps=6)])
+
+
+def test_nan_is_an_error_and_no_black_picture(
+    tiny: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unet = tiny._components.unet
+    monkeypatch.setattr(
+        unet, "forward", lambda sample, *_, **__: (torch.full_like(sample, torch.nan),)
+    )
+    with pytest.raises(SdcliError, match="NaN"):
+        tiny.generate(request())
+
+
+def test_a_vae_that_fails_in_half_precision_goes_on_in_fp32(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.load(str(tiny_folder), device="cpu", dtype="bf16")
+    vae = engine._components.vae
+    decode = vae.decode
+
+    def overflowing(latent: torch.Tensor, **kwargs: object) -> tuple[torch.Tensor]:
+        [decoded] = decode(latent, **kwargs)
+        return (decoded if vae.dtype == torch.float32 else decoded * torch.nan,)
+
+    monkeypatch.setattr(vae, "decode", overflowing)
+    said: list[str] = []
+    run = engine.start([request()], say=said.append)
+    for _ in run:
+        pass
+    [picture] = run.pictures()
+    assert len(said) == 1
+    assert "fp32" in said[0]
+    assert pixels(picture).std() > 0
+
+
+def test_running_out_of_memory_is_told(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tiny._components.unet, "forward", full)
+    with pytest.raises(SdcliError, match="out of memory while sampling") as caught:
+        tiny.generate(request())
+    assert caught.value.code == "memory"
+    assert "--batch-size" in caught.value.hint
+
+
+def test_pixels_are_truncated_as_a1111_does(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdcli.engine.latents import decode
+
+    class Flat:
+        dtype = torch.float32
+
+        def decode(self, latent: torch.Tensor, **_: object) -> tuple[torch.Tensor]:
+            return (torch.tensor([-2.0, 0.0, 0.999]).reshape(1, 3, 1, 1),)
+
+    [image] = decode(Flat(), torch.zeros(1, 4, 1, 1), scale=1.0, say=print)
+    assert isinstance(image, Image.Image)
+    assert image.getpixel((0, 0)) == (0, 127, 254)
