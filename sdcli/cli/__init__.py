@@ -15,6 +15,7 @@ from . import ui
 
 def main() -> NoReturn:
     """Run the command line and exit with a code that tells the truth."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -25,7 +26,6 @@ def run(arguments: list[str]) -> int:
     """
     from .app import invoke
 
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = invoke(arguments)
         sys.stdout.flush()

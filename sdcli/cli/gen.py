@@ -62,13 +62,9 @@ def _parameters() -> list[Parameter]:
     return found
 
 
-def _starting(names: list[str], incomplete: str) -> list[str]:
-    return [name for name in names if name.casefold().startswith(incomplete.casefold())]
-
-
 _COMPLETIONS = {
-    "sampler": lambda incomplete: _starting([row.name for row in SAMPLERS], incomplete),
-    "scheduler": lambda incomplete: _starting([row.name for row in SCHEDULES], incomplete),
+    "sampler": lambda: [row.name for row in SAMPLERS],
+    "scheduler": lambda: [row.name for row in SCHEDULES],
 }
 
 
@@ -84,9 +80,7 @@ def gen(
             panel="Prompt",
             metavar="NAME",
             help="Named settings; may be repeated, later ones win.",
-            autocompletion=lambda incomplete: _starting(
-                [found.name for found in presets.presets()], incomplete
-            ),
+            autocompletion=lambda: [found.name for found in presets.presets()],
         ),
     ] = [],  # noqa: B006  # typer copies it
     picture: Annotated[

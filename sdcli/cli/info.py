@@ -94,7 +94,7 @@ def _as_command(taken: PictureText, path: str) -> str:
     typed = flags()
     for key, value in request.items():
         if value not in (None, ""):
-            words += [typed[key].names[0], f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [typed[key].names[0], str(value)]
     return shlex.join(words)
 
 

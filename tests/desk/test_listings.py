@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -205,3 +208,25 @@ def test_info_on_a_picture_cut_short_exits_2(sdcli: Any) -> None:
 
 def test_info_takes_one_form(sdcli: Any, picture: str) -> None:
     assert sdcli("info", picture, "--json", "--as-command").code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        pytest.param("sdcli gen --sampler Eu", ["Euler a", "Euler"], id="samplers"),
+        pytest.param("sdcli gen --scheduler K", ["Karras"], id="schedules"),
+        pytest.param("sdcli gen --preset dra", ["draft"], id="presets"),
+        pytest.param("sdcli sam", ["samplers"], id="commands"),
+    ],
+)
+def test_the_shell_completes(typed: str, offered: list[str]) -> None:
+    count = str(len(typed.split()) - 1)
+    shell = {"_SDCLI_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": count}
+    done = subprocess.run(
+        [sys.executable, "-m", "sdcli"],
+        env={**os.environ, **shell},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == offered

@@ -93,7 +93,7 @@ def test_a_template_that_cannot_be_filled_is_refused(template: str) -> None:
 def test_an_unknown_field_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown field \{promt\}") as error:
         target("{promt}")
-    assert error.value.hint == "did you mean 'prompt'?"
+    assert error.value.hint.startswith("did you mean 'prompt'")
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,7 @@ def test_an_unknown_field_is_told_with_the_nearest() -> None:
 def test_a_file_or_a_folder_is_named(output: str, file_format: Any, path: str) -> None:
     """A folder ends in a slash or exists; a file's ending tells its format."""
     Path("there").mkdir()
-    expected = path.replace("x.jpg/00001-7.jpg", "x.jpg/00001-7.jpg")
-    assert save(output, format=file_format) == expected
+    assert save(output, format=file_format) == path
 
 
 @pytest.mark.parametrize(("output", "file_format"), [("a.png", "jpg"), ("{seed}.jpg", "webp")])
@@ -147,11 +146,10 @@ def test_a_folder_that_cannot_be_is_refused(output: str) -> None:
 
 PROMPTS = ["../../etc/passwd", "a" * 300, "\U0001f98a" * 300, "a\nb\r\n", "C:\\x", "", "..", "."]
 PROMPTS += ["/", "~", "-rf", " . ", "{seed}", "a\x7fb", "nul\x01", ". ./..", "é" * 127 + "/" * 9]
+TYPED = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
-@given(
-    prompt=st.one_of(st.sampled_from(PROMPTS), st.text(st.characters(exclude_categories=["Cs"])))
-)
+@given(prompt=st.sampled_from(PROMPTS) | st.text(TYPED))
 @example(prompt="\U0001f98a" * 300)
 @example(prompt="..")
 @pytest.mark.parametrize("template", ["{prompt}/{seed}", "{prompt}", "a/{prompt}-{prompt}-{index}"])
@@ -160,7 +158,7 @@ def test_no_prompt_escapes_the_folder_or_fails(template: str, prompt: str) -> No
     """A shared prompt gives a free name each time, even where the name had to be cut."""
     root = Path("out").absolute()
     place = target(f"out/{template}")
-    paths = [place.save(b"x", values(prompt=prompt.replace("\0", ""))) for _ in range(2)]
+    paths = [place.save(b"x", values(prompt=prompt)) for _ in range(2)]
     assert paths[0] != paths[1]
     for path in paths:
         assert path.resolve().is_relative_to(root)
@@ -247,5 +245,6 @@ def test_threads_and_processes_that_share_a_folder_lose_no_picture(tmp_path: Pat
     with ThreadPoolExecutor() as pool:
         list(pool.map(_save_fifty, [str(folder)] * 2, (1, 2)))
     other.join()
+    assert other.exitcode == 0
     contents = {path.read_text() for path in folder.iterdir()}
     assert contents == {f"{who} {number}" for who in range(3) for number in range(50)}
