@@ -67,8 +67,11 @@ def to_toml(key: str, value: Any) -> str:
     return f"{key} = {value!r}"
 
 
-def parse_value(text: str) -> Any:
-    """A value as typed after `config set KEY`: a number or true/false if it is one, else text."""
+def parse_value(key: str, text: str) -> Any:
+    """A value as typed after `config set KEY`: a number or true/false where the key takes one."""
+    fields = GenerationRequest.model_fields | Settings.model_fields
+    if fields[key].annotation is str:
+        return text
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -156,6 +156,8 @@ _SAYINGS = {
     "finite_number": "must be a finite number",
     "literal_error": "must be {expected}",
     "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be auto, cpu, mps, cuda or cuda:N",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
 }

@@ -1,28 +1,21 @@
-"""Owns a picture's own text: a request as A1111's "parameters" and back, in PNG, JPEG and WebP."""
+"""Owns a picture's own text: a request as A1111's "parameters", and back."""
 
 from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import __version__
 from .errors import UsageError
 from .models import is_hub_id
-from .request import GenerationRequest
-from .sampling import AUTOMATIC
+from .request import SCHEDULE_OPTIONS, SOLVER_OPTIONS, GenerationRequest
+from .sampling import AUTOMATIC, resolve
 from .sampling.catalog import split_name
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
-_UNICODE = b"UNICODE\0"
 _NEGATIVE = "Negative prompt:"
 _ITEM = re.compile(
     r"""
@@ -181,8 +174,21 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
         values |= _schedule_before_1_9(settings)
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
+    known -= {row.key for row in _AFTER_MODEL if row.field in _idle(values)}
     rest = {key: value for key, value in settings.items() if key not in known}
-    return values, rest
+    return {key: value for key, value in values.items() if key not in _idle(values)}, rest
+
+
+def _idle(values: Mapping[str, Any]) -> set[str]:
+    """Options that A1111 wrote although the sampler has no use for them, as it did with ENSD."""
+    try:
+        sampler = resolve(values.get("sampler", ""), values.get("scheduler", AUTOMATIC))
+    except UsageError:
+        return set()
+    legal = sampler.options | sampler.resolved_schedule.options()
+    draws = values.get("s_churn") or (sampler.stochastic and values.get("eta") != 0)
+    options = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal.keys() | (set() if draws else {"ensd"})
+    return options & values.keys()
 
 
 def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
@@ -194,57 +200,3 @@ def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
     if sampler is None or suffix != AUTOMATIC or sampler.name == "Restart":
         return {}
     return {"scheduler": "Uniform"}
-
-
-def encode(image: Image, text: str | None, file_format: str, *, quality: int) -> bytes:
-    """The picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
-
-    `quality` is for jpg and webp. Raises UsageError for a text that EXIF in a JPEG cannot hold.
-    """
-    from PIL.Image import Exif
-    from PIL.PngImagePlugin import PngInfo
-
-    buffer = BytesIO()
-    if file_format == "png":
-        info = PngInfo()
-        if text is not None:
-            info.add_text("parameters", text)  # tEXt where latin-1 is enough, else iTXt
-        image.save(buffer, "PNG", pnginfo=info)
-        return buffer.getvalue()
-    exif = Exif()
-    if text is not None:
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
-    if file_format == "jpg" and len(exif.tobytes()) > 65_000:
-        raise UsageError("the prompt is too long for a JPEG's metadata", "--format png")
-    kind = {"jpg": "JPEG", "webp": "WEBP"}[file_format]
-    image.convert("RGB").save(buffer, kind, quality=quality, exif=exif)
-    return buffer.getvalue()
-
-
-def read_file(path: Path) -> str | None:
-    """The "parameters" text of a picture, None if it has none.
-
-    Raises UsageError for a file that is missing, damaged, or no picture.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            image.load()  # so that a file cut short is told, not half read
-            text = image.info.get("parameters")
-            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    except UnidentifiedImageError as error:
-        raise UsageError(f"{path} is no picture that can be read") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"cannot read {path}: {reason}") from error
-    return _user_comment(comment) or text
-
-
-def _user_comment(comment: object) -> str | None:
-    if not isinstance(comment, bytes) or not comment.startswith(_UNICODE):
-        return None
-    body = comment.removeprefix(_UNICODE)
-    # The standard leaves the byte order open; the zero bytes of ASCII's letters tell which it is.
-    order = "utf-16-le" if body[1::2].count(0) > body[::2].count(0) else "utf-16-be"
-    return body.decode(order, errors="replace") or None

@@ -79,22 +79,24 @@ class Target:
         now = datetime.now()
         fields = {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
         first = self._next_index(fields)
-        for attempt in range(10_000):
+        # An index finds a free name by itself; with it there is nothing that must be replaced.
+        replace = self.overwrite and "index" not in _fields(self.template)
+        for attempt in range(100_000):
             path = self._path(fields, first + attempt)
             if attempt and path == self._path(fields, first):
                 path = path.with_name(f"{path.stem}-{attempt + 1}{path.suffix}")
-            if path in self.saved:
+            if path in self.saved or (path.exists() and not replace):
                 continue
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, data, overwrite=self.overwrite)
+                write_atomically(path, data, overwrite=replace)
             except OSError as error:
                 if isinstance(error, FileExistsError) and path.parent.is_dir():
                     continue  # taken, perhaps a moment ago by another process
                 raise OutputError(f"cannot write {path}: {error.strerror}") from error
             self.saved.add(path)
             return path
-        raise OutputError(f"no free name for {path} in 10,000 tries")
+        raise OutputError(f"no free name for {path} in 100,000 tries")
 
     def _path(self, fields: Mapping[str, object], index: int) -> Path:
         clean = {
@@ -108,7 +110,7 @@ class Target:
 
     def _next_index(self, fields: Mapping[str, object]) -> int:
         """One past the greatest number that a file in the folder starts with, as A1111 counts."""
-        if self.overwrite and "index" not in _fields(self.template):
+        if not Path(self.template).name.startswith("{index"):
             return 1
         try:
             names = [entry.name for entry in self._path(fields, 0).parent.iterdir()]

@@ -17,7 +17,8 @@ LONGEST = 250
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
     *("errors", "sampling", "prompts", "families", "hub", "models", "request", "settings"),
-    *("layers", "output", "presets", "config", "jobs", "metadata", "engine", "cli"),
+    *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files"),
+    *("engine", "cli"),
 ]
 
 

@@ -53,7 +53,8 @@ def set_value(
     key: _Key, value: Annotated[str, typer.Argument(metavar="VALUE", help="Its new value.")]
 ) -> int:
     """Set one value."""
-    path = config.set_value(_known(key), config.parse_value(value))
+    name = _known(key)
+    path = config.set_value(name, config.parse_value(name, value))
     ui.say(f"set in {path}")
     return 0
 

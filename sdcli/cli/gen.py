@@ -15,8 +15,9 @@ from sdcli import config, models, presets
 from sdcli.errors import Problems, UsageError
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
-from sdcli.metadata import read_file, read_text, to_values
+from sdcli.metadata import read_text, to_values, write_text
 from sdcli.output import Target
+from sdcli.picture_files import check_fits, read_file
 from sdcli.request import Flag, GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
@@ -118,7 +119,7 @@ def gen(
     seeds = [0]
     with problems.gather():
         seeds = parse_seeds(merged.values.get("seed", -1))
-    settings = base = folder = target = None
+    settings = base = target = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
     with problems.gather():
@@ -130,17 +131,17 @@ def gen(
     problems.raise_if_any()
     assert settings is not None
     assert base is not None
-    with problems.gather():
-        folder = models.find(base.model, offline=settings.offline, say=ui.say)
-    problems.raise_if_any()
-    assert folder is not None
+    requests = expand(base, seeds, count=settings.count)
+    if not settings.no_metadata:
+        check_fits(write_text(base), settings.file_format)
+    folder = models.find(base.model, offline=settings.offline, say=ui.say)
 
     reporter: Reporter = Events() if json else People(show_paths=settings.output != "-")
     with ui.status(f"loading {folder.name}"):
         engine = load_engine(folder, settings)
     return make(
         engine,
-        expand(base, seeds, count=settings.count),
+        requests,
         Destination(target, settings, preset[-1] if preset else ""),
         reporter,
     )

@@ -11,7 +11,8 @@ import typer
 from sdcli.config import to_toml
 from sdcli.errors import UsageError
 from sdcli.layers import Layer, merge, validate
-from sdcli.metadata import PictureText, read_file, read_text, to_values
+from sdcli.metadata import PictureText, read_text, to_values
+from sdcli.picture_files import read_file
 from sdcli.presets import PRESET_KEYS
 from sdcli.request import GenerationRequest, flags
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sdcli.errors import OutOfMemory, OutputError, SdcliError, UsageError
-from sdcli.metadata import encode, write_text
+from sdcli.errors import OutOfMemory, SdcliError, UsageError
+from sdcli.metadata import write_text
 from sdcli.output import Target, template_values
+from sdcli.picture_files import encode
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
@@ -33,7 +34,7 @@ class Destination:
     preset: str
 
     def deliver(self, picture: Picture, *, row: int) -> Picture:
-        """Save the picture and return it with its path. Raises OutputError."""
+        """Save the picture and return it with its path. Raises OutputError, UsageError."""
         text = None if self.settings.no_metadata else write_text(picture.request)
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
         if self.target is None:
@@ -85,7 +86,7 @@ def make(
                 try:
                     reporter.picture(job, destination.deliver(picture, row=job))
                     made += 1
-                except OutputError as error:
+                except SdcliError as error:
                     failed += 1
                     reporter.error(error, job=job)
     finally:

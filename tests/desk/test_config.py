@@ -121,8 +121,9 @@ def test_a_number_comes_back_from_toml(value: float) -> None:
     ],
 )
 def test_a_typed_value_is_a_number_where_it_is_one(typed: str, value: object) -> None:
-    assert config.parse_value(typed) == value
-    assert type(config.parse_value(typed)) is type(value)
+    assert config.parse_value("steps", typed) == value
+    assert type(config.parse_value("steps", typed)) is type(value)
+    assert config.parse_value("model", typed) == typed
 
 
 @pytest.mark.parametrize(

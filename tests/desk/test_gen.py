@@ -12,7 +12,8 @@ from fakes import FakeEngine, paint
 from PIL import Image
 
 from sdcli.cli import run
-from sdcli.metadata import read_file, read_text, to_values
+from sdcli.metadata import read_text, to_values
+from sdcli.picture_files import read_file
 from sdcli.request import GenerationRequest
 
 
@@ -139,6 +140,15 @@ def test_every_format_carries_the_settings(sdcli: Any, engine: FakeEngine, endin
     with Image.open(line) as image:
         assert image.format == {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}[ending]
     assert read_text(read_file(Path(line)) or "").prompt == "ein Fuchs, rot – größer"
+
+
+def test_a_text_too_long_for_a_jpeg_is_told_before_it_is_made(
+    sdcli: Any, engine: FakeEngine
+) -> None:
+    result = sdcli("gen", "fox " * 20_000, "--format", "jpg")
+    assert (result.code, result.out, engine.batches) == (2, "", [])
+    assert "--format png" in result.err
+    assert sdcli("gen", "fox " * 20_000, "--format", "jpg", "--no-metadata").code == 0
 
 
 def test_metadata_can_be_left_out(sdcli: Any, engine: FakeEngine) -> None:

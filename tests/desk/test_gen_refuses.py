@@ -29,7 +29,8 @@ CASES = [
     ),
     pytest.param(["--cfg", "nan"], "--cfg-scale: must be a finite number", "", id="cfg nan"),
     pytest.param(["--rng", "tpu"], "--rng: must be 'nv', 'cpu' or 'gpu'", "", id="rng"),
-    pytest.param(["--device", "gpu9"], "--device:", "", id="device"),
+    pytest.param(["--device", "gpu9"], "--device: must be auto, cpu, mps", "", id="device"),
+    pytest.param(["-m", ""], "--model: must not be empty", "", id="no model"),
     pytest.param(["-o", "{sed}"], "--output: unknown field {sed}", "'seed'", id="template field"),
     pytest.param(
         ["-o", "x.png", "-c", "2"], "2 pictures do not fit into one file", "{seed}", id="one file"
@@ -40,7 +41,7 @@ CASES = [
     pytest.param(["-o", "taken/x/"], "--output: cannot write into", "", id="folder is a file"),
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
-    pytest.param(["--from", "taken"], "taken is no picture", "", id="from no picture"),
+    pytest.param(["--from", "taken"], "taken is no PNG, JPEG or WebP", "", id="from no picture"),
     pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
     pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),
     pytest.param(["-o", "-", "--json"], "both want stdout", "", id="stdout and events"),

@@ -93,6 +93,8 @@ def test_config_round_trip(sdcli: Any) -> None:
     assert sdcli("config", "set", "cfg-scale", "5.5").code == 0
     assert sdcli("config", "set", "sampler", "Euler a").code == 0
     assert sdcli("config", "get", "cfg_scale").out == "5.5\n"
+    assert sdcli("config", "set", "model", "1.5").code == 0  # a folder's name, not a number
+    assert sdcli("config", "unset", "model").code == 0
     assert tomllib.loads(sdcli("config", "show").out) == {"cfg_scale": 5.5, "sampler": "Euler a"}
     assert json.loads(sdcli("config", "show", "--json").out)["sampler"] == "Euler a"
     assert sdcli("config", "unset", "sampler").code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from PIL import Image
 
 from sdcli import __version__
 from sdcli.errors import UsageError
-from sdcli.metadata import encode, read_file, read_text, to_values, write_text
+from sdcli.metadata import read_text, to_values, write_text
+from sdcli.picture_files import encode, read_file
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES, resolve
 
@@ -38,11 +38,11 @@ KNOWN = {
         {"sampler": "Euler a Karras", "eta": 0.5, "s_noise": 1.01, "rho": 5, "sigma_min": 0.1}
         | {"sigma_max": 10, "ensd": 31337, "rng": "gpu", "model": "owner/name", "steps": 1}
     ),
-    "a\nSteps: 20, Sampler: Heun, Schedule type: Exponential, CFG scale: 7, Seed: 1, "
+    "é\nSteps: 20, Sampler: Heun, Schedule type: Exponential, CFG scale: 7, Seed: 1, "
     "Model: builtin, RNG: NV, Sigma churn: 2, Sigma tmin: 0.25, Sigma tmax: 9, "
-    f'sdcli prompt: " a", {VERSION}': (
+    f'sdcli prompt: " é", {VERSION}': (
         {"sampler": "Heun", "scheduler": "Exponential", "s_churn": 2, "s_tmin": 0.25}
-        | {"s_tmax": 9, "prompt": " a"}
+        | {"s_tmax": 9, "prompt": " é"}
     ),
 }
 
@@ -59,15 +59,14 @@ CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 PROMPTS = st.lists(st.one_of(st.sampled_from(HARD), st.text(CHARACTERS, max_size=8))).map("".join)
 MODELS = st.one_of(
     st.builds("{0}/v1.{0}".format, st.text("aZ9_-é", min_size=1)),
-    st.lists(st.sampled_from(["a", ",", ":", '"', "\\", " x"]), min_size=1).map("".join),
+    st.lists(st.sampled_from(["a", ",", ":", '"a"', "\\", " x"]), min_size=1).map("".join),
 ).filter(lambda name: name == name.strip())
 
 
 def saved(data: bytes) -> Path:
     """A file of these bytes."""
-    path = Path("picture")
-    path.write_bytes(data)
-    return path
+    Path("picture").write_bytes(data)
+    return Path("picture")
 
 
 @st.composite
@@ -111,7 +110,7 @@ def back(text: str | None) -> GenerationRequest:
 @given(request=requests())
 @example(request=GenerationRequest(seed=1, prompt="Negative prompt: a", negative_prompt="\n"))
 @example(request=GenerationRequest(seed=1, negative_prompt="a\nSteps: 1, Sampler: x, Seed: 3"))
-@example(request=GenerationRequest(seed=1, prompt="一\u0100\u0200"))
+@example(request=GenerationRequest(seed=1, prompt="一\u0100\u0200", model='"a"'))
 @settings(deadline=None, max_examples=80)
 def test_every_request_comes_back_to_the_letter(kind: str, request: GenerationRequest) -> None:
     """From the text alone, and from each kind of file."""
@@ -175,7 +174,7 @@ def test_a1111s_texts_are_read_as_their_version_meant_them(
     ],
 )
 def test_automatic_changed_its_meaning_in_1_9(version: str, schedule: str) -> None:
-    text = f"a\n{SETTINGS}, RNG: CPU, Version: {version}"
+    text = f"\na\n{SETTINGS}, RNG: CPU, Version: {version}\n"
     request = GenerationRequest(**to_values(read_text(text))[0])
     assert (request.resolved_sampler.resolved_schedule.name, request.rng) == (schedule, "cpu")
 
@@ -203,47 +202,23 @@ UNITS = ["a", '"\\', "- ", " \t", "a/", "aa:", 'aa: "', 'aa:"b,', 'aa: "\\",', "
 
 @pytest.mark.parametrize("unit", UNITS, ids=repr)
 def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
-    """300 kB; a pattern that looks at each pair of characters would take a minute."""
-    started = time.process_time()
-    read_text(f'a: "{unit * (300_000 // len(unit))}b')
-    assert time.process_time() - started < 10
+    """300 kB: a pattern that looked at each pair of characters would not come to its end here."""
+    taken = read_text(f'a: "{unit * (300_000 // len(unit))}b')
+    assert bool(taken.prompt) != bool(taken.settings)
 
 
-@pytest.mark.parametrize(("prompt", "kind"), [("café", b"tEXt"), ("一", b"iTXt")])
-def test_a_png_holds_latin_text_as_latin_and_other_text_as_utf_8(prompt: str, kind: bytes) -> None:
-    data = encode(IMAGE, prompt, "png", quality=90)
-    assert kind + b"parameters\0" in data
-    assert read_file(saved(data)) == prompt
-
-
-@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
-@pytest.mark.parametrize("prompt", ["a", "一", "\u0100"])
-def test_exif_text_is_read_in_either_byte_order(order: str, prompt: str) -> None:
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + f"{prompt}\n{SETTINGS}".encode(order)
-    IMAGE.save("a.jpg", exif=exif)
-    assert read_file(Path("a.jpg")) == f"{prompt}\n{SETTINGS}"
-
-
-def test_without_text_a_picture_has_none_and_a_jpegs_cannot_be_too_long() -> None:
-    for file_format in ("png", "jpg", "webp"):
-        assert read_file(saved(encode(IMAGE, None, file_format, quality=90))) is None
-    with pytest.raises(UsageError, match="too long for a JPEG"):
-        encode(IMAGE, "a" * 40_000, "jpg", quality=90)
-
-
-PNG = encode(IMAGE, f"a\n{SETTINGS}", "png", quality=90)
-BROKEN = [PNG[:cut] for cut in range(0, PNG.index(b"IEND") - 20, 9)]
-BROKEN += [b"garbage" * 99, PNG.replace(b"IDAT", b"IDAX"), PNG[:60] + b"\0" * 60 + PNG[120:]]
-
-
-@pytest.mark.parametrize("data", BROKEN, ids=lambda data: f"{len(data)} bytes")
-def test_a_damaged_picture_is_a_usage_error(data: bytes) -> None:
-    with pytest.raises(UsageError, match="picture"):
-        read_file(saved(data))
-
-
-@pytest.mark.parametrize("name", ["missing.png", "."], ids=["missing", "folder"])
-def test_what_is_no_file_is_a_usage_error(name: str) -> None:
-    with pytest.raises(UsageError, match=f"cannot read {name}"):
-        read_file(Path(name))
+@pytest.mark.parametrize(
+    ("written", "idle"),
+    [
+        pytest.param("Sampler: Euler, ENSD: 31337", {"ENSD": "31337"}, id="no noise to seed"),
+        pytest.param("Sampler: DPM++ 2M Karras, Eta: 0.7", {"Eta": "0.7"}, id="no eta"),
+        pytest.param("Sampler: Euler, Schedule rho: 5", {"Schedule rho": "5"}, id="no rho"),
+        pytest.param("Sampler: Euler a, Eta: 0.7, ENSD: 31337", {}, id="all of use"),
+    ],
+)
+def test_what_a1111_wrote_without_need_is_told_and_stops_nothing(
+    written: str, idle: dict[str, str]
+) -> None:
+    values, rest = to_values(read_text(f"a\nSteps: 20, {written}, Seed: 3, Version: v1.10.1"))
+    assert rest == idle
+    assert GenerationRequest(**values).seed == 3

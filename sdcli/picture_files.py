@@ -1,0 +1,81 @@
+"""Owns picture files: pixels with their own text in PNG, JPEG and WebP, written and read."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+_UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
+_READABLE = ("PNG", "JPEG", "WEBP")
+_MOST_IN_JPEG = 65_000  # bytes of EXIF; a JPEG segment holds 65,533
+
+
+def check_fits(text: str, file_format: str) -> None:
+    """Raise UsageError for a text that the format cannot hold, before the picture is made."""
+    if file_format == "jpg" and len(text.encode("utf-16-be")) > _MOST_IN_JPEG - 200:
+        raise UsageError("the prompt is too long for a JPEG's metadata", "--format png")
+
+
+def encode(image: Image, text: str | None, file_format: str, *, quality: int) -> bytes:
+    """The picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
+
+    `quality` is for jpg and webp. Raises UsageError where `check_fits` does.
+    """
+    from PIL.Image import Exif
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer = BytesIO()
+    if file_format == "png":
+        info = PngInfo()
+        if text is not None:
+            info.add_text("parameters", text)  # tEXt where latin-1 is enough, else iTXt
+        image.save(buffer, "PNG", pnginfo=info)
+        return buffer.getvalue()
+    exif = Exif()
+    if text is not None:
+        check_fits(text, file_format)
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+    kind = {"jpg": "JPEG", "webp": "WEBP"}[file_format]
+    image.convert("RGB").save(buffer, kind, quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def read_file(path: Path) -> str | None:
+    """The "parameters" text of a picture, None if it has none.
+
+    Raises UsageError for a file that is missing, damaged, or no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_READABLE) as image:
+            image.load()  # so that a file cut short is told, not half read
+            text = image.info.get("parameters")
+            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except UnidentifiedImageError as error:
+        raise UsageError(f"{path} is no PNG, JPEG or WebP that can be read") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot read {path}: {reason}") from error
+    return _user_comment(comment) or text
+
+
+def _user_comment(comment: object) -> str | None:
+    if not isinstance(comment, bytes):
+        return None
+    if comment.startswith(_ASCII):
+        return comment.removeprefix(_ASCII).decode(errors="replace") or None
+    if not comment.startswith(_UNICODE):
+        return None
+    body = comment.removeprefix(_UNICODE)
+    # The standard leaves the byte order open; the zero bytes of ASCII's letters tell which it is.
+    order = "utf-16-le" if body[1::2].count(0) > body[::2].count(0) else "utf-16-be"
+    return body.decode(order, errors="replace") or None
