@@ -7,30 +7,17 @@ carries its flag, its limits and its help, so nothing else lists them a second t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .errors import UsageError
-from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve
+from .flag import flag
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
 
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """How a field is typed on the command line: its names, help panel and metavar."""
-
-    names: tuple[str, ...]
-    panel: str
-    metavar: str
-
-
-def flag(*names: str, panel: str, metavar: str) -> Flag:
-    """A Flag; names as typed, the long one that error messages quote first."""
-    return Flag(names, panel, metavar)
-
+Found = TypeVar("Found")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
@@ -155,13 +142,12 @@ class GenerationRequest(BaseModel):
         values = dict(data)
         if isinstance(values.get("rng"), str):
             values["rng"] = values["rng"].lower()
-        named = values.get("sampler", SAMPLERS[0].name), values.get("scheduler", AUTOMATIC)
-        if all(isinstance(name, str) for name in named):
-            try:
-                sampler = resolve(*named)
-            except UsageError as error:
-                key = "scheduler" if error.message.startswith("unknown schedule") else "sampler"
-                raise _field_error(key, error.message, error.hint) from error
+        name = values.get("sampler", SAMPLERS[0].name)
+        schedule = values.get("scheduler", AUTOMATIC)
+        if isinstance(name, str) and isinstance(schedule, str):
+            if schedule.casefold() != AUTOMATIC.casefold():
+                _look_up("scheduler", resolve_schedule, schedule)
+            sampler = _look_up("sampler", resolve, name, schedule)
             values |= {"sampler": sampler.name, "scheduler": sampler.schedule}
             for key, default in _options(sampler).items():
                 if default is not None and _same(values.get(key), default):
@@ -220,6 +206,13 @@ def _options(sampler: Sampler) -> dict[str, Any]:
     return sampler.options | sampler.resolved_schedule.options()
 
 
+def _look_up(field: str, table: Callable[..., Found], *names: str) -> Found:
+    try:
+        return table(*names)
+    except UsageError as error:
+        raise _field_error(field, error.message, error.hint) from error
+
+
 def _same(given: Any, default: float) -> bool:
     try:
         return float(given) == default  # given may still be text, as it was typed
@@ -232,11 +225,3 @@ def _field_error(field: str, message: str, hint: str = "") -> PydanticCustomErro
     return PydanticCustomError(
         "request", "{message}", {"field": field, "message": message, "hint": hint}
     )
-
-
-def flags() -> dict[str, Flag]:
-    """The flag of each field, in the order of the fields."""
-    found = {}
-    for name, field in GenerationRequest.model_fields.items():
-        found[name] = next(item for item in field.metadata if isinstance(item, Flag))
-    return found

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .request import flag
+from .flag import flag
 
 DEFAULT_OUTPUT = "outputs/{date}/{index:05}-{seed}"
 Format = Literal["png", "jpg", "webp"]

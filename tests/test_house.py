@@ -16,7 +16,8 @@ LONGEST = 250
 
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
-    *("errors", "sampling", "prompts", "families", "hub", "models", "request", "settings"),
+    *("errors", "sampling", "prompts", "families", "hub", "models", "flag"),
+    *("request", "settings"),
     *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files"),
     *("engine", "cli"),
 ]

@@ -13,12 +13,13 @@ import typer
 
 from sdcli import config, models, presets
 from sdcli.errors import Problems, UsageError
+from sdcli.flag import flags_of
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
-from sdcli.request import Flag, GenerationRequest
+from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
 
@@ -37,8 +38,8 @@ def _parameters() -> list[Parameter]:
     """A parameter for each field of the schemas, so that no flag is written down twice."""
     found = []
     for schema in (GenerationRequest, Settings):
-        for name, field in schema.model_fields.items():
-            flag = next(item for item in field.metadata if isinstance(item, Flag))
+        for name, flag in flags_of(schema).items():
+            field = schema.model_fields[name]
             shown = field.get_default()
             help = str(field.description)
             if shown not in (None, "", False) and not field.is_required():

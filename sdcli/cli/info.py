@@ -10,11 +10,12 @@ import typer
 
 from sdcli.config import to_toml
 from sdcli.errors import UsageError
+from sdcli.flag import flags_of
 from sdcli.layers import Layer, merge, validate
 from sdcli.metadata import PictureText, read_text, to_values
 from sdcli.picture_files import read_file
 from sdcli.presets import PRESET_KEYS
-from sdcli.request import GenerationRequest, flags
+from sdcli.request import GenerationRequest
 
 from . import ui
 from .command import Json, command, new_app
@@ -92,7 +93,7 @@ def _as_command(taken: PictureText, path: str) -> str:
     request, rest = _request(taken, path)
     _tell_rest(rest, path)
     words = ["sdcli", "gen", request.pop("prompt")]
-    typed = flags()
+    typed = flags_of(GenerationRequest)
     for key, value in request.items():
         if value not in (None, ""):
             words += [typed[key].names[0], str(value)]

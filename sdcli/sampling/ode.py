@@ -7,81 +7,68 @@ picture. It yields x after every step.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
-from .protocols import Denoise, Noise, Sigmas, X
+from .protocols import Denoise, Noise, Sigmas, Solver, X
 
 _MOST_CHURN = math.sqrt(2) - 1
 
 
-def _churned(
-    x: X,
-    sigma: float,
-    noise: Noise[X],
-    *,
-    gamma: float,
-    s_tmin: float,
-    s_tmax: float,
-    s_noise: float,
-) -> tuple[X, float]:
-    """Raise the noise level from σ to σ(1+γ) before a step (Karras et al. 2022, Alg. 2)."""
-    if gamma == 0:
-        return x, sigma
-    eps = noise(sigma, sigma)  # A1111 draws outside [s_tmin, s_tmax] too; the stream must agree
-    if not s_tmin <= sigma <= s_tmax:
-        return x, sigma
-    sigma_hat = sigma * (1 + gamma)
-    return x + eps * (s_noise * math.sqrt(sigma_hat**2 - sigma**2)), sigma_hat
+Step = Callable[[Denoise[Any], Any, float, float], Any]
+"""One deterministic step: (denoise, x, sigma, sigma_next) → x at sigma_next."""
 
 
-def euler(
-    denoise: Denoise[X],
-    x: X,
-    sigmas: Sigmas,
-    noise: Noise[X],
-    *,
-    s_churn: float = 0.0,
-    s_tmin: float = 0.0,
-    s_tmax: float = math.inf,
-    s_noise: float = 1.0,
-) -> Iterator[X]:
-    """One slope a step (Karras et al. 2022, Alg. 2 without its correction)."""
-    gamma = min(s_churn / (len(sigmas) - 1), _MOST_CHURN)
-    for sigma, sigma_next in pairwise(sigmas):
-        x, sigma_hat = _churned(
-            x, sigma, noise, gamma=gamma, s_tmin=s_tmin, s_tmax=s_tmax, s_noise=s_noise
-        )
-        slope = (x - denoise(x, sigma_hat)) / sigma_hat
-        x = x + slope * (sigma_next - sigma_hat)
-        yield x
+def churning(step: Step) -> Solver:
+    """The solver that takes `step` after raising the noise level from σ to σ(1+γ).
+
+    Karras et al. 2022, Alg. 2. With s_churn 0, the default, it is `step` alone and draws nothing.
+    """
+
+    def solve(
+        denoise: Denoise[X],
+        x: X,
+        sigmas: Sigmas,
+        noise: Noise[X],
+        *,
+        s_churn: float = 0.0,
+        s_tmin: float = 0.0,
+        s_tmax: float = math.inf,
+        s_noise: float = 1.0,
+    ) -> Iterator[X]:
+        gamma = min(s_churn / (len(sigmas) - 1), _MOST_CHURN)
+        for sigma, sigma_next in pairwise(sigmas):
+            if gamma:
+                eps = noise(sigma, sigma)  # A1111 draws outside [s_tmin, s_tmax] too
+                if s_tmin <= sigma <= s_tmax:
+                    raised = sigma * (1 + gamma)
+                    x = x + eps * (s_noise * math.sqrt(raised**2 - sigma**2))
+                    sigma = raised
+            x = step(denoise, x, sigma, sigma_next)
+            yield x
+
+    # Not functools.wraps: the options are read off this signature, not off the step's.
+    solve.__name__, solve.__doc__ = step.__name__, step.__doc__
+    return solve
 
 
-def heun(
-    denoise: Denoise[X],
-    x: X,
-    sigmas: Sigmas,
-    noise: Noise[X],
-    *,
-    s_churn: float = 0.0,
-    s_tmin: float = 0.0,
-    s_tmax: float = math.inf,
-    s_noise: float = 1.0,
-) -> Iterator[X]:
-    """The mean of the slopes at both ends of a step; the last step is Euler's (ibid., Alg. 2)."""
-    gamma = min(s_churn / (len(sigmas) - 1), _MOST_CHURN)
-    for sigma, sigma_next in pairwise(sigmas):
-        x, sigma_hat = _churned(
-            x, sigma, noise, gamma=gamma, s_tmin=s_tmin, s_tmax=s_tmax, s_noise=s_noise
-        )
-        step = sigma_next - sigma_hat
-        slope = (x - denoise(x, sigma_hat)) / sigma_hat
-        ahead = x + slope * step
-        if sigma_next > 0:
-            slope_ahead = (ahead - denoise(ahead, sigma_next)) / sigma_next
-            ahead = x + (slope + slope_ahead) * (step / 2)
-        x = ahead
-        yield x
+@churning
+def euler(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
+    """One slope a step."""
+    slope = (x - denoise(x, sigma)) / sigma
+    return x + slope * (sigma_next - sigma)
+
+
+@churning
+def heun(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
+    """The mean of the slopes at both ends of a step; one slope where it ends at σ 0."""
+    slope = (x - denoise(x, sigma)) / sigma
+    ahead = x + slope * (sigma_next - sigma)
+    if sigma_next == 0:
+        return ahead
+    slope_ahead = (ahead - denoise(ahead, sigma_next)) / sigma_next
+    return x + (slope + slope_ahead) * ((sigma_next - sigma) / 2)
 
 
 def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sdcli.request import GenerationRequest, flags
+from sdcli.flag import flags_of
+from sdcli.request import GenerationRequest
 
 
 def make(**values: Any) -> GenerationRequest:
@@ -196,6 +197,6 @@ def test_ensd_is_allowed_where_churn_draws_noise() -> None:
 
 
 def test_every_field_has_one_flag_and_no_two_flags_clash() -> None:
-    assert list(flags()) == list(GenerationRequest.model_fields)
-    names = [name for flag in flags().values() for name in flag.names]
+    assert list(flags_of(GenerationRequest)) == list(GenerationRequest.model_fields)
+    names = [name for flag in flags_of(GenerationRequest).values() for name in flag.names]
     assert len(set(names)) == len(names)
