@@ -41,10 +41,12 @@ def choose_files(names: Iterable[str]) -> list[str]:
 def cached(model: str) -> Path | None:
     """The hub model's folder in the cache, complete or not; None if there is none. No network."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, local_files_only=True))
+    except IncompleteSnapshotError as incomplete:
+        return Path(incomplete.snapshot_path)  # without the files that we never fetch
     except LocalEntryNotFoundError:
         return None
 
@@ -71,7 +73,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
                 "sdcli reads models in the diffusers folder layout",
             )
         say(f"fetching {model} from the hub: {len(files)} files, those that are not here yet")
-        return Path(snapshot_download(model, revision=there.sha, allow_patterns=files))
+        return Path(snapshot_download(model, allow_patterns=files))
     except GatedRepoError as error:
         raise ModelError(
             f"--model: {model} is gated", "accept its terms on the hub, then set HF_TOKEN"

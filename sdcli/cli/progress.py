@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sdcli.errors import SdcliError
+from sdcli.errors import SdcliError, UsageErrors
 
 from . import ui
 
@@ -160,6 +160,11 @@ class Events:
         """{"event": "error", …}; `row` is the job's number."""
         self._emit("error", code=error.code, message=error.message, hint=error.hint, row=job)
         ui.show_error(type(error)(f"picture {job}: {error.message}", error.hint))
+
+    def refused(self, error: SdcliError) -> None:
+        """{"event": "error", …} for each thing that is wrong with the command itself; no row."""
+        for single in error.errors if isinstance(error, UsageErrors) else (error,):
+            self._emit("error", code=single.code, message=single.message, hint=single.hint)
 
     def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
         """{"event": "end", …}"""

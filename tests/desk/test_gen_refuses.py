@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,6 @@ CASES = [
     pytest.param(["--from", "taken"], "taken is no PNG, JPEG or WebP", "", id="from no picture"),
     pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
     pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),
-    pytest.param(["-o", "-", "--json"], "both want stdout", "", id="stdout and events"),
     pytest.param(["--stesp", "3"], "No such option: --stesp", "--steps", id="unknown flag"),
 ]
 
@@ -98,6 +98,19 @@ def test_a_configs_mistake_is_told_with_file_and_line(
     assert result.code == 2
     assert "config c.toml, line 2: samplr" in result.err
     assert "'sampler'" in result.err
+
+
+def test_events_tell_what_is_refused(sdcli: Any, engine: FakeEngine) -> None:
+    result = sdcli("gen", "a", "--steps", "0", "-S", "Eular", "--json")
+    events = [json.loads(line) for line in result.lines]
+    assert [(event["event"], event["code"]) for event in events] == [("error", "usage")] * 2
+    assert result.code == 2
+
+
+def test_bytes_and_events_cannot_share_stdout(sdcli: Any, engine: FakeEngine) -> None:
+    result = sdcli("gen", "a", "-o", "-", "--json")
+    assert result.code == 2
+    assert "both want stdout" in result.err
 
 
 def test_debug_shows_the_traceback(sdcli: Any, engine: FakeEngine) -> None:

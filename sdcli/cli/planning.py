@@ -1,0 +1,143 @@
+"""Owns planning: everything that can be wrong with a run is found before torch is imported."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdcli import config, models, presets
+from sdcli.errors import Problems, UsageError
+from sdcli.jobs import expand, parse_seeds
+from sdcli.layers import Layer, Merged, merge, validate
+from sdcli.metadata import read_text, to_values, write_text
+from sdcli.output import Target
+from sdcli.picture_files import check_fits, read_file
+from sdcli.request import GenerationRequest
+from sdcli.settings import Settings
+
+from . import ui
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags."""
+
+    text: str
+    presets: tuple[str, ...]
+    picture: str
+    size: str
+    flags: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run in which nothing is left to be refused: seeds are numbers, the model's files are there.
+
+    `target` is None where the one picture goes to stdout.
+    """
+
+    requests: Sequence[GenerationRequest]
+    settings: Settings
+    target: Target | None
+    folder: models.ModelFolder
+
+
+def planned(words: Words, *, json: bool) -> Plan:
+    """Work out the run. Raises UsageErrors with all that is wrong, ModelError."""
+    problems = Problems()
+    merged = merge(_layers(words, problems))
+    if not problems:  # a person who must type again should not have waited for a pipe to end
+        with problems.gather():
+            merged = _with_stdin(merged)
+    seeds = [0]
+    with problems.gather():
+        seeds = parse_seeds(merged.values.get("seed", -1))
+    settings = base = target = None
+    with problems.gather():
+        settings = validate(Settings, merged.values, merged)
+    with problems.gather():
+        base = validate(GenerationRequest, {**merged.values, "seed": seeds[0]}, merged)
+    if settings:
+        with problems.gather():
+            target = _target(settings, len(seeds) * settings.count, json=json)
+    problems.raise_if_any()
+    assert settings is not None
+    assert base is not None
+    requests = expand(base, seeds, count=settings.count)
+    if not settings.no_metadata:
+        check_fits(write_text(base), settings.file_format)
+    folder = models.find(base.model, offline=settings.offline, say=ui.say)
+    return Plan(requests, settings, target, folder)
+
+
+def _layers(words: Words, problems: Problems) -> list[Layer]:
+    """From the least to the most important, without those in which something is wrong."""
+    layers = []
+    with problems.gather():
+        layers.append(config.read())
+    for name in words.presets:
+        with problems.gather():
+            layers.append(presets.find(name).layer())
+    if words.picture:
+        with problems.gather():
+            layers.append(_picture_layer(words.picture))
+    layers.append(config.environment())
+    with problems.gather():
+        layers.append(_flags(words))
+    return layers
+
+
+def _picture_layer(path: str) -> Layer:
+    text = read_file(Path(path))
+    if text is None:
+        raise UsageError(f"--from: {path} has no settings in it")
+    values, rest = to_values(read_text(text))
+    if rest:
+        ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
+    return Layer(f"picture {path}", values)
+
+
+def _flags(words: Words) -> Layer:
+    """What was typed, and only that, as the topmost layer."""
+    values = {key: value for key, value in words.flags.items() if value not in (None, False)}
+    if words.text:
+        if "prompt" in values:
+            raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
+        values["prompt"] = words.text
+    if words.size:
+        match = re.fullmatch(r"(\d+)\s*[xX×]\s*(\d+)", words.size)
+        if not match:
+            raise UsageError(f"--size: {words.size!r} is no size", "write it as 512x768")
+        if values.keys() & {"width", "height"}:
+            raise UsageError("--size and --width or --height contradict each other")
+        values |= {"width": match[1], "height": match[2]}
+    return Layer("", values)
+
+
+def _with_stdin(merged: Merged) -> Merged:
+    """The prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
+    prompt = merged.values.get("prompt")
+    if prompt != "-" and (prompt is not None or sys.stdin is None or sys.stdin.isatty()):
+        return merged
+    text = sys.stdin.read() if sys.stdin else ""
+    if prompt == "-" and not text.strip():
+        raise UsageError("--prompt: nothing came from standard input")
+    return Merged({**merged.values, "prompt": text.strip()}, merged.origins)
+
+
+def _target(settings: Settings, pictures: int, *, json: bool) -> Target | None:
+    if settings.output != "-":
+        return Target.of(settings, pictures)
+    if json:
+        raise UsageError("--output: - and --json both want stdout", "give --output a file")
+    if pictures != 1:
+        raise UsageError(f"--output: - takes one picture, not {pictures}")
+    if sys.stdout.isatty():
+        raise UsageError(
+            "--output: - would write an image's bytes to the terminal", "pipe them somewhere"
+        )
+    return None

@@ -1,0 +1,134 @@
+"""Downloads from a hub that runs on this machine: what is fetched, kept, and refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import huggingface_hub.constants
+import pytest
+
+from sdcli.errors import ModelError
+from sdcli.models import find
+
+COMMIT = "a" * 40
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub's API as a download speaks, for the model some/model."""
+
+    files: dict[str, bytes]
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+    def _answer(self, *, body: bool) -> None:
+        path = self.path.partition("?")[0]
+        headers = {"X-Repo-Commit": COMMIT}
+        status, data = 404, b"{}"
+        if path == "/api/models/some/gated":
+            status, headers["X-Error-Code"] = 403, "GatedRepo"
+        elif path.startswith("/api/models/some/model/tree/"):
+            listing = [
+                {"type": "file", "path": name, "size": len(content), "oid": self._etag(content)}
+                for name, content in self.files.items()
+            ]
+            status, data = 200, json.dumps(listing).encode()
+        elif path.startswith("/api/models/some/model"):
+            siblings = [{"rfilename": name} for name in self.files]
+            told = {"id": "some/model", "sha": COMMIT, "siblings": siblings, "private": False}
+            status, data = 200, json.dumps(told).encode()
+        elif path.startswith("/some/model/resolve/"):
+            name = path.split("/", 5)[5]
+            status, data = 200, self.files[name]
+            headers["ETag"] = f'"{self._etag(data)}"'
+            if body:
+                self.asked.append(name)
+        else:
+            headers["X-Error-Code"] = "RepoNotFound"
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+    @staticmethod
+    def _etag(data: bytes) -> str:
+        return hashlib.sha1(data).hexdigest()
+
+
+@pytest.fixture
+def hub(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ThreadingHTTPServer]:
+    """The tiny model on a hub, with files beside it that sdcli does not need."""
+    Hub.files = {
+        str(path.relative_to(tiny_folder)): path.read_bytes()
+        for path in tiny_folder.rglob("*")
+        if path.is_file()
+    }
+    Hub.files["unet/diffusion_pytorch_model.bin"] = b"a pickle"
+    Hub.files["v1-5-pruned.safetensors"] = b"seven gigabytes"
+    Hub.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(
+        huggingface_hub.constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_XET_CACHE", str(tmp_path / "xet"))
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_only_what_is_needed_is_fetched_once_and_then_no_network_is(
+    hub: ThreadingHTTPServer,
+) -> None:
+    said: list[str] = []
+    assert find("some/model", say=said.append).native_size == 64
+    assert len(said) == 1
+    assert "some/model" in said[0]
+    assert set(Hub.asked) == Hub.files.keys() - {
+        "unet/diffusion_pytorch_model.bin",
+        "v1-5-pruned.safetensors",
+    }
+    Hub.asked.clear()
+    hub.shutdown()
+    hub.server_close()
+    assert find("some/model").family.name == "builtin"
+    assert find("some/model", offline=True).native_size == 64
+    assert Hub.asked == []
+
+
+def test_an_unknown_model_is_told(hub: ThreadingHTTPServer) -> None:
+    with pytest.raises(ModelError, match="no such model on the hub"):
+        find("some/other")
+
+
+def test_a_gated_model_is_told(hub: ThreadingHTTPServer) -> None:
+    with pytest.raises(ModelError, match="some/gated is gated") as caught:
+        find("some/gated")
+    assert "HF_TOKEN" in caught.value.hint
+
+
+def test_a_model_in_another_layout_is_told(hub: ThreadingHTTPServer) -> None:
+    Hub.files = {"model.safetensors": b"weights"}
+    with pytest.raises(ModelError, match=r"has no model_index\.json"):
+        find("some/model")
