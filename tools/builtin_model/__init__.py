@@ -1,0 +1,1 @@
+"""How the model that ships inside the command line was made: scenes, training and export."""

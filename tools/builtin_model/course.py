@@ -1,0 +1,42 @@
+"""The order of training: pictures, tokenizer, autoencoder, latents, then the denoiser."""
+
+import logging
+from pathlib import Path
+
+import torch
+from transformers import CLIPTokenizer
+
+from . import autoencoder, checkpoints, denoiser, tokenizer
+from .pictures import cached, scene_numbers
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, work: Path) -> None:
+    """Do every stage that the work folder does not hold finished already."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(settings.seed)
+    numbers = scene_numbers(settings.scenes, held_out=False)
+    pictures = cached(work / "pictures.npy", numbers)
+    test = cached(work / "test.npy", scene_numbers(settings.test_scenes, held_out=True))
+    log.info("%d pictures, %d held out", len(pictures), len(test))
+
+    if not (work / "tokenizer").exists():
+        tokenizer.save(tokenizer.build(settings, numbers), work / "tokenizer")
+    words = CLIPTokenizer.from_pretrained(work / "tokenizer")
+
+    vae = autoencoder.build(settings).to(device)
+    autoencoder.train(vae, pictures, settings, work, device)
+    log.info("autoencoder %.2f dB on held-out scenes", autoencoder.psnr(vae, test, device))
+
+    latents = checkpoints.load(work / "latents.pt")
+    if latents is None:
+        values = autoencoder.encode(vae, pictures, device)
+        latents = {"values": values, "spread": float(values.std())}
+        checkpoints.save(work / "latents.pt", latents)
+    data = denoiser.Latents(numbers, latents["values"] / latents["spread"])
+    denoiser.train(denoiser.Denoiser(settings, words), words, data, settings, work, device)
+
+    autoencoder.refine(vae, latents["values"], pictures, settings, work, device)
+    log.info("refined decoder %.2f dB on held-out scenes", autoencoder.psnr(vae, test, device))

@@ -1,0 +1,196 @@
+"""The text encoder and the UNet: how they are built and trained together on cached latents."""
+
+import copy
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from . import checkpoints, sketch
+from .pictures import caption_of
+from .settings import STEPS_OF_NOISE, TOKENS, Settings, scheduler_config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The training set as the denoiser sees it."""
+
+    numbers: list[int]  # of the scenes, for their captions
+    values: torch.Tensor  # (N, 4, 16, 16), spread 1
+
+
+class Denoiser(nn.Module):
+    """Text encoder and UNet as one trainable thing."""
+
+    def __init__(self, settings: Settings, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=settings.text_width,
+                intermediate_size=4 * settings.text_width,
+                projection_dim=settings.text_width,
+                num_hidden_layers=settings.text_layers,
+                num_attention_heads=settings.text_heads,
+                max_position_embeddings=TOKENS,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+        self.unet = UNet2DConditionModel(
+            sample_size=16,
+            in_channels=settings.latent_channels,
+            out_channels=settings.latent_channels,
+            block_out_channels=settings.unet_channels,
+            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            layers_per_block=1,
+            cross_attention_dim=settings.text_width,
+            # diffusers' name for what is in truth the number of heads.
+            attention_head_dim=settings.unet_heads,
+        )
+        self.sketch = sketch.Sketch(settings)
+
+
+def signal(device: torch.device) -> torch.Tensor:
+    """The cumulative alphas of Stable Diffusion's schedule, one a timestep."""
+    config = scheduler_config()
+    first, last = config["beta_start"] ** 0.5, config["beta_end"] ** 0.5
+    betas = torch.linspace(first, last, STEPS_OF_NOISE, dtype=torch.float64) ** 2
+    return (1 - betas).cumprod(0).float().to(device)
+
+
+def loss_of(
+    model: Denoiser,
+    clean: torch.Tensor,
+    tokens: torch.Tensor,
+    alphas: torch.Tensor,
+    settings: Settings,
+) -> torch.Tensor:
+    """Error of the predicted noise, weighted by a signal-to-noise ratio kept within limits.
+
+    The ceiling is min-SNR's; the floor keeps the noisiest steps, where the caption decides colours
+    and layout, from counting next to nothing.
+    """
+    # One time from each equal slice of the range: every batch sees all noise levels.
+    count = len(clean)
+    slices = torch.arange(count, device=clean.device) + torch.rand(count, device=clean.device)
+    times = (slices / count * STEPS_OF_NOISE).long().clamp_max(STEPS_OF_NOISE - 1)
+    noise = torch.randn_like(clean)
+    kept = alphas[times][:, None, None, None]
+    noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+    context = model.text(tokens).last_hidden_state  # (B, 77, width)
+    predicted = model.unet(noisy, times, encoder_hidden_states=context).sample
+    ratio = kept / (1 - kept)
+    weight = ratio.clamp(settings.snr_floor, settings.snr_ceiling) / ratio
+    error: torch.Tensor = (weight * (predicted - noise).square()).mean()
+    return error + settings.sketch_weight * model.sketch.loss_of(context, clean)
+
+
+def train(
+    model: Denoiser,
+    tokenizer: CLIPTokenizer,
+    data: Latents,
+    settings: Settings,
+    work: Path,
+    device: torch.device,
+) -> None:
+    """Train, or finish training; the checkpoint holds the averaged weights beside the raw ones."""
+    path = work / "denoiser.pt"
+    model.train().to(device)
+    optimiser = torch.optim.AdamW(
+        model.parameters(),
+        lr=settings.rate,
+        betas=(0.9, 0.99),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    rng = Random(settings.seed)
+
+    def batches(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return _batch(rng, tokenizer, data, settings, device, size=size)
+
+    sketch.train(model.text, model.sketch, batches, settings, work)
+    average = copy.deepcopy(model).requires_grad_(False)
+    step, saved = 0, time.monotonic()
+    recent: list[float] = []
+    if state := checkpoints.load(path):
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    torch.manual_seed(settings.seed + step)  # a resumed run must not repeat its noise
+    rng.seed(f"{settings.seed}/{step}")
+    alphas = signal(device)
+    while step < settings.steps:
+        rate = _rate(step, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        clean, tokens = batches(settings.batch)
+        loss = loss_of(model, clean, tokens, alphas, settings)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        _follow(average, model, share=1 - min(settings.ema, (1 + step) / (10 + step)))
+        recent.append(loss.item())
+        if step % 50 == 0:
+            log.info("denoiser step %d loss %.4f", step, sum(recent) / len(recent))
+            recent.clear()
+        if time.monotonic() - saved > settings.save_every or step == settings.steps:
+            checkpoints.save(path, _state(model, average, optimiser, step))
+            saved = time.monotonic()
+
+
+def _batch(
+    rng: Random,
+    tokenizer: CLIPTokenizer,
+    data: Latents,
+    settings: Settings,
+    device: torch.device,
+    *,
+    size: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    chosen = [rng.randrange(len(data.numbers)) for _ in range(size)]
+    captions = [
+        "" if rng.random() < settings.caption_dropout else caption_of(data.numbers[i], rng)
+        for i in chosen
+    ]
+    tokens = tokenizer(
+        captions, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
+    ).input_ids
+    return data.values[chosen].to(device), tokens.to(device)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, *, share: float) -> None:
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
+
+
+def _rate(step: int, settings: Settings) -> float:
+    warm = min(1.0, (step + 1) / settings.warm_up)
+    share = step / settings.steps
+    return settings.rate * warm * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * share)))
+
+
+def _state(
+    model: Denoiser, average: Denoiser, optimiser: torch.optim.Optimizer, step: int
+) -> dict[str, Any]:
+    return {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": step,
+    }

@@ -1,0 +1,51 @@
+"""The drawn training set: scene numbers, their captions, and their pictures in cached arrays."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .canvas import SIDE
+from .scenes import draw, invent, is_held_out, sentence, training_caption
+
+Pictures = NDArray[np.uint8]  # (N, 3, 128, 128)
+CHUNK = 500
+
+
+def scene_numbers(count: int, *, held_out: bool) -> list[int]:
+    """The first scenes on one side of the split."""
+    numbers: list[int] = []
+    number = 0
+    while len(numbers) < count:
+        if is_held_out(sentence(invent(number))) is held_out:
+            numbers.append(number)
+        number += 1
+    return numbers
+
+
+def caption_of(number: int, rng: Random) -> str:
+    """A fresh training caption of one scene."""
+    return training_caption(invent(number), rng)
+
+
+def cached(path: Path, numbers: list[int]) -> Pictures:
+    """The scenes' pictures, drawn once and memory-mapped from then on."""
+    if not path.exists():
+        draft = path.with_suffix(".draft.npy")
+        shape = (len(numbers), 3, SIDE, SIDE)
+        store = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+        chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
+        with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            for i, drawn in enumerate(pool.map(_drawn, chunks)):
+                store[i * CHUNK : i * CHUNK + len(drawn)] = drawn
+        store.flush()
+        os.replace(draft, path)  # noqa: PTH105 - the point is the atomic replacement
+    pictures: Pictures = np.load(path, mmap_mode="r")
+    return pictures
+
+
+def _drawn(numbers: list[int]) -> Pictures:
+    return np.stack([np.asarray(draw(invent(n))).transpose(2, 0, 1) for n in numbers])

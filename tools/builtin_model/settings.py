@@ -1,0 +1,72 @@
+"""Every number that decides what the shipped model becomes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+TOKENS = 77  # caption length that Stable Diffusion's text encoders read
+STEPS_OF_NOISE = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Data, architecture and training of one model."""
+
+    # Data: scene numbers are drawn from 0 up, those whose sentence is held out are skipped.
+    scenes: int = 16_000
+    test_scenes: int = 256
+    seed: int = 7
+
+    # Tokenizer
+    vocabulary: int = 1_280
+    tokenizer_captions: int = 60_000
+
+    # Autoencoder
+    vae_channels: tuple[int, ...] = (16, 32, 64, 64)
+    latent_channels: int = 4
+    vae_batch: int = 4
+    vae_steps: int = 2_200
+    vae_crop: int = 64  # pixels of the windows that most of the steps are trained on
+    vae_crop_batch: int = 8
+    vae_crop_share: float = 0.85
+    vae_rate: float = 2e-3
+    vae_guide_share: float = 0.3  # of the steps, over which the latents' guide fades away
+    decoder_steps: int = 1_500  # of the decoder alone, once the latents are fixed
+    decoder_rate: float = 7e-4
+    vae_noise: float = 0.03  # of the latents' own spread
+
+    # Text encoder
+    text_width: int = 192
+    text_layers: int = 3
+    text_heads: int = 4
+
+    # UNet
+    unet_channels: tuple[int, ...] = (64, 128, 192)
+    unet_heads: int = 4
+    batch: int = 16
+    steps: int = 6_000
+    rate: float = 8e-4
+    warm_up: int = 200
+    weight_decay: float = 0.01
+    caption_dropout: float = 0.1  # the share trained without a caption, for guidance
+    snr_ceiling: float = 5.0  # min-SNR weighting, Hang et al. 2023
+    snr_floor: float = 0.1
+    ema: float = 0.997
+    sketch_steps: int = 600  # of the text encoder alone, before the UNet joins in
+    sketch_batch: int = 32
+    sketch_weight: float = 0.1  # of its loss in the joint training that follows
+    save_every: float = 180.0  # seconds between checkpoints
+
+
+def scheduler_config() -> dict[str, Any]:
+    """Stable Diffusion 1's noise schedule, as its own scheduler file spells it."""
+    return {
+        "num_train_timesteps": STEPS_OF_NOISE,
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "set_alpha_to_one": False,
+        "skip_prk_steps": True,
+        "steps_offset": 1,
+        "prediction_type": "epsilon",
+        "timestep_spacing": "leading",
+    }
