@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,16 @@ def test_a_file_in_the_folders_place_is_told() -> None:
         save("{prompt}/{seed}")
 
 
+_SAVE_FIFTY = """
+import sys
+from sdcli.output import Target
+from sdcli.settings import Settings
+folder, who = sys.argv[1:]
+for number in range(50):
+    Target.of(Settings(output=folder), 50).save(f"{who} {number}".encode(), {"seed": 7})
+"""
+
+
 def _save_fifty(folder: str, who: int) -> None:
     for number in range(50):
         target(f"{folder}/").save(f"{who} {number}".encode(), values())
@@ -237,12 +248,9 @@ def _save_fifty(folder: str, who: int) -> None:
 
 def test_threads_and_processes_that_share_a_folder_lose_no_picture(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
-    context = multiprocessing.get_context("spawn")
-    other = context.Process(target=_save_fifty, args=(str(folder), 0))
-    other.start()
+    other = subprocess.Popen([sys.executable, "-c", _SAVE_FIFTY, f"{folder}/", "0"])
     with ThreadPoolExecutor() as pool:
         list(pool.map(_save_fifty, [str(folder)] * 2, (1, 2)))
-    other.join()
-    assert other.exitcode == 0
+    assert other.wait(timeout=60) == 0
     contents = {path.read_text() for path in folder.iterdir()}
     assert contents == {f"{who} {number}" for who in range(3) for number in range(50)}
