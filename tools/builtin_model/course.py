@@ -7,7 +7,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from . import autoencoder, checkpoints, denoiser, tokenizer
-from .pictures import cached, scene_numbers
+from .pictures import cached, is_simple, scene_numbers
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def run(settings: Settings, work: Path) -> None:
         values = autoencoder.encode(vae, pictures, device)
         latents = {"values": values, "spread": float(values.std())}
         checkpoints.save(work / "latents.pt", latents)
-    data = denoiser.Latents(numbers, latents["values"] / latents["spread"])
+    simple = [row for row, number in enumerate(numbers) if is_simple(number)]
+    data = denoiser.Latents(numbers, latents["values"] / latents["spread"], simple)
     denoiser.train(denoiser.Denoiser(settings, words), words, data, settings, work, device)
 
     autoencoder.refine(vae, latents["values"], pictures, settings, work, device)

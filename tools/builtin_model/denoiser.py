@@ -27,6 +27,7 @@ class Latents:
 
     numbers: list[int]  # of the scenes, for their captions
     values: torch.Tensor  # (N, 4, 16, 16), spread 1
+    simple: list[int]  # rows of the scenes that teach one thing at a time
 
 
 class Denoiser(nn.Module):
@@ -163,7 +164,12 @@ def _batch(
     *,
     size: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    chosen = [rng.randrange(len(data.numbers)) for _ in range(size)]
+    chosen = [
+        rng.choice(data.simple)
+        if rng.random() < settings.simple_share
+        else rng.randrange(len(data.numbers))
+        for _ in range(size)
+    ]
     captions = [
         "" if rng.random() < settings.caption_dropout else caption_of(data.numbers[i], rng)
         for i in chosen

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import SIDE
-from .scenes import draw, invent, is_held_out, sentence, training_caption
+from .scenes import ShapeScene, draw, invent, is_held_out, sentence, training_caption
 
 Pictures = NDArray[np.uint8]  # (N, 3, 128, 128)
 CHUNK = 500
@@ -29,6 +29,14 @@ def scene_numbers(count: int, *, held_out: bool) -> list[int]:
 def caption_of(number: int, rng: Random) -> str:
     """A fresh training caption of one scene."""
     return training_caption(invent(number), rng)
+
+
+def is_simple(number: int) -> bool:
+    """Whether the scene is one figure on a plain colour."""
+    scene = invent(number)
+    return (
+        isinstance(scene, ShapeScene) and len(scene.figures) == 1 and scene.backdrop.second is None
+    )
 
 
 def cached(path: Path, numbers: list[int]) -> Pictures:

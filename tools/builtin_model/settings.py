@@ -47,6 +47,7 @@ class Settings:
     rate: float = 8e-4
     warm_up: int = 200
     weight_decay: float = 0.01
+    simple_share: float = 0.5  # of a batch: scenes of one figure on a plain colour
     caption_dropout: float = 0.1  # the share trained without a caption, for guidance
     snr_ceiling: float = 5.0  # min-SNR weighting, Hang et al. 2023
     snr_floor: float = 0.1
