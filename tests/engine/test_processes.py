@@ -19,18 +19,17 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def sdcli(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A running process, killed at the end at the latest."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "sdcli", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def files(folder: str) -> list[Path]:
