@@ -5,7 +5,7 @@ The table is in A1111's order; `sdcli samplers`, completion, README and the test
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -66,13 +66,12 @@ class Sampler:
         if steps < 1:
             raise UsageError(f"steps must be at least 1, got {steps}")
         schedule = self.resolved_schedule
-        _refuse_unknown(
-            options, schedule.options(), f"schedule {schedule.name}", set_to_none_is_fine=True
-        )
+        given = {key: value for key, value in options.items() if value is not None}
+        _refuse_unknown(given, schedule.options(), f"schedule {schedule.name}")
         table = table or scaled_linear()
         if not self.discards_penultimate:
-            return schedule(steps, table=table, **options)
-        longer = schedule(steps + 1, table=table, **options)
+            return schedule(steps, table=table, **given)
+        longer = schedule(steps + 1, table=table, **given)
         return (*longer[:-2], longer[-1])
 
     def solve(
@@ -90,15 +89,9 @@ class Sampler:
         return self.evaluations * (steps - 1) + 1
 
 
-def _refuse_unknown(
-    given: Mapping[str, Any],
-    legal: Mapping[str, Any],
-    owner: str,
-    *,
-    set_to_none_is_fine: bool = False,
-) -> None:
-    for key, value in given.items():
-        if key not in legal and not (set_to_none_is_fine and value is None):
+def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:
+    for key in given:
+        if key not in legal:
             has = ", ".join(legal) or "no options"
             raise UsageError(f"{owner} has no {key}", f"it has {has}")
 
