@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 from . import checkpoints
 from .canvas import SIDE
 from .pictures import Pictures
+from .precision import mixed
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ def train(
     def loss(step: int, rng: np.random.Generator) -> torch.Tensor:
         batch = to_tensor(_batch(rng, pictures, step, settings), device)
         guide = max(0.0, 1 - step / (settings.vae_guide_share * settings.vae_steps))
-        return loss_of(vae, batch, settings, guide=guide)
+        with mixed(device, settings):
+            return loss_of(vae, batch, settings, guide=guide)
 
     _fit(vae, loss, work / "vae.pt", settings, steps=settings.vae_steps, rate=settings.vae_rate)
 
@@ -101,8 +103,9 @@ def refine(
     def loss(step: int, rng: np.random.Generator) -> torch.Tensor:
         chosen = np.sort(rng.integers(0, len(pictures), settings.vae_batch))
         code = latents[chosen].to(device)
-        out = vae.decode(code + noise * torch.randn_like(code)).sample
-        return _error(out, to_tensor(pictures[chosen], device))
+        with mixed(device, settings):
+            out = vae.decode(code + noise * torch.randn_like(code)).sample
+            return _error(out, to_tensor(pictures[chosen], device))
 
     steps, rate = settings.decoder_steps, settings.decoder_rate
     _fit(vae, loss, work / "decoder.pt", settings, steps=steps, rate=rate)
@@ -188,12 +191,15 @@ def settle(vae: AutoencoderKL, settings: Settings, *, spread: float) -> None:
 
 
 @torch.inference_mode()
-def encode(vae: AutoencoderKL, pictures: Pictures, device: torch.device) -> torch.Tensor:
+def encode(
+    vae: AutoencoderKL, pictures: Pictures, settings: Settings, device: torch.device
+) -> torch.Tensor:
     """All pictures' latents, not yet scaled: (N, 4, 16, 16)."""
-    means = [
-        vae.encode(to_tensor(pictures[i : i + 32], device)).latent_dist.mean.cpu()
-        for i in range(0, len(pictures), 32)
-    ]
+    with mixed(device, settings):
+        means = [
+            vae.encode(to_tensor(pictures[i : i + 32], device)).latent_dist.mean.float().cpu()
+            for i in range(0, len(pictures), 32)
+        ]
     return torch.cat(means).contiguous()
 
 

@@ -1,11 +1,5 @@
-"""A sheet of pictures by a finished model folder, one a prompt, to be judged by eye."""
+"""A sheet of pictures, one a prompt, to be judged by eye."""
 
-import argparse
-import time
-from pathlib import Path
-
-import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from PIL import Image, ImageDraw
 
 PROMPTS = (
@@ -39,33 +33,6 @@ LABEL = 40  # pixels under each picture
 GAP = 4
 
 
-def main() -> None:
-    """Draw every prompt once and save the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--prompt", action="append", help="instead of the usual ones; repeatable")
-    parser.add_argument("--guidance", type=float, default=5.0)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    prompts = list(options.prompt or PROMPTS)
-    pipe = StableDiffusionPipeline.from_pretrained(options.model, torch_dtype=torch.float32)
-    pipe.scheduler = DPMSolverMultistepScheduler.from_config(
-        pipe.scheduler.config, use_karras_sigmas=True
-    )
-    pipe.set_progress_bar_config(disable=True)
-    start = time.perf_counter()
-    pictures = pipe(
-        prompts,
-        guidance_scale=options.guidance,
-        num_inference_steps=options.steps,
-        generator=[torch.Generator().manual_seed(options.seed + i) for i in range(len(prompts))],
-    ).images
-    print(f"{(time.perf_counter() - start) / len(prompts):.2f} s a picture")
-    sheet(pictures, prompts).save(options.out)
-
-
 def sheet(pictures: list[Image.Image], prompts: list[str]) -> Image.Image:
     """Lay the pictures out in rows with their prompts below them."""
     wide, high = pictures[0].width + GAP, pictures[0].height + LABEL
@@ -86,7 +53,3 @@ def _wrapped(text: str, width: int = 21) -> str:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

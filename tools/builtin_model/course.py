@@ -26,13 +26,13 @@ def run(settings: Settings, work: Path) -> None:
         tokenizer.save(tokenizer.build(settings, numbers), work / "tokenizer")
     words = CLIPTokenizer.from_pretrained(work / "tokenizer")
 
-    vae = autoencoder.build(settings).to(device)
+    vae = autoencoder.build(settings).to(device, memory_format=torch.channels_last)
     autoencoder.train(vae, pictures, settings, work, device)
     log.info("autoencoder %.2f dB on held-out scenes", autoencoder.psnr(vae, test, device))
 
     latents = checkpoints.load(work / "latents.pt")
     if latents is None:
-        values = autoencoder.encode(vae, pictures, device)
+        values = autoencoder.encode(vae, pictures, settings, device)
         latents = {"values": values, "spread": float(values.std())}
         checkpoints.save(work / "latents.pt", latents)
     simple = [row for row, number in enumerate(numbers) if is_simple(number)]

@@ -47,13 +47,14 @@ def cached(path: Path, numbers: list[int]) -> Pictures:
         store = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
         chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
         with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            for i, drawn in enumerate(pool.map(_drawn, chunks)):
-                store[i * CHUNK : i * CHUNK + len(drawn)] = drawn
+            for i, batch in enumerate(pool.map(drawn, chunks)):
+                store[i * CHUNK : i * CHUNK + len(batch)] = batch
         store.flush()
         os.replace(draft, path)  # noqa: PTH105 - the point is the atomic replacement
     pictures: Pictures = np.load(path, mmap_mode="r")
     return pictures
 
 
-def _drawn(numbers: list[int]) -> Pictures:
+def drawn(numbers: list[int]) -> Pictures:
+    """The scenes' pictures, in memory."""
     return np.stack([np.asarray(draw(invent(n))).transpose(2, 0, 1) for n in numbers])

@@ -12,24 +12,25 @@ class Settings:
     """Data, architecture and training of one model."""
 
     # Data: scene numbers are drawn from 0 up, those whose sentence is held out are skipped.
-    scenes: int = 16_000
+    scenes: int = 40_000
     test_scenes: int = 256
     seed: int = 7
+    bfloat16: bool = True  # off for processors without such arithmetic: there it is slower
 
     # Tokenizer
     vocabulary: int = 1_280
     tokenizer_captions: int = 60_000
 
     # Autoencoder
-    vae_channels: tuple[int, ...] = (16, 32, 64, 64)
+    vae_channels: tuple[int, ...] = (32, 32, 64, 96)
     latent_channels: int = 4
-    vae_batch: int = 4
-    vae_steps: int = 2_200
+    vae_batch: int = 8
+    vae_steps: int = 6_000
     vae_crop: int = 64  # pixels of the windows that most of the steps are trained on
-    vae_crop_batch: int = 8
-    vae_crop_share: float = 0.85
+    vae_crop_batch: int = 16
+    vae_crop_share: float = 0.8
     vae_rate: float = 2e-3
-    vae_guide_share: float = 0.3  # of the steps, over which the latents' guide fades away
+    vae_guide_share: float = 0.15  # of the steps, over which the latents' guide fades away
     decoder_steps: int = 1_500  # of the decoder alone, once the latents are fixed
     decoder_rate: float = 7e-4
     vae_noise: float = 0.03  # of the latents' own spread
@@ -42,16 +43,16 @@ class Settings:
     # UNet
     unet_channels: tuple[int, ...] = (64, 128, 192)
     unet_heads: int = 4
-    batch: int = 16
-    steps: int = 6_000
+    batch: int = 32
+    steps: int = 9_000
     rate: float = 8e-4
     warm_up: int = 200
     weight_decay: float = 0.01
-    simple_share: float = 0.5  # of a batch: scenes of one figure on a plain colour
+    simple_share: float = 0.35  # of a batch: scenes of one figure on a plain colour
     caption_dropout: float = 0.1  # the share trained without a caption, for guidance
     snr_ceiling: float = 5.0  # min-SNR weighting, Hang et al. 2023
     snr_floor: float = 0.1
-    ema: float = 0.997
+    ema: float = 0.998
     sketch_steps: int = 600  # of the text encoder alone, before the UNet joins in
     sketch_batch: int = 32
     sketch_weight: float = 0.1  # of its loss in the joint training that follows
