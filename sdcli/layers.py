@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError, did_you_mean, raise_all
-from .request import SCHEDULE_OPTIONS, SOLVER_OPTIONS, GenerationRequest
-from .sampling import AUTOMATIC
-from .sampling.catalog import split_name
+from .request import GenerationRequest
+from .sampling import AUTOMATIC, split_name
 from .settings import Settings
 
 REQUEST_KEYS = frozenset(GenerationRequest.model_fields)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, draws_noise, legal_options
 from .errors import UsageError
 from .models import is_hub_id
-from .request import SCHEDULE_OPTIONS, SOLVER_OPTIONS, GenerationRequest
-from .sampling import AUTOMATIC, resolve
-from .sampling.catalog import split_name
+from .request import GenerationRequest
+from .sampling import AUTOMATIC, resolve, split_name
 
 _NEGATIVE = "Negative prompt:"
 _ITEM = re.compile(
@@ -64,6 +64,7 @@ _AFTER_MODEL = (
     _Row("ENSD", "ensd", str, int),
     _Row("RNG", "rng", str.upper, str.lower),
     _Row("Eta", "eta"),
+    _Row("Eta DDIM", "eta"),
     _Row("Sigma churn", "s_churn"),
     _Row("Sigma tmin", "s_tmin"),
     _Row("Sigma tmax", "s_tmax"),
@@ -71,6 +72,9 @@ _AFTER_MODEL = (
     _Row("Schedule min sigma", "sigma_min"),
     _Row("Schedule max sigma", "sigma_max"),
     _Row("Schedule rho", "rho"),
+    _Row("Relative tolerance", "rtol"),
+    _Row("Absolute tolerance", "atol"),
+    _Row("Max evaluations", "max_evals", str, int),
 )
 _OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 _NOT_SETTINGS = {"Size", "Model", "Model hash", "Model id", "Version", "User", *_OUR_PROMPTS}
@@ -84,7 +88,8 @@ def write_text(request: GenerationRequest) -> str:
     always, where A1111 leaves out GPU; a local model folder by its name only.
     """
     sampler = request.resolved_sampler
-    automatic = request.scheduler == AUTOMATIC and sampler.default_schedule == "Uniform"
+    own = sampler.grid is not None or sampler.default_schedule == "Uniform"
+    automatic = request.scheduler == AUTOMATIC and own
     shown = request.model_dump() | {
         # A1111 writes the schedule that ran, but "Automatic" where the model's own did.
         "scheduler": AUTOMATIC if automatic else sampler.resolved_schedule.name,
@@ -95,6 +100,7 @@ def write_text(request: GenerationRequest) -> str:
         items["Size"] = f"{request.width}x{request.height}"
     items["Model"] = Path(request.model).name
     items |= _items(_AFTER_MODEL, shown)
+    items.pop("Eta" if sampler.unit_start else "Eta DDIM", None)  # A1111 keeps the two apart
     if is_hub_id(request.model):
         items["Model id"] = request.model
     plain = _layout(request, items)
@@ -174,21 +180,27 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
         values |= _schedule_before_1_9(settings)
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
-    known -= {row.key for row in _AFTER_MODEL if row.field in _idle(values)}
+    rows = (*_BEFORE_MODEL, *_AFTER_MODEL)
+    known -= {row.key for row in rows if row.field in _idle(values)}
     rest = {key: value for key, value in settings.items() if key not in known}
     return {key: value for key, value in values.items() if key not in _idle(values)}, rest
 
 
 def _idle(values: Mapping[str, Any]) -> set[str]:
-    """Options that A1111 wrote although the sampler has no use for them, as it did with ENSD."""
+    """Settings that A1111 wrote although the sampler has no use for them, as it did with ENSD."""
+    sampler, _ = split_name(values.get("sampler", ""))
+    own_grid = sampler is not None and sampler.grid is not None
+    schedule = AUTOMATIC if own_grid else values.get("scheduler", AUTOMATIC)
     try:
-        sampler = resolve(values.get("sampler", ""), values.get("scheduler", AUTOMATIC))
+        sampler = resolve(values.get("sampler", ""), schedule)
     except UsageError:
         return set()
-    legal = sampler.options | sampler.resolved_schedule.options()
-    draws = values.get("s_churn") or (sampler.stochastic and values.get("eta") != 0)
-    options = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal.keys() | (set() if draws else {"ensd"})
-    return options & values.keys()
+    idle = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal_options(sampler).keys()
+    if own_grid and values.get("scheduler", AUTOMATIC) != AUTOMATIC:
+        idle.add("scheduler")
+    if not draws_noise(sampler, values):
+        idle.add("ensd")
+    return idle & values.keys()
 
 
 def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
@@ -197,6 +209,6 @@ def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
     if version and (int(version[1]), int(version[2])) >= (1, 9):
         return {}
     sampler, suffix = split_name(settings.get("Sampler", ""))
-    if sampler is None or suffix != AUTOMATIC or sampler.name == "Restart":
+    if sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart":
         return {}
     return {"scheduler": "Uniform"}

@@ -7,20 +7,15 @@ carries its flag, its limits and its help, so nothing else lists them a second t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from .errors import UsageError
+from . import choices
+from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .flag import flag
-from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
-
-Found = TypeVar("Found")
-
-SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
-SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve
 
 
 class GenerationRequest(BaseModel):
@@ -93,6 +88,21 @@ class GenerationRequest(BaseModel):
         Field(gt=0, description="Strength of added noise."),
         flag("--s-noise", panel="Sampling", metavar="X"),
     ] = None
+    rtol: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="Tolerated error of a step, relative to the picture."),
+        flag("--rtol", panel="Sampling", metavar="X"),
+    ] = None
+    atol: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="Tolerated error of a step, at least."),
+        flag("--atol", panel="Sampling", metavar="X"),
+    ] = None
+    max_evals: Annotated[
+        int | None,
+        Field(ge=1, description="Model calls at most; then the best so far is the picture."),
+        flag("--max-evals", panel="Sampling", metavar="N"),
+    ] = None
     sigma_min: Annotated[
         float | None,
         Field(gt=0, description="Where the schedule ends."),
@@ -137,46 +147,22 @@ class GenerationRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _canonical_names(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        values = dict(data)
-        if isinstance(values.get("rng"), str):
-            values["rng"] = values["rng"].lower()
-        name = values.get("sampler", SAMPLERS[0].name)
-        schedule = values.get("scheduler", AUTOMATIC)
-        if isinstance(name, str) and isinstance(schedule, str):
-            if schedule.casefold() != AUTOMATIC.casefold():
-                _look_up("scheduler", resolve_schedule, schedule)
-            sampler = _look_up("sampler", resolve, name, schedule)
-            values |= {"sampler": sampler.name, "scheduler": sampler.schedule}
-            for key, default in _options(sampler).items():
-                if default is not None and _same(values.get(key), default):
-                    values[key] = None
-        return values
+        return choices.canonical(data) if isinstance(data, Mapping) else data
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        sampler = self.resolved_sampler
-        legal = _options(sampler)
-        for key in (*SOLVER_OPTIONS, *SCHEDULE_OPTIONS):
-            if getattr(self, key) is not None and key not in legal:
-                if key in SCHEDULE_OPTIONS:
-                    raise _field_error(
-                        key, f"schedule {sampler.resolved_schedule.name} has no {key}"
-                    )
-                having = ", ".join(row.name for row in SAMPLERS if key in row.options)
-                raise _field_error(
-                    key, f"{sampler.name} has no {key}", f"samplers that have it: {having}"
-                )
-        if self.sigma_min and self.sigma_max and self.sigma_min >= self.sigma_max:
-            raise _field_error("sigma_min", "sigma_min must be below sigma_max")
+        options = self.solver_options() | self.schedule_options()
+        choices.check_options(self.resolved_sampler, options, steps=self.steps)
         if self.ensd and not self.draws_noise:
-            raise _field_error(
-                "ensd", f"{sampler.name} draws no noise after the first, so ENSD would do nothing"
+            raise choices.field_error(
+                "ensd",
+                f"{self.sampler} draws no noise after the first, so ENSD would do nothing",
             )
         for key in ("prompt", "negative_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key)):
-                raise _field_error(key, "a prompt cannot hold NUL characters or broken Unicode")
+                raise choices.field_error(
+                    key, "a prompt cannot hold NUL characters or broken Unicode"
+                )
         return self
 
     @property
@@ -187,9 +173,9 @@ class GenerationRequest(BaseModel):
     @property
     def draws_noise(self) -> bool:
         """Whether the run draws noise after the first."""
-        return bool(self.s_churn) or (self.resolved_sampler.stochastic and self.eta != 0)
+        return choices.draws_noise(self.resolved_sampler, self.solver_options())
 
-    def solver_options(self) -> dict[str, float]:
+    def solver_options(self) -> dict[str, Any]:
         """The solver's options that are set, by keyword."""
         return self._set_of(SOLVER_OPTIONS)
 
@@ -197,31 +183,6 @@ class GenerationRequest(BaseModel):
         """The schedule's options that are set, by keyword."""
         return self._set_of(SCHEDULE_OPTIONS)
 
-    def _set_of(self, keys: tuple[str, ...]) -> dict[str, float]:
+    def _set_of(self, keys: tuple[str, ...]) -> dict[str, Any]:
         values = {key: getattr(self, key) for key in keys}
         return {key: value for key, value in values.items() if value is not None}
-
-
-def _options(sampler: Sampler) -> dict[str, Any]:
-    return sampler.options | sampler.resolved_schedule.options()
-
-
-def _look_up(field: str, table: Callable[..., Found], *names: str) -> Found:
-    try:
-        return table(*names)
-    except UsageError as error:
-        raise _field_error(field, error.message, error.hint) from error
-
-
-def _same(given: Any, default: float) -> bool:
-    try:
-        return float(given) == default  # given may still be text, as it was typed
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-def _field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
-    # `field` travels along so that layers.py can say which file and line, or flag, it came from.
-    return PydanticCustomError(
-        "request", "{message}", {"field": field, "message": message, "hint": hint}
-    )

@@ -25,6 +25,7 @@ class FakeStep:
     steps: int
     sigma: float
     evaluations: int
+    done: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class FakeRun:
                 raise SdcliError("the model gave NaN", "try fp32")
             if any(request.seed in self.engine.interrupts for request in self.requests):
                 raise KeyboardInterrupt
-            yield FakeStep(index, 3, 3.0 - index, index)
+            yield FakeStep(index, 3, 3.0 - index, index, index / 3)
 
     def pictures(self) -> list[FakePicture]:
         """One picture a request."""

@@ -48,3 +48,18 @@ def geometric(start: float, end: float, steps: int) -> tuple[float, ...]:
     """σ's even in log σ from start to end > 0, as a smooth grid for measuring order."""
     ratio = (end / start) ** (1 / steps)
     return tuple(start * ratio**i for i in range(steps + 1))
+
+
+class Unmoved:
+    """A denoiser whose prompt changes nothing, for solvers that ask with and without it."""
+
+    def __init__(self, denoise: FloatDenoise) -> None:
+        self._denoise = denoise
+
+    def __call__(self, x: float, sigma: float) -> float:
+        return self._denoise(x, sigma)
+
+    def both(self, x: float, sigma: float) -> tuple[float, float]:
+        """The same belief twice, of one evaluation."""
+        believed = self._denoise(x, sigma)
+        return believed, believed

@@ -19,6 +19,7 @@ COMMANDS = {
     "gen": "Make pictures of one prompt.",
     "info": "Print what made a picture.",
     "samplers": "List the samplers, or tell all about one.",
+    "schedulers": "List the schedules, or tell all about one.",
     "presets": "List and show presets.",
     "config": "Show and change your defaults.",
     "doctor": "Tell versions, devices, memory, and what would be chosen.",

@@ -100,7 +100,12 @@ def make(
 
 
 def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:
-    """How many pictures to make at once: as asked, or as many as are surely worth it."""
+    """How many pictures to make at once: as asked, or as many as are surely worth it.
+
+    A sampler that chooses its own steps does so for each picture alone.
+    """
+    if request.resolved_sampler.adaptive:
+        return 1
     if settings.batch_size != "auto":
         return settings.batch_size
     whole = engine.complete(request)

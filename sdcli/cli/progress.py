@@ -57,7 +57,7 @@ class People:
         self._begun = self._last_line = time.monotonic()
         if sys.stderr.isatty() and not ui.settings.quiet:
             self._bar = _bar()
-            self._task = self._bar.add_task("", total=None, sigma="", speed="")
+            self._task = self._bar.add_task("", total=None, steps="", sigma="", speed="")
             self._bar.start()
 
     def step(self, job: int, batch: int, step: Step) -> None:
@@ -66,20 +66,22 @@ class People:
         if step.index == 1:
             self._begun = now
         speed = (step.index - 1) / (now - self._begun) if now > self._begun else 0.0
+        steps = str(step.index) if step.steps is None else f"{step.index}/{step.steps}"
         shown = f"{speed:.1f} it/s" if speed else ""
         if self._bar:
             self._bar.update(
                 self._task,
                 description=f"{_numbers(job, batch)} of {self._jobs}",
-                completed=step.index,
-                total=step.steps,
+                completed=step.done,
+                total=1,
+                steps=steps,
                 sigma=f"σ {step.sigma:.3g}",
                 speed=shown,
             )
         elif now - self._last_line >= _PLAIN_EVERY:
             self._last_line = now
             ui.say(
-                f"picture {_numbers(job, batch)} of {self._jobs}: step {step.index}/{step.steps}, "
+                f"picture {_numbers(job, batch)} of {self._jobs}: step {steps}, "
                 f"σ {step.sigma:.3g}, {shown}"
             )
 
@@ -182,7 +184,6 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
@@ -191,7 +192,7 @@ def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[steps]:>7}"),
         TextColumn("[cyan]{task.fields[sigma]:<8}"),
         TextColumn("{task.fields[speed]:>10}"),
         TimeRemainingColumn(compact=True),

@@ -73,12 +73,23 @@ def _one(row: Sampler, *, json: bool) -> None:
         for key, value in facts["options"].items()
     )
     lines = {
-        "order": f"{row.order} (error falls by {2**row.order} when steps double)",
-        "calls": f"{row.evaluations} a step, {row.total_evaluations(20)} in 20 steps",
+        "order": f"{row.order} (error falls by {2**row.order} when steps double)"
+        if row.order
+        else "none: more steps do not mean less error",
+        "calls": _calls(row),
         "noise": "at each step" if row.stochastic else "at the start only",
-        "schedule": f"{row.default_schedule} unless --scheduler says otherwise",
+        "schedule": f"{row.default_schedule} unless --scheduler says otherwise"
+        if row.grid is None
+        else f"its own: {row.grid.advice}",
         "options": options or "none",
         "aliases": ", ".join(row.aliases),
     }
     for label, text in lines.items():
         ui.out(f"  {label:<9} {text}")
+
+
+def _calls(row: Sampler) -> str:
+    total = row.total_evaluations(row.sigmas(20))
+    if total is None:
+        return "3 a try, as many tries as the picture needs"
+    return f"{row.evaluations} a step, {total} in 20 steps"

@@ -106,8 +106,8 @@ class ImageNoise:
     def __init__(
         self, seeds: Sequence[int], shape: Shape, *, source: str, device: torch.device, ensd: int
     ) -> None:
-        self._shape = shape
-        self._device = device
+        self.shape = shape
+        self.device = device
         self._streams = [open_stream(source, seed, device) for seed in seeds]
         # A1111 starts new streams at seed + ENSD after the first draw; with 0 the first go on.
         self._later = (
@@ -123,5 +123,5 @@ class ImageNoise:
         return self._draw(self._later)
 
     def _draw(self, streams: Sequence[Stream]) -> Tensor:
-        drawn = torch.stack([stream.next(self._shape) for stream in streams])
-        return drawn.to(self._device, non_blocking=True)
+        drawn = torch.stack([stream.next(self.shape) for stream in streams])
+        return drawn.to(self.device, non_blocking=True)

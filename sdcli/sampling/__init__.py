@@ -1,8 +1,10 @@
 """Samplers and schedules without torch: x may be a float, or anything with + - * /."""
 
-from .catalog import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
-from .protocols import Denoise, Noise, Solver
-from .schedules import SCHEDULES, Schedule
+from .catalog import SAMPLERS
+from .names import resolve, split_name
+from .protocols import Denoise, GuidedDenoise, Noise, Solver
+from .sampler import AUTOMATIC, Sampler
+from .schedules import SCHEDULES, Schedule, resolve_schedule
 from .training import TrainingTable
 
 __all__ = [
@@ -10,6 +12,7 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULES",
     "Denoise",
+    "GuidedDenoise",
     "Noise",
     "Sampler",
     "Schedule",
@@ -17,4 +20,5 @@ __all__ = [
     "TrainingTable",
     "resolve",
     "resolve_schedule",
+    "split_name",
 ]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
-from .protocols import Denoise, Noise, Sigmas, X
+from .ode import midpoint_step
+from .protocols import Denoise, Noise, Sigmas, Solver, X
+
+Step = Callable[[Denoise[Any], Any, float, float], Any]
 
 
 def ancestral_split(sigma: float, sigma_next: float, *, eta: float) -> tuple[float, float]:
@@ -21,20 +25,48 @@ def ancestral_split(sigma: float, sigma_next: float, *, eta: float) -> tuple[flo
     return math.sqrt(sigma_next**2 - up**2), up
 
 
-def euler_ancestral(
-    denoise: Denoise[X],
-    x: X,
-    sigmas: Sigmas,
-    noise: Noise[X],
-    *,
-    eta: float = 1.0,
-    s_noise: float = 1.0,
-) -> Iterator[X]:
+def ancestral(step: Step) -> Solver:
+    """The solver that takes `step` to `down`, then adds fresh noise of σ = `up`."""
+
+    def solve(
+        denoise: Denoise[X],
+        x: X,
+        sigmas: Sigmas,
+        noise: Noise[X],
+        *,
+        eta: float = 1.0,
+        s_noise: float = 1.0,
+    ) -> Iterator[X]:
+        for sigma, sigma_next in pairwise(sigmas):
+            down, up = ancestral_split(sigma, sigma_next, eta=eta)
+            x = step(denoise, x, sigma, down)
+            if sigma_next > 0:
+                x = x + noise(sigma, sigma_next) * (s_noise * up)
+            yield x
+
+    # Not functools.wraps: the options are read off this signature, not off the step's.
+    solve.__name__, solve.__doc__ = step.__name__, step.__doc__
+    return solve
+
+
+@ancestral
+def euler_ancestral(denoise: Denoise[Any], x: Any, sigma: float, down: float) -> Any:
     """Euler's step to `down`, then fresh noise."""
-    for sigma, sigma_next in pairwise(sigmas):
-        down, up = ancestral_split(sigma, sigma_next, eta=eta)
-        slope = (x - denoise(x, sigma)) / sigma
-        x = x + slope * (down - sigma)
-        if sigma_next > 0:
-            x = x + noise(sigma, sigma_next) * (s_noise * up)
-        yield x
+    slope = (x - denoise(x, sigma)) / sigma
+    return x + slope * (down - sigma)
+
+
+dpm2_ancestral = ancestral(midpoint_step)
+
+
+@ancestral
+def dpmpp_2s_ancestral(denoise: Denoise[Any], x: Any, sigma: float, down: float) -> Any:
+    """DPM-Solver++(2S) to `down` by way of the middle in log σ (Lu et al. 2022, Alg. 1)."""
+    denoised = denoise(x, sigma)
+    if down == 0:
+        return denoised
+    middle = math.sqrt(sigma * down)
+    keep = middle / sigma
+    halfway = x * keep + denoised * (1 - keep)
+    keep = down / sigma
+    return x * keep + denoise(halfway, middle) * (1 - keep)

@@ -7,6 +7,7 @@ picture. It yields x after every step.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -60,8 +61,7 @@ def euler(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any
     return x + slope * (sigma_next - sigma)
 
 
-@churning
-def heun(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
+def heun_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
     """The mean of the slopes at both ends of a step; one slope where it ends at σ 0."""
     slope = (x - denoise(x, sigma)) / sigma
     ahead = x + slope * (sigma_next - sigma)
@@ -69,6 +69,23 @@ def heun(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
         return ahead
     slope_ahead = (ahead - denoise(ahead, sigma_next)) / sigma_next
     return x + (slope + slope_ahead) * ((sigma_next - sigma) / 2)
+
+
+heun = churning(heun_step)
+
+
+def midpoint_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
+    """The slope halfway in log σ; the slope at the start where the step ends at σ 0."""
+    slope = (x - denoise(x, sigma)) / sigma
+    if sigma_next == 0:
+        return x + slope * (sigma_next - sigma)
+    middle = math.sqrt(sigma * sigma_next)
+    halfway = x + slope * (middle - sigma)
+    slope = (halfway - denoise(halfway, middle)) / middle
+    return x + slope * (sigma_next - sigma)
+
+
+dpm2 = churning(midpoint_step)
 
 
 def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
@@ -86,3 +103,31 @@ def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iter
         x = x * keep + target * (1 - keep)
         denoised_before, h_before = denoised, h
         yield x
+
+
+LMS_ORDER = 4
+
+
+def lms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
+    """Linear multistep in σ: Adams–Bashforth of order 4 for uneven steps, in closed form."""
+    slopes: deque[X] = deque(maxlen=LMS_ORDER)  # the newest first
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        slopes.appendleft((x - denoise(x, sigma)) / sigma)
+        nodes = [sigmas[i - k] for k in range(len(slopes))]
+        for k, slope in enumerate(slopes):
+            x = x + slope * _lagrange_integral(nodes, k, sigma, sigma_next)
+        yield x
+
+
+def _lagrange_integral(nodes: list[float], k: int, start: float, end: float) -> float:
+    """∫ from start to end of the polynomial that is 1 at nodes[k] and 0 at the other nodes."""
+    coefficients = [1.0]  # of powers of (τ - start), the lowest first
+    for j, node in enumerate(nodes):
+        if j == k:
+            continue
+        shift, gap = start - node, nodes[k] - node
+        times_tau = [0.0, *coefficients]
+        times_one = [*coefficients, 0.0]
+        coefficients = [(a + b * shift) / gap for a, b in zip(times_tau, times_one, strict=True)]
+    width = end - start
+    return sum(c * width ** (n + 1) / (n + 1) for n, c in enumerate(coefficients))

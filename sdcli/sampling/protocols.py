@@ -22,6 +22,14 @@ class Denoise(Protocol[X]):
         ...
 
 
+class GuidedDenoise(Denoise[X], Protocol[X]):
+    """A Denoise that also tells what the model believes without the prompt."""
+
+    def both(self, x: X, sigma: float, /) -> tuple[X, X]:
+        """The guided x̂₀ and the one of the negative prompt alone, of one evaluation."""
+        ...
+
+
 class Noise(Protocol[X_co]):
     """The only source of randomness: unit-variance noise for the way from σ to σ_next."""
 

@@ -1,39 +1,34 @@
-"""Owns the schedules: the noise levels σ at which a sampler stops, and the table of their names.
+"""Owns the table of schedules: the noise levels σ at which a sampler stops, by A1111's names.
 
-A schedule is a function `(n, *, table, …) -> σ's`, decreasing and ending in 0. Its other
-keyword-only parameters are the options that a user may set; there is no second list of them.
+A schedule is a function `(n, *, table, …) -> σ's`, decreasing and usually ending in 0
+(`spacings.py`). Its other keyword-only parameters are the options that a user may set; there is no
+second list of them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+
+from sdcli.errors import UsageError, did_you_mean
 
 from .options import option_defaults
-from .training import TrainingTable, f32, linspace32
-
-Sigmas = tuple[float, ...]
-
-
-def uniform(n: int, *, table: TrainingTable) -> Sigmas:
-    """Evenly spaced in training timesteps, over the whole table."""
-    return (*(table.sigma(t) for t in linspace32(len(table.sigmas) - 1, 0, n)), 0.0)
-
-
-def karras(
-    n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float, rho: float = 7.0
-) -> Sigmas:
-    """Evenly spaced in σ^(1/ρ): small steps where σ is small (Karras et al. 2022, eq. 5)."""
-    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    start, span = f32(high), f32(low - high)
-    return (*(f32(f32(start + f32(u * span)) ** rho) for u in linspace32(0, 1, n)), 0.0)
-
-
-def exponential(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Evenly spaced in log σ."""
-    logs = linspace32(math.log(sigma_max), math.log(sigma_min), n)
-    return (*(f32(math.exp(log)) for log in logs), 0.0)
+from .spacings import (
+    Sigmas,
+    align_your_steps,
+    beta,
+    ddim,
+    exponential,
+    karras,
+    kl_optimal,
+    normal,
+    polyexponential,
+    sgm_uniform,
+    simple,
+    uniform,
+)
+from .training import TrainingTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +60,33 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule("Uniform", uniform, "even in training timesteps, whatever their noise"),
     Schedule("Karras", karras, "more steps where little noise is left", ("ka",)),
     Schedule("Exponential", exponential, "even in log σ", ("exp",)),
+    Schedule("Polyexponential", polyexponential, "even in log σ to the power --rho"),
+    Schedule("SGM Uniform", sgm_uniform, "even in timesteps, without the last one"),
+    Schedule("KL Optimal", kl_optimal, "even in the arctangent of σ; ends above 0"),
+    Schedule("Align Your Steps", align_your_steps, "optimised for few steps", ("ays",)),
+    Schedule("Simple", simple, "entries of the training table at even distances"),
+    Schedule("Normal", normal, "Uniform that obeys --sigma-min and --sigma-max"),
+    Schedule("DDIM", ddim, "the timesteps of DDIM, and 0", ("ddim_uniform",)),
+    Schedule("Beta", beta, "many steps at both ends"),
 )
+
+
+def name_key(name: str) -> str:
+    """Names are compared without regard to case, spaces, underscores and hyphens."""
+    return "".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+@cache
+def schedules_by_key() -> dict[str, Schedule]:
+    """Every schedule by each of its names' keys."""
+    return {name_key(name): row for row in SCHEDULES for name in (row.name, *row.aliases)}
+
+
+def resolve_schedule(name: str) -> Schedule:
+    """The schedule of that name. Raises UsageError with the nearest names."""
+    row = schedules_by_key().get(name_key(name))
+    if row is None:
+        names = [row.name for row in SCHEDULES]
+        hint = did_you_mean(name, names) or f"known: Automatic, {', '.join(names)}"
+        raise UsageError(f"unknown schedule {name!r}", hint)
+    return row

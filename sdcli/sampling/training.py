@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -40,11 +40,13 @@ def linspace32(start: float, stop: float, count: int) -> list[float]:
 class TrainingTable:
     """Noise levels by training timestep: `sigmas[t]` for t = 0 (least noise) … len-1 (most).
 
-    Under the variance-exploding scaling of k-diffusion: x = x₀ + σ·noise.
+    Under the variance-exploding scaling of k-diffusion: x = x₀ + σ·noise. `lineage` tells apart
+    the families for which schedules were optimised.
     """
 
     sigmas: tuple[float, ...]
     log_sigmas: tuple[float, ...]
+    lineage: str = "sd1"
 
     @classmethod
     def from_alphas(cls, alphas_cumprod: Iterable[float]) -> TrainingTable:
@@ -62,6 +64,11 @@ class TrainingTable:
     def sigma_max(self) -> float:
         """The greatest σ of training."""
         return self.sigmas[-1]
+
+    def every(self, stride: int) -> TrainingTable:
+        """The table of every `stride`-th timestep, the last one included."""
+        first = (len(self.sigmas) - 1) % stride
+        return TrainingTable(self.sigmas[first::stride], self.log_sigmas[first::stride])
 
     def sigma(self, timestep: float) -> float:
         """σ at a fractional timestep in [0, len-1], linear in log σ between its neighbours."""
@@ -89,6 +96,19 @@ def _linspace(start: float, stop: float, count: int) -> list[float]:
     step = (stop - start) / (count - 1)
     half = count // 2  # from both ends, as torch does: the last bits of ᾱ depend on it
     return [start + step * i if i < half else stop - step * (count - 1 - i) for i in range(count)]
+
+
+def nearest_of(table: TrainingTable, stride: int) -> Callable[[float], float]:
+    """σ → the timestep nearest in log σ among every `stride`-th one, the last included."""
+    learned = table.every(stride)
+    first = (len(table.sigmas) - 1) % stride
+
+    def timestep(sigma: float) -> float:
+        log_sigma = math.log(sigma)
+        distances = [abs(log_sigma - known) for known in learned.log_sigmas]
+        return float(first + stride * distances.index(min(distances)))
+
+    return timestep
 
 
 @cache

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from sdcli.cli.app import COMMANDS
 from sdcli.presets import presets
-from sdcli.sampling import SAMPLERS
+from sdcli.sampling import SAMPLERS, SCHEDULES
 
 
 def test_help_lists_every_command(sdcli: Any) -> None:
@@ -77,6 +77,24 @@ def test_an_unknown_sampler_exits_2(sdcli: Any) -> None:
     result = sdcli("samplers", "eular")
     assert (result.code, result.out) == (2, "")
     assert "'Euler'" in result.err
+
+
+def test_schedules_are_listed(sdcli: Any) -> None:
+    header, *rows = (line.split("\t") for line in sdcli("schedulers").lines)
+    assert header == ["SCHEDULE", "OPTIONS", "ADVICE"]
+    assert [row[0] for row in rows] == [row.name for row in SCHEDULES]
+    facts = [json.loads(line) for line in sdcli("schedulers", "--json").lines]
+    assert [fact["name"] for fact in facts] == [row.name for row in SCHEDULES]
+    assert all(len(fact["sigmas_10"]) == 11 for fact in facts)
+
+
+def test_one_schedule_in_full(sdcli: Any) -> None:
+    result = sdcli("schedulers", "ays")
+    assert result.lines[0].startswith("Align Your Steps:")
+    assert "14.61" in result.out
+    unknown = sdcli("schedulers", "karas")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "'Karras'" in unknown.err
 
 
 def test_presets_list_and_show(sdcli: Any) -> None:
@@ -216,7 +234,7 @@ def test_info_takes_one_form(sdcli: Any, picture: str) -> None:
     ("typed", "offered"),
     [
         pytest.param("sdcli gen --sampler Eu", ["Euler a", "Euler"], id="samplers"),
-        pytest.param("sdcli gen --scheduler K", ["Karras"], id="schedules"),
+        pytest.param("sdcli gen --scheduler Ka", ["Karras"], id="schedules"),
         pytest.param("sdcli gen --preset dra", ["draft"], id="presets"),
         pytest.param("sdcli sam", ["samplers"], id="commands"),
     ],

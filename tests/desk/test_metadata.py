@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sdcli import __version__
+from sdcli.choices import draws_noise, legal_options
 from sdcli.errors import UsageError
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.picture_files import encode, read_file
@@ -72,22 +73,25 @@ def saved(data: bytes) -> Path:
 @st.composite
 def requests(draw: Any) -> GenerationRequest:
     """Any valid request: every field, and of the options those that the sampler has."""
-    sampler = resolve(
-        draw(st.sampled_from([row.name for row in SAMPLERS])),
-        draw(st.sampled_from([row.name for row in SCHEDULES])),
-    )
-    legal = [*sampler.options, *sampler.resolved_schedule.options()]
-    options = {key: draw(st.floats(1e-6, 1e6)) for key in legal if draw(st.booleans())}
+    sampler = draw(st.sampled_from(SAMPLERS))
+    if sampler.grid is None:
+        sampler = resolve(sampler.name, draw(st.sampled_from([row.name for row in SCHEDULES])))
+    special = {"rtol": st.floats(1e-6, 1), "atol": st.floats(1e-6, 1), "max_evals": st.integers(1)}
+    options = {
+        key: draw(special.get(key, st.floats(1e-6, 1e6)))
+        for key in legal_options(sampler)
+        if draw(st.booleans())
+    }
     if "sigma_min" in options:
         options["sigma_max"] = options["sigma_min"] * 2
-    noisy = sampler.stochastic or options.get("s_churn")
+    noisy = draws_noise(sampler, options)
     size = draw(st.tuples(st.integers(8, 2048), st.integers(8, 2048)))
     return GenerationRequest(
         prompt=draw(PROMPTS),
         negative_prompt=draw(PROMPTS),
         sampler=sampler.name,
         scheduler=sampler.schedule,
-        steps=draw(st.integers(1, 1000)),
+        steps=draw(st.integers(sampler.least_steps, 1000)),
         cfg_scale=draw(st.floats(0, 100)),
         seed=draw(st.integers(0, 2**64 - 1)),
         rng=draw(st.sampled_from(["nv", "cpu", "gpu"])),

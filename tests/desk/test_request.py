@@ -150,8 +150,8 @@ def test_all_fields_at_fault_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("values", "field", "says"),
     [
-        ({"eta": 0.5}, "eta", "DPM++ 2M has no eta samplers that have it: Euler a"),
-        ({"s_churn": 1}, "s_churn", "DPM++ 2M has no s_churn samplers that have it: Euler, Heun"),
+        ({"eta": 0.5}, "eta", "DPM++ 2M has no eta samplers that have it: DPM++ SDE, DPM++ 2M SDE"),
+        ({"s_churn": 1}, "s_churn", "samplers that have it: Euler, Heun, DPM2"),
         ({"sampler": "Euler", "rho": 3}, "rho", "schedule Uniform has no rho"),
         ({"scheduler": "Exponential", "rho": 3}, "rho", "schedule Exponential has no rho"),
         ({"scheduler": "Uniform", "sigma_min": 1}, "sigma_min", "Uniform has no sigma_min"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from sdcli.errors import UsageError
 from sdcli.sampling import SCHEDULES, Schedule, resolve, resolve_schedule
+from sdcli.sampling.incomplete_beta import incomplete_beta, inverse_incomplete_beta
 from sdcli.sampling.training import f32, linear, linspace32, scaled_linear
 
 ROWS = [pytest.param(row, id=row.name) for row in SCHEDULES]
@@ -20,7 +22,21 @@ KNOWN_10 = {  # computed by running A1111's formulas in torch, n = 10
     "0.0291675 0",
     "Exponential": "14.6146 7.32488 3.67124 1.84003 0.922227 0.462222 0.231666 0.116111 "
     "0.0581952 0.0291675 0",
+    "Polyexponential": "14.6146 7.32488 3.67124 1.84003 0.922227 0.462222 0.231666 0.116111 "
+    "0.0581952 0.0291675 0",
+    "SGM Uniform": "14.6146 8.30717 5.09241 3.32507 2.27973 1.61558 1.16286 0.831884 0.571189 "
+    "0.343705 0",
+    "KL Optimal": "14.6146 4.56504 2.63289 1.78645 1.29477 0.961588 0.711627 0.50942 0.335638 "
+    "0.178347 0.0291675",
+    "Align Your Steps": "14.615 6.11351 3.56511 2.39387 1.64996 1.13579 0.742518 0.445007 "
+    "0.169205 0.029 0",
+    "Simple": "14.6146 8.3028 5.08776 3.32108 2.27646 1.61289 1.16058 0.82986 0.569285 0.341674 0",
+    "Normal": "14.6146 7.83988 4.60917 2.91831 1.95016 1.34493 0.932358 0.624977 0.368658 "
+    "0.0291675 0",
+    "DDIM": "8.39069 5.13443 3.34776 2.29285 1.62369 1.16822 0.835653 0.57405 0.346187 0.0413145 0",
+    "Beta": "14.6146 13.9278 12.491 10.5976 8.44244 6.20137 4.0462 2.15283 0.716024 0.0291675 0",
 }
+ALIGNED_SDXL = "14.615 5.9634 3.33897 1.85505 1.10233 0.674959 0.431142 0.260621 0.122519 0.029 0"
 KARRAS_20 = (
     "14.6146 11.7254 9.34021 7.38363 5.78942 4.49984 3.46475 2.64085 1.99092 1.48322 1.09079 "
     "0.790949 0.564725 0.396392 0.27304 0.184169 0.121342 0.0778608 0.0484819 0.0291675 0"
@@ -29,6 +45,16 @@ KARRAS_20 = (
 
 def floats(text: str) -> list[float]:
     return [float(word) for word in text.split()]
+
+
+def test_every_schedule_has_its_known_answer() -> None:
+    assert KNOWN_10.keys() == {row.name for row in SCHEDULES}
+
+
+def test_align_your_steps_depends_on_the_family() -> None:
+    sdxl = replace(TABLE, lineage="sdxl")
+    sigmas = resolve_schedule("AYS")(10, table=sdxl)
+    assert sigmas == pytest.approx(floats(ALIGNED_SDXL), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", KNOWN_10)
@@ -48,13 +74,19 @@ def test_the_old_karras_range_is_a_pair_of_options() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize("steps", [1, 2, 3, 20, 1000])
-def test_every_schedule_falls_to_zero(row: Schedule, steps: int) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 250, 1000])
+def test_every_schedule_falls(row: Schedule, steps: int) -> None:
+    """From near the table's greatest σ to 0, in as many intervals as asked."""
     sigmas = row(steps, table=TABLE)
-    assert len(sigmas) == steps + 1
+    assert len(sigmas) == steps + 1 - (row.name == "DDIM" and steps == 1000)
     assert all(high > low for high, low in itertools.pairwise(sigmas))
-    assert sigmas[-1] == 0
-    assert sigmas[0] == pytest.approx(TABLE.sigma_max, rel=1e-6)
+    assert sigmas[-1] == (TABLE.sigma_min if row.name == "KL Optimal" else 0)
+    if row.name != "DDIM":
+        assert sigmas[0] == pytest.approx(TABLE.sigma_max, rel=1e-4)
+
+
+def test_ddim_has_more_steps_where_they_do_not_divide_the_table() -> None:
+    assert len(resolve_schedule("DDIM")(30, table=TABLE)) == 32
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -69,8 +101,10 @@ def test_its_range_is_an_option_where_it_has_one(row: Schedule) -> None:
             row(5, table=TABLE, sigma_min=0.5)
         return
     sigmas = row(5, table=TABLE, sigma_min=0.5, sigma_max=4.0)
-    assert sigmas[0] == pytest.approx(4.0)
-    assert sigmas[-2] == pytest.approx(0.5)
+    lowest = sigmas[-1] or sigmas[-2]
+    assert sigmas[0] == pytest.approx(4.0, rel=1e-5)
+    if row.name != "SGM Uniform":  # whose last σ is 0 itself
+        assert lowest == pytest.approx(0.5, rel=1e-5)
 
 
 def test_rho_bends_karras() -> None:
@@ -110,8 +144,6 @@ def test_linspace_holds_both_ends(count: int) -> None:
 
 
 def test_a_discarded_penultimate_leaves_the_number_of_steps() -> None:
-    from dataclasses import replace
-
     row = replace(resolve("DPM++ 2M"), discards_penultimate=True)
     whole = resolve("DPM++ 2M").sigmas(9)
     assert row.sigmas(8) == (*whole[:-2], 0.0)
@@ -126,3 +158,18 @@ def test_no_steps_is_refused(steps: int) -> None:
 def test_an_option_of_another_schedule_is_refused() -> None:
     with pytest.raises(UsageError, match="schedule Uniform has no rho"):
         resolve("Euler").sigmas(5, rho=7)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.6, 0.6), (2.0, 5.0), (1.0, 1.0)])
+@pytest.mark.parametrize("p", [0.0, 1e-6, 0.2, 0.5, 0.77, 1.0])
+def test_quantiles_of_the_beta_distribution_are_inverse(p: float, a: float, b: float) -> None:
+    x = inverse_incomplete_beta(p, a, b)
+    assert 0 <= x <= 1
+    assert p in (0, 1) or incomplete_beta(x, a, b) == pytest.approx(p, rel=1e-12)
+
+
+def test_the_beta_distributions_known_values() -> None:
+    """I_x(1, 1) = x; I_x(2, 5) at ½ is 57/64; a symmetric one is ½ in the middle."""
+    assert incomplete_beta(0.3, 1, 1) == pytest.approx(0.3)
+    assert incomplete_beta(0.5, 2, 5) == pytest.approx(57 / 64)
+    assert incomplete_beta(0.5, 0.6, 0.6) == pytest.approx(0.5)

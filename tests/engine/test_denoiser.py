@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdcli.engine.denoiser import UNetDenoiser, guided, guided_apart
+from sdcli.engine.denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from sdcli.families import Prediction
 from sdcli.sampling.training import scaled_linear
 
@@ -39,14 +39,18 @@ class Oracle:
 def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: float) -> None:
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     unet = Oracle(clean, prediction)
-    denoise = UNetDenoiser(unet, torch.zeros(2, 77, 4), table=TABLE, prediction=prediction)
+    denoise = UNetDenoiser(
+        unet, torch.zeros(2, 77, 4), timestep=TABLE.timestep, prediction=prediction
+    )
     noisy = clean + sigma * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(denoise(noisy, sigma), clean, atol=2e-3 * max(1, sigma))
 
 
 def test_the_unet_is_asked_at_fractional_timesteps() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
-    denoise = UNetDenoiser(unet, torch.zeros(1, 77, 4), table=TABLE, prediction="epsilon")
+    denoise = UNetDenoiser(
+        unet, torch.zeros(1, 77, 4), timestep=TABLE.timestep, prediction="epsilon"
+    )
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(500.5))
     [(_, t)] = unet.asked
     assert t.shape == (1,)
@@ -56,7 +60,7 @@ def test_the_unet_is_asked_at_fractional_timesteps() -> None:
 def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
     context = torch.zeros(1, 77, 4, dtype=torch.float16)
-    denoise = UNetDenoiser(unet, context, table=TABLE, prediction="epsilon")
+    denoise = UNetDenoiser(unet, context, timestep=TABLE.timestep, prediction="epsilon")
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(700.3))
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.float16, torch.float16)
@@ -66,7 +70,7 @@ def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
 def test_bf16_keeps_the_timestep() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
     context = torch.zeros(1, 77, 4, dtype=torch.bfloat16)
-    denoise = UNetDenoiser(unet, context, table=TABLE, prediction="epsilon")
+    denoise = UNetDenoiser(unet, context, timestep=TABLE.timestep, prediction="epsilon")
     assert denoise(torch.ones(1, 4, 8, 8), 14.0).dtype == torch.float32
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.bfloat16, torch.float32)
@@ -81,8 +85,8 @@ def by_row(values: list[float]) -> Any:
 def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed: float) -> None:
     """D_u + scale·(D_c − D_u): 0 is the negative prompt's picture, 1 the prompt's."""
     x = torch.zeros(1, 4, 2, 2)
-    together = guided(by_row([5.0, 2.0]), scale)(x, 1.0)
-    apart = guided_apart(by_row([5.0]), by_row([2.0]), scale)(x, 1.0)
+    together = Guided(by_row([5.0, 2.0]), scale)(x, 1.0)
+    apart = GuidedApart(by_row([5.0]), by_row([2.0]), scale)(x, 1.0)
     assert torch.equal(together, torch.full_like(x, believed))
     assert torch.equal(apart, together)
 
@@ -90,5 +94,21 @@ def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed
 def test_guidance_keeps_the_images_apart() -> None:
     """Rows are prompts first, then negatives: image k takes k and k + n."""
     x = torch.zeros(2, 1, 1, 1)
-    believed = guided(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
+    believed = Guided(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
     assert believed.flatten().tolist() == [2.0, 16.0]
+
+
+def test_the_unguided_belief_is_told_beside_the_guided_one() -> None:
+    x = torch.zeros(1, 1, 1, 1)
+    for denoise in (
+        Guided(by_row([5.0, 2.0]), 3.0),
+        GuidedApart(by_row([5.0]), by_row([2.0]), 3.0),
+    ):
+        assert [believed.item() for believed in denoise.both(x, 1.0)] == [11.0, 2.0]
+
+
+def test_a_consistency_model_believes_x_itself_where_no_noise_is_left() -> None:
+    x = torch.full((1, 1, 1, 1), 3.0)
+    assert consistent(by_row([5.0]), lambda sigma: 0.0)(x, 0.03).item() == 3.0
+    late = consistent(by_row([5.0]), lambda sigma: 999.0)(x, 14.6).item()
+    assert late == pytest.approx(5.0, abs=1e-5)

@@ -44,7 +44,7 @@ def test_another_request_gives_another_picture(tiny: Engine, other: dict[str, ob
     assert not np.array_equal(pixels(tiny.generate(request())), pixels(changed))
 
 
-@pytest.mark.parametrize("sampler", [row.name for row in SAMPLERS])
+@pytest.mark.parametrize("sampler", [row.name for row in SAMPLERS if not row.adaptive])
 @pytest.mark.parametrize("cfg_scale", [1, 7])
 def test_a_batch_changes_no_picture(tiny: Engine, sampler: str, cfg_scale: float) -> None:
     """Different seeds and prompts at once, against each alone."""
@@ -54,6 +54,17 @@ def test_a_batch_changes_no_picture(tiny: Engine, sampler: str, cfg_scale: float
     ]
     for one, wanted in zip(together(tiny, *requests), requests, strict=True):
         assert np.abs(pixels(one) - pixels(tiny.generate(wanted))).max() <= 1
+
+
+def test_a_sampler_that_chooses_its_steps_takes_one_picture_at_a_time(tiny: Engine) -> None:
+    alone = request(sampler="DPM adaptive", max_evals=13)
+    with pytest.raises(UsageError, match="one picture at a time"):
+        tiny.start([alone, alone])
+    run = tiny.start([alone])
+    steps = list(run)
+    assert {step.steps for step in steps} == {None}
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert 4 <= run.pictures()[0].evaluations <= 13
 
 
 def test_scale_1_skips_the_negative_half(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +105,7 @@ def test_steps_and_evaluations_are_reported(tiny: Engine) -> None:
     assert [step.index for step in steps] == [1, 2, 3, 4]
     assert [step.evaluations for step in steps] == [2, 4, 6, 7]
     assert {step.steps for step in steps} == {4}
-    assert steps[-1].sigma == 0
+    assert [step.done for step in steps] == [2 / 7, 4 / 7, 6 / 7, 1]
     assert run.pictures()[0].evaluations == 7
 
 

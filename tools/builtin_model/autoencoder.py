@@ -84,31 +84,7 @@ def train(
         with mixed(device, settings):
             return loss_of(vae, batch, settings, guide=guide)
 
-    _fit(vae, loss, work / "vae.pt", settings, steps=settings.vae_steps, rate=settings.vae_rate)
-
-
-def refine(
-    vae: AutoencoderKL,
-    latents: torch.Tensor,
-    pictures: Pictures,
-    settings: Settings,
-    work: Path,
-    device: torch.device,
-) -> None:
-    """Train the decoder further on latents that stay as they are, so no denoiser has to follow."""
-    vae.encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
-    noise = settings.vae_noise * float(latents.std())
-
-    def loss(step: int, rng: np.random.Generator) -> torch.Tensor:
-        chosen = np.sort(rng.integers(0, len(pictures), settings.vae_batch))
-        code = latents[chosen].to(device)
-        with mixed(device, settings):
-            out = vae.decode(code + noise * torch.randn_like(code)).sample
-            return _error(out, to_tensor(pictures[chosen], device))
-
-    steps, rate = settings.decoder_steps, settings.decoder_rate
-    _fit(vae, loss, work / "decoder.pt", settings, steps=steps, rate=rate)
+    _fit(vae, loss, work / "vae.pt", settings)
 
 
 def _fit(
@@ -116,13 +92,10 @@ def _fit(
     loss_at: Callable[[int, np.random.Generator], torch.Tensor],
     path: Path,
     settings: Settings,
-    *,
-    steps: int,
-    rate: float,
 ) -> None:
-    parameters = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    steps, rate = settings.vae_steps, settings.vae_rate
     optimiser = torch.optim.AdamW(
-        parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
+        vae.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
     )
     step, saved = 0, time.monotonic()
     recent: list[float] = []
@@ -139,7 +112,7 @@ def _fit(
         loss = loss_at(step, rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimiser.step()
         step += 1
         recent.append(loss.item())

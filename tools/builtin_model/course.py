@@ -38,6 +38,3 @@ def run(settings: Settings, work: Path) -> None:
     simple = [row for row, number in enumerate(numbers) if is_simple(number)]
     data = denoiser.Latents(numbers, latents["values"] / latents["spread"], simple)
     denoiser.train(denoiser.Denoiser(settings, words), words, data, settings, work, device)
-
-    autoencoder.refine(vae, latents["values"], pictures, settings, work, device)
-    log.info("refined decoder %.2f dB on held-out scenes", autoencoder.psnr(vae, test, device))

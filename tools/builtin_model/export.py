@@ -20,7 +20,7 @@ def pipeline(settings: Settings, work: Path) -> StableDiffusionPipeline:
     if state := checkpoints.load(work / "denoiser.pt"):
         denoiser.load_state_dict(state["average"])
     vae = autoencoder.build(settings)
-    if state := checkpoints.load(work / "decoder.pt") or checkpoints.load(work / "vae.pt"):
+    if state := checkpoints.load(work / "vae.pt"):
         vae.load_state_dict(state["model"])
     if latents := checkpoints.load(work / "latents.pt"):
         autoencoder.settle(vae, settings, spread=latents["spread"])

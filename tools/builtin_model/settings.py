@@ -31,8 +31,6 @@ class Settings:
     vae_crop_share: float = 0.8
     vae_rate: float = 2e-3
     vae_guide_share: float = 0.15  # of the steps, over which the latents' guide fades away
-    decoder_steps: int = 1_500  # of the decoder alone, once the latents are fixed
-    decoder_rate: float = 7e-4
     vae_noise: float = 0.03  # of the latents' own spread
 
     # Text encoder
@@ -44,7 +42,7 @@ class Settings:
     unet_channels: tuple[int, ...] = (64, 128, 192)
     unet_heads: int = 4
     batch: int = 32
-    steps: int = 9_000
+    steps: int = 8_000
     rate: float = 8e-4
     warm_up: int = 200
     weight_decay: float = 0.01

@@ -1,0 +1,91 @@
+"""Owns what a choice of sampler and schedule allows: canonical names, and which options fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic_core import PydanticCustomError
+
+from .errors import UsageError
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
+
+Found = TypeVar("Found")
+
+SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
+SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+
+
+def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with canonical names, and None for options equal to their default."""
+    values = dict(data)
+    if isinstance(values.get("rng"), str):
+        values["rng"] = values["rng"].lower()
+    name = values.get("sampler", SAMPLERS[0].name)
+    schedule = values.get("scheduler", AUTOMATIC)
+    if isinstance(name, str) and isinstance(schedule, str):
+        if schedule.casefold() != AUTOMATIC.casefold():
+            _look_up("scheduler", resolve_schedule, schedule)
+        sampler = _look_up("sampler", resolve, name, schedule)
+        values |= {"sampler": sampler.name, "scheduler": sampler.schedule}
+        for key, default in legal_options(sampler).items():
+            if default is not None and _same(values.get(key), default):
+                values[key] = None
+    return values
+
+
+def check_options(sampler: Sampler, given: Mapping[str, Any], *, steps: int) -> None:
+    """Raise a field error for an option that would be ignored, or cannot work."""
+    legal = legal_options(sampler)
+    for key in given:
+        if key not in legal and key in SCHEDULE_OPTIONS:
+            raise field_error(key, f"schedule {sampler.resolved_schedule.name} has no {key}")
+        if key not in legal:
+            having = ", ".join(row.name for row in SAMPLERS if key in row.options)
+            raise field_error(
+                key, f"{sampler.name} has no {key}", f"samplers that have it: {having}"
+            )
+    if given.get("sigma_min", 0.0) >= given.get("sigma_max", float("inf")):
+        raise field_error("sigma_min", "sigma_min must be below sigma_max")
+    if steps < sampler.least_steps:
+        raise field_error(
+            "steps", f"{sampler.name} needs at least {sampler.least_steps} steps, got {steps}"
+        )
+
+
+def legal_options(sampler: Sampler) -> dict[str, Any]:
+    """Every option of the sampler and its schedule, with its default (None: the model's)."""
+    return sampler.options | sampler.resolved_schedule.options()
+
+
+def draws_noise(sampler: Sampler, given: Mapping[str, Any]) -> bool:
+    """Whether a run with these options draws noise after the first."""
+    if given.get("s_churn"):
+        return True
+    if "eta" in sampler.options:
+        return bool(given.get("eta", sampler.options["eta"]))
+    return sampler.stochastic
+
+
+def _look_up(field: str, table: Callable[..., Found], *names: str) -> Found:
+    try:
+        return table(*names)
+    except UsageError as error:
+        raise field_error(field, error.message, error.hint) from error
+
+
+def _same(given: Any, default: float) -> bool:
+    try:
+        return float(given) == default  # given may still be text, as it was typed
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
+    """An error of one field for pydantic to collect.
+
+    `field` travels along so that layers.py can say which file and line, or flag, it came from.
+    """
+    return PydanticCustomError(
+        "request", "{message}", {"field": field, "message": message, "hint": hint}
+    )

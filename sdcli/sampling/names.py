@@ -1,0 +1,65 @@
+"""Owns `resolve`, which finds a sampler by any name that people know it by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from sdcli.errors import UsageError, did_you_mean
+
+from .catalog import SAMPLERS
+from .sampler import AUTOMATIC, Sampler
+from .schedules import SCHEDULES, name_key, resolve_schedule, schedules_by_key
+
+
+@cache
+def _samplers_by_key() -> dict[str, Sampler]:
+    return {name_key(name): row for row in SAMPLERS for name in (row.name, *row.aliases)}
+
+
+def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
+    """The sampler of that name, its `schedule` set.
+
+    `name` is a display name, an alias, or an old combined name ("DPM++ 2M Karras"); case and
+    spaces do not matter. Naming the sampler's own schedule is the same as Automatic. Raises
+    UsageError with the nearest names, or where name and `schedule` contradict each other.
+    """
+    row, suffix = split_name(name)
+    if row is None:
+        combined = [
+            f"{row.name} {schedule.name}"
+            for row in SAMPLERS
+            if row.grid is None
+            for schedule in SCHEDULES
+        ]
+        hint = did_you_mean(name, [*(row.name for row in SAMPLERS), *combined])
+        raise UsageError(f"unknown sampler {name!r}", hint or "see `sdcli samplers`")
+    chosen = suffix
+    if name_key(schedule) != name_key(AUTOMATIC):
+        chosen = resolve_schedule(schedule).name
+        if suffix not in (AUTOMATIC, chosen):
+            raise UsageError(
+                f"sampler {name!r} already names the schedule {suffix}, not {chosen}",
+                f"use sampler {row.name!r} with schedule {chosen!r}",
+            )
+    if row.grid is not None:
+        if chosen != AUTOMATIC:
+            raise UsageError(
+                f"{row.name} has noise levels of its own, so schedule {chosen} would do nothing",
+                f"use sampler {row.name!r} alone",
+            )
+        return row
+    return replace(row, schedule=AUTOMATIC if chosen == row.default_schedule else chosen)
+
+
+def split_name(name: str) -> tuple[Sampler | None, str]:
+    """A name's sampler (None if unknown) and the schedule that it ends in, else Automatic."""
+    key = name_key(name)
+    samplers = _samplers_by_key()
+    if key in samplers:
+        return samplers[key], AUTOMATIC
+    for suffix, schedule in schedules_by_key().items():
+        if key.endswith(suffix) and key.removesuffix(suffix) in samplers:
+            return samplers[key.removesuffix(suffix)], schedule.name
+    automatic = samplers.get(key.removesuffix(name_key(AUTOMATIC)))
+    return automatic, AUTOMATIC

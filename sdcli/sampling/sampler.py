@@ -1,0 +1,120 @@
+"""Owns Sampler: a recipe that picks a solver, where it stops, and what noise it wants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdcli.errors import UsageError
+
+from .options import option_defaults
+from .protocols import Denoise, Noise, Sigmas, Solver, X
+from .schedules import Schedule, resolve_schedule
+from .training import TrainingTable, scaled_linear
+
+AUTOMATIC = "Automatic"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A recipe: a name that people know, as a solver on a schedule.
+
+    - `order`: the measured order of convergence of the solver on its own (for a stochastic one,
+      with eta 0); 0 where there is none.
+    - `evaluations`: model calls a step; the last step takes one. `first_evaluations`: how many the
+      first step takes besides.
+    - `stochastic`: draws noise on the way, unless told not to. `brownian`: that noise is a path
+      over σ instead of independent draws.
+    - `discards_penultimate`: the schedule is made one step longer, and loses the σ before its 0.
+    - `grid`: σ's of its own, on which no schedule can be chosen.
+    - `unit_start`: starts where x/√(1+σ²) is the first noise; other samplers where x/σ is.
+    - `adaptive`: chooses its own steps.
+    - `consistency`: asks the model as one distilled for consistency.
+    - `unguided`: its solver asks for the belief without the prompt too (GuidedDenoise).
+    - `guidance_divisor`: what the guidance scale is divided by.
+    - `fixed`: options of the solver that make this row what it is.
+    """
+
+    name: str
+    solver: Solver
+    default_schedule: str
+    order: int
+    advice: str
+    evaluations: int = 1
+    first_evaluations: int = 0
+    stochastic: bool = False
+    discards_penultimate: bool = False
+    grid: Schedule | None = None
+    brownian: bool = False
+    unit_start: bool = False
+    adaptive: bool = False
+    consistency: bool = False
+    unguided: bool = False
+    guidance_divisor: float = 1.0
+    least_steps: int = 1
+    aliases: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str = AUTOMATIC
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The solver's options and their defaults, without those that this row fixes."""
+        defaults = option_defaults(self.solver)
+        return {key: value for key, value in defaults.items() if key not in self.fixed}
+
+    @property
+    def resolved_schedule(self) -> Schedule:
+        """The schedule that runs: the chosen one, or this sampler's own under Automatic."""
+        if self.grid is not None:
+            return self.grid
+        chosen = self.default_schedule if self.schedule == AUTOMATIC else self.schedule
+        return resolve_schedule(chosen)
+
+    def sigmas(
+        self, steps: int, *, table: TrainingTable | None = None, **options: float | None
+    ) -> tuple[float, ...]:
+        """The σ's of a run of `steps` steps: decreasing, usually steps + 1 values ending in 0.
+
+        `table` is Stable Diffusion 1's unless given. Options (sigma_min, sigma_max, rho) are the
+        schedule's. Raises UsageError for an option that the schedule does not have, and for fewer
+        steps than `least_steps`.
+        """
+        if steps < self.least_steps:
+            raise UsageError(f"{self.name} needs at least {self.least_steps} steps, got {steps}")
+        schedule = self.resolved_schedule
+        given = {key: value for key, value in options.items() if value is not None}
+        _refuse_unknown(given, schedule.options(), f"schedule {schedule.name}")
+        table = table or scaled_linear()
+        if not self.discards_penultimate:
+            return schedule(steps, table=table, **given)
+        longer = schedule(steps + 1, table=table, **given)
+        return (*longer[:-2], longer[-1])
+
+    def start_scale(self, sigmas: Sigmas) -> float:
+        """What the first, unit-variance noise is multiplied by."""
+        return math.sqrt(1 + sigmas[0] ** 2) if self.unit_start else sigmas[0]
+
+    def solve(
+        self, denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **options: Any
+    ) -> Iterator[X]:
+        """Yield x after every step; options by keyword (eta=, s_churn=, …).
+
+        Raises UsageError at once, before the first step, for an option that it does not have.
+        """
+        _refuse_unknown(options, self.options, self.name)
+        return self.solver(denoise, x, sigmas, noise, **self.fixed, **options)
+
+    def total_evaluations(self, sigmas: Sigmas) -> int | None:
+        """Model calls of a run over these σ's; None where the run decides that itself."""
+        if self.adaptive:
+            return None
+        return self.evaluations * (len(sigmas) - 2) + 1 + self.first_evaluations
+
+
+def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:
+    for key in given:
+        if key not in legal:
+            has = ", ".join(legal) or "no options"
+            raise UsageError(f"{owner} has no {key}", f"it has {has}")
