@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic_core import PydanticCustomError
 
 from .errors import UsageError
 from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
+from .sampling.listed import parse_sigmas, parse_timesteps
 
 Found = TypeVar("Found")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
 
 def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,13 +33,36 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
         for key, default in legal_options(sampler).items():
             if default is not None and _same(values.get(key), default):
                 values[key] = None
+    for key, parse in LISTED.items():
+        if isinstance(values.get(key), str):
+            values[key] = _look_up(key, parse, values[key])
+        if isinstance(values.get(key), Sequence) and "steps" not in values:
+            values["steps"] = len(values[key]) - (key == "sigmas")
     return values
 
 
-def check_options(sampler: Sampler, given: Mapping[str, Any], *, steps: int) -> None:
-    """Raise a field error for an option that would be ignored, or cannot work."""
+def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: int) -> None:
+    """Raise a field error where listed noise levels (`key`: sigmas or timesteps) do not fit."""
+    intervals = len(levels) - (key == "sigmas")
+    if sampler.ends_only:
+        raise field_error(key, f"{sampler.name} chooses its own noise levels")
+    if sampler.schedule != AUTOMATIC:
+        raise field_error("scheduler", f"with {key} listed, schedule {sampler.schedule} has no use")
+    if steps != intervals:
+        raise field_error("steps", f"{intervals} {key} are listed, so steps must be that or unset")
+
+
+def check_options(
+    sampler: Sampler, given: Mapping[str, Any], *, steps: int, scheduled: bool
+) -> None:
+    """Raise a field error for an option that would be ignored, or cannot work.
+
+    `scheduled` is whether a schedule chooses the noise levels, not a list of them.
+    """
     legal = legal_options(sampler)
     for key in given:
+        if key in SCHEDULE_OPTIONS and not scheduled:
+            raise field_error(key, f"listed noise levels have no {key}")
         if key not in legal and key in SCHEDULE_OPTIONS:
             raise field_error(key, f"schedule {sampler.resolved_schedule.name} has no {key}")
         if key not in legal:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS
+from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError, did_you_mean, raise_all
 from .request import GenerationRequest
 from .sampling import AUTOMATIC, split_name
@@ -93,6 +93,13 @@ def merge(layers: Sequence[Layer]) -> Merged:
                 values["sampler"] = sampler.name
             else:
                 del values["scheduler"]
+    for (
+        key
+    ) in LISTED:  # noise levels listed in one layer take the place of a schedule in lower ones
+        if values.get(key):
+            for idle in ("steps", "scheduler", *SCHEDULE_OPTIONS):
+                if rank.get(idle, len(layers)) < rank[key]:
+                    del values[idle]
     return Merged(values, {key: layers[rank[key]] for key in values})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(map(_number, values))
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """One setting: A1111's key, the request's field, and how its value is written and read."""
@@ -75,6 +79,8 @@ _AFTER_MODEL = (
     _Row("Relative tolerance", "rtol"),
     _Row("Absolute tolerance", "atol"),
     _Row("Max evaluations", "max_evals", str, int),
+    _Row("Sigmas", "sigmas", _list, str),
+    _Row("Timesteps", "timesteps", _list, str),
 )
 _OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 _NOT_SETTINGS = {"Size", "Model", "Model hash", "Model id", "Version", "User", *_OUR_PROMPTS}
@@ -92,7 +98,9 @@ def write_text(request: GenerationRequest) -> str:
     automatic = request.scheduler == AUTOMATIC and own
     shown = request.model_dump() | {
         # A1111 writes the schedule that ran, but "Automatic" where the model's own did.
-        "scheduler": AUTOMATIC if automatic else sampler.resolved_schedule.name,
+        "scheduler": AUTOMATIC
+        if automatic or request.sigmas or request.timesteps
+        else sampler.resolved_schedule.name,
         "ensd": request.ensd or None,
     }
     items = _items(_BEFORE_MODEL, shown)

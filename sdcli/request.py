@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from . import choices
-from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS
+from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .flag import flag
-from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, TrainingTable, resolve
+from .sampling.listed import sigmas_at
 
 
 class GenerationRequest(BaseModel):
@@ -118,6 +119,16 @@ class GenerationRequest(BaseModel):
         Field(gt=0, description="Curvature of the Karras schedule."),
         flag("--rho", panel="Sampling", metavar="X"),
     ] = None
+    sigmas: Annotated[
+        tuple[float, ...] | None,
+        Field(description="Own noise levels instead of a schedule: falling, comma separated."),
+        flag("--sigmas", panel="Sampling", metavar="LIST"),
+    ] = None
+    timesteps: Annotated[
+        tuple[float, ...] | None,
+        Field(description="The same as training timesteps, or sections:10,15,20 to respace."),
+        flag("--timesteps", panel="Sampling", metavar="LIST"),
+    ] = None
     rng: Annotated[
         Literal["nv", "cpu", "gpu"],
         Field(description="Noise source: nv is an NVIDIA card's, on every device."),
@@ -151,8 +162,13 @@ class GenerationRequest(BaseModel):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        options = self.solver_options() | self.schedule_options()
-        choices.check_options(self.resolved_sampler, options, steps=self.steps)
+        sampler, options = self.resolved_sampler, self.solver_options() | self.schedule_options()
+        listed = {key: value for key in LISTED if (value := getattr(self, key)) is not None}
+        if len(listed) > 1:
+            raise choices.field_error("timesteps", "sigmas and timesteps cannot both be listed")
+        for key, levels in listed.items():
+            choices.check_listed(sampler, key, levels, steps=self.steps)
+        choices.check_options(sampler, options, steps=self.steps, scheduled=not listed)
         if self.ensd and not self.draws_noise:
             raise choices.field_error(
                 "ensd",
@@ -174,6 +190,14 @@ class GenerationRequest(BaseModel):
     def draws_noise(self) -> bool:
         """Whether the run draws noise after the first."""
         return choices.draws_noise(self.resolved_sampler, self.solver_options())
+
+    def levels(self, table: TrainingTable) -> tuple[float, ...]:
+        """The run's σ's over this model's table: listed ones, or the schedule's."""
+        if self.sigmas is not None:
+            return self.sigmas
+        if self.timesteps is not None:
+            return sigmas_at(self.timesteps, table)
+        return self.resolved_sampler.sigmas(self.steps, table=table, **self.schedule_options())
 
     def solver_options(self) -> dict[str, Any]:
         """The solver's options that are set, by keyword."""

@@ -69,9 +69,7 @@ class Run:
         self._started = time.perf_counter()
         first = self.requests[0]
         self._sampler = first.resolved_sampler
-        self._sigmas = self._sampler.sigmas(
-            first.steps, table=folder.table, **first.schedule_options()
-        )
+        self._sigmas = first.levels(folder.table)
         table = folder.table
         self._timestep = nearest_of(table, 20) if self._sampler.consistency else table.timestep
         assert first.width

@@ -30,7 +30,8 @@ class Sampler:
     - `discards_penultimate`: the schedule is made one step longer, and loses the σ before its 0.
     - `grid`: σ's of its own, on which no schedule can be chosen.
     - `unit_start`: starts where x/√(1+σ²) is the first noise; other samplers where x/σ is.
-    - `adaptive`: chooses its own steps.
+    - `ends_only`: takes only the ends of its σ's, and chooses those between itself.
+    - `adaptive`: chooses them by what it meets, so that nobody knows how many there will be.
     - `consistency`: asks the model as one distilled for consistency.
     - `unguided`: its solver asks for the belief without the prompt too (GuidedDenoise).
     - `guidance_divisor`: what the guidance scale is divided by.
@@ -49,6 +50,7 @@ class Sampler:
     grid: Schedule | None = None
     brownian: bool = False
     unit_start: bool = False
+    ends_only: bool = False
     adaptive: bool = False
     consistency: bool = False
     unguided: bool = False

@@ -1,0 +1,121 @@
+"""Owns `sdcli explain`: the noise levels, timesteps and model calls of a run, as table or plot."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sdcli.errors import UsageError
+from sdcli.sampling import Sampler, resolve
+from sdcli.sampling.trace import TracedStep, trace
+from sdcli.sampling.training import TrainingTable, scaled_linear
+
+from . import ui
+from .command import Json, command, new_app, option
+
+app = new_app()
+
+MOST_STEPS = 1000
+COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
+
+
+@command(app)
+def explain(
+    names: Annotated[list[str], typer.Argument(metavar="SAMPLER...", help="One or more samplers.")],
+    steps: Annotated[
+        str, option("--steps", panel="Sampling", metavar="N", help="Steps [default: 20].")
+    ] = "20",
+    plot: Annotated[
+        str,
+        option("--plot", panel="Output", metavar="FILE", help="Draw the noise levels to this PNG."),
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Show where a run goes: noise levels, timesteps, model calls.
+
+    Over Stable Diffusion's training table. Several samplers are told one after the other, and
+    share one plot. λ is -log σ; Δλ is the length of a step.
+    """
+    count = _count(steps)
+    table = scaled_linear()
+    samplers = [resolve(name) for name in names]
+    runs = [(sampler, trace(sampler, sampler.sigmas(count))) for sampler in samplers]
+    if plot:
+        _draw(Path(plot), runs)
+    for sampler, run in runs:
+        if json:
+            ui.out_json(_facts(sampler, run, table))
+            continue
+        calls = sum(len(step.asked) for step in run)
+        ui.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
+        ui.table(COLUMNS, _rows(run, table))
+    return 0
+
+
+def title(sampler: Sampler) -> str:
+    """The sampler and the schedule that it runs on."""
+    return sampler.name if sampler.grid else f"{sampler.name}, {sampler.resolved_schedule.name}"
+
+
+def _remark(sampler: Sampler) -> str:
+    if sampler.adaptive:
+        return " with a model that is sure; another picture takes other steps"
+    return ", noise at each step" if sampler.stochastic else ""
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_STEPS:
+        raise UsageError(f"--steps: must be a whole number from 1 to {MOST_STEPS}, got {text!r}")
+    return int(text)
+
+
+def _rows(run: list[TracedStep], table: TrainingTable) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for number, step in enumerate(run):
+        sigma = step.sigma
+        ahead = run[number + 1].sigma if number + 1 < len(run) else 0.0
+        length = f"{math.log(sigma / ahead):.3f}" if ahead else "∞"
+        if ahead > sigma:
+            length = f"↑ {ahead:.4f}"  # Restart: noise is added
+        rows.append(
+            (
+                str(number + 1),
+                f"{sigma:.4f}",
+                f"{table.timestep(sigma):.1f}",
+                f"{-math.log(sigma):.3f}",
+                length,
+                str(len(step.asked)),
+                " ".join(f"{other:.4f}" for other in step.asked[1:]),
+            )
+        )
+    return rows
+
+
+def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dict[str, Any]:
+    return {
+        "sampler": sampler.name,
+        "schedule": sampler.resolved_schedule.name,
+        "options": {key: str(value) for key, value in sampler.options.items()},
+        "evaluations": sum(len(step.asked) for step in run),
+        "steps": [
+            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.asked}
+            for step in run
+        ],
+    }
+
+
+def _draw(path: Path, runs: list[tuple[Sampler, list[TracedStep]]]) -> None:
+    from sdcli.output import write_atomically
+
+    from .chart import chart
+
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--plot: {path} must end in .png")
+    lines = {title(sampler): [step.sigma for step in run] for sampler, run in runs}
+    try:
+        write_atomically(path, chart(lines), overwrite=True)
+    except OSError as error:
+        raise UsageError(f"--plot: cannot write {path}: {error.strerror}") from error

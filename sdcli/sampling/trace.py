@@ -1,0 +1,47 @@
+"""Owns the trace of a run: where a sampler goes and where it asks the model, without a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .protocols import Sigmas
+from .sampler import Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStep:
+    """One step: the σ's at which the model is asked in it, the first being where it starts."""
+
+    asked: tuple[float, ...]
+
+    @property
+    def sigma(self) -> float:
+        """Where the step starts."""
+        return self.asked[0]
+
+
+def trace(sampler: Sampler, sigmas: Sigmas) -> list[TracedStep]:
+    """The steps of a run over these σ's; of one that adapts, those for a model that is sure."""
+    asked: list[float] = []
+    model = _Sure(asked)
+    steps = []
+    states = sampler.solve(model, 0.0, sigmas, lambda sigma, sigma_next: 0.0)
+    for _ in states:
+        steps.append(TracedStep(tuple(asked)))
+        asked.clear()
+    return steps
+
+
+class _Sure:
+    """A model that always believes the same, with and without its prompt."""
+
+    def __init__(self, asked: list[float]) -> None:
+        self._asked = asked
+
+    def __call__(self, x: float, sigma: float, /) -> float:
+        self._asked.append(sigma)
+        return 0.0
+
+    def both(self, x: float, sigma: float, /) -> tuple[float, float]:
+        """The same, twice."""
+        return self(x, sigma), 0.0
