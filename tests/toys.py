@@ -63,3 +63,12 @@ class Unmoved:
         """The same belief twice, of one evaluation."""
         believed = self._denoise(x, sigma)
         return believed, believed
+
+
+def ramped(start: float, end: float, steps: int) -> tuple[float, ...]:
+    """σ's as `geometric` has them after a first step that is cut ever finer towards its start.
+
+    A multistep solver begins with its low orders; there, their error does not count.
+    """
+    places = [0.0, *(2.0**-i for i in range(10, 0, -1)), *map(float, range(1, steps + 1))]
+    return tuple(start * (end / start) ** (place / steps) for place in places)

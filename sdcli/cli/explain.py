@@ -10,7 +10,7 @@ import typer
 
 from sdcli.errors import UsageError
 from sdcli.sampling import Sampler, resolve
-from sdcli.sampling.trace import TracedStep, trace
+from sdcli.sampling.trace import TracedStep
 from sdcli.sampling.training import TrainingTable, scaled_linear
 
 from . import ui
@@ -42,7 +42,7 @@ def explain(
     count = _count(steps)
     table = scaled_linear()
     samplers = [resolve(name) for name in names]
-    runs = [(sampler, trace(sampler, sampler.sigmas(count))) for sampler in samplers]
+    runs = [(sampler, sampler.trace(sampler.sigmas(count))) for sampler in samplers]
     if plot:
         _draw(Path(plot), runs)
     for sampler, run in runs:

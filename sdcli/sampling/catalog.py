@@ -1,6 +1,6 @@
 """Owns the table of samplers; `sdcli samplers`, completion, README and the tests are read off it.
 
-A1111's own samplers come first, in A1111's order.
+A1111's own samplers come first, in A1111's order; then those that other programs have.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from .adaptive import dpm_adaptive, dpm_fast
 from .ancestral import dpm2_ancestral, dpmpp_2s_ancestral, euler_ancestral
 from .consistency import lcm
 from .grids import DDIM_TIMESTEPS, EVEN_TIMES, LCM_TIMESTEPS, LOG_EVEN
-from .ode import dpm2, dpmpp_2m, euler, heun, lms
+from .multistep import lms
+from .ode import dpm2, dpmpp_2m, euler, heun
+from .others import OTHERS
 from .restart import restart
 from .sampler import Sampler
 from .sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
@@ -100,7 +102,8 @@ SAMPLERS: tuple[Sampler, ...] = (
         "LMS",
         lms,
         "Uniform",
-        order=2,
+        order=4,
+        fixed={"order": 4, "believe_last": False},
         advice="multistep over four slopes; settles",
         aliases=("k_lms",),
     ),
@@ -194,7 +197,6 @@ SAMPLERS: tuple[Sampler, ...] = (
         plms,
         "own",
         order=2,
-        first_evaluations=1,
         grid=DDIM_TIMESTEPS,
         unit_start=True,
         least_steps=2,
@@ -220,4 +222,5 @@ SAMPLERS: tuple[Sampler, ...] = (
         advice="for consistency models: 4 to 8 steps at --cfg 1 to 2",
         aliases=("k_lcm",),
     ),
+    *OTHERS,
 )

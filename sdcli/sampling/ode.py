@@ -7,7 +7,6 @@ picture. It yields x after every step.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -88,6 +87,26 @@ def midpoint_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float
 dpm2 = churning(midpoint_step)
 
 
+def heun_plus_plus(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
+    """Heun that looks two σ's ahead, and weighs the slopes by where they were taken.
+
+    The weights are those of "HeunPP2" in the web UIs: a slope's is its σ over that of the start,
+    shared among the slopes, the first taking the rest. The last steps look less far.
+    """
+    start = sigmas[0]
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        first = (x - denoise(x, sigma)) / sigma
+        slope, ahead, at = first, x, sigma
+        following = sigmas[i + 1 : min(i + 3, len(sigmas) - 1)]
+        last = first
+        for target in following:
+            ahead, at = ahead + last * (target - at), target
+            last = (ahead - denoise(ahead, target)) / target
+            slope = slope + (last - first) * (target / ((len(following) + 1) * start))
+        x = x + slope * (sigma_next - sigma)
+        yield x
+
+
 def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
     """DPM-Solver++(2M): two-step multistep in λ = -log σ, on x̂₀ (Lu et al. 2022, Alg. 2)."""
     denoised_before: X | None = None
@@ -103,31 +122,3 @@ def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iter
         x = x * keep + target * (1 - keep)
         denoised_before, h_before = denoised, h
         yield x
-
-
-LMS_ORDER = 4
-
-
-def lms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Linear multistep in σ: Adams–Bashforth of order 4 for uneven steps, in closed form."""
-    slopes: deque[X] = deque(maxlen=LMS_ORDER)  # the newest first
-    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        slopes.appendleft((x - denoise(x, sigma)) / sigma)
-        nodes = [sigmas[i - k] for k in range(len(slopes))]
-        for k, slope in enumerate(slopes):
-            x = x + slope * _lagrange_integral(nodes, k, sigma, sigma_next)
-        yield x
-
-
-def _lagrange_integral(nodes: list[float], k: int, start: float, end: float) -> float:
-    """∫ from start to end of the polynomial that is 1 at nodes[k] and 0 at the other nodes."""
-    coefficients = [1.0]  # of powers of (τ - start), the lowest first
-    for j, node in enumerate(nodes):
-        if j == k:
-            continue
-        shift, gap = start - node, nodes[k] - node
-        times_tau = [0.0, *coefficients]
-        times_one = [*coefficients, 0.0]
-        coefficients = [(a + b * shift) / gap for a, b in zip(times_tau, times_one, strict=True)]
-    width = end - start
-    return sum(c * width ** (n + 1) / (n + 1) for n, c in enumerate(coefficients))

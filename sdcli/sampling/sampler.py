@@ -12,6 +12,7 @@ from sdcli.errors import UsageError
 from .options import option_defaults
 from .protocols import Denoise, Noise, Sigmas, Solver, X
 from .schedules import Schedule, resolve_schedule
+from .trace import TracedStep, trace
 from .training import TrainingTable, scaled_linear
 
 AUTOMATIC = "Automatic"
@@ -22,9 +23,8 @@ class Sampler:
     """A recipe: a name that people know, as a solver on a schedule.
 
     - `order`: the measured order of convergence of the solver on its own (for a stochastic one,
-      with eta 0); 0 where there is none.
-    - `evaluations`: model calls a step; the last step takes one. `first_evaluations`: how many the
-      first step takes besides.
+      with eta 0; for a multistep one, once it is under way); 0 where there is none.
+    - `evaluations`: model calls of most steps; the last one takes fewer.
     - `stochastic`: draws noise on the way, unless told not to. `brownian`: that noise is a path
       over σ instead of independent draws.
     - `discards_penultimate`: the schedule is made one step longer, and loses the σ before its 0.
@@ -44,7 +44,6 @@ class Sampler:
     order: int
     advice: str
     evaluations: int = 1
-    first_evaluations: int = 0
     stochastic: bool = False
     discards_penultimate: bool = False
     grid: Schedule | None = None
@@ -108,11 +107,13 @@ class Sampler:
         _refuse_unknown(options, self.options, self.name)
         return self.solver(denoise, x, sigmas, noise, **self.fixed, **options)
 
+    def trace(self, sigmas: Sigmas) -> list[TracedStep]:
+        """The steps of a run over these σ's, and where each asks the model."""
+        return trace(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise))
+
     def total_evaluations(self, sigmas: Sigmas) -> int | None:
         """Model calls of a run over these σ's; None where the run decides that itself."""
-        if self.adaptive:
-            return None
-        return self.evaluations * (len(sigmas) - 2) + 1 + self.first_evaluations
+        return None if self.adaptive else sum(len(step.asked) for step in self.trace(sigmas))
 
 
 def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 from functools import wraps
 from itertools import pairwise
-from typing import Any
 
 from .ancestral import ancestral_split
-from .protocols import Denoise, GuidedDenoise, Noise, Sigmas, Solver, X
+from .cfg_pp import euler_cfg_pp
+from .multistep import ADAMS_BASHFORTH, weighted
+from .protocols import Denoise, Noise, Sigmas, Solver, X
 
 
 def unit_variance(solver: Solver) -> Solver:
@@ -48,27 +49,7 @@ def ddim(
         yield x
 
 
-@unit_variance
-def ddim_cfg_pp(
-    denoise: GuidedDenoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, eta: float = 0.0
-) -> Iterator[X]:
-    """DDIM that goes to the guided x̂₀, but back along the unguided noise (CFG++, Chung 2024)."""
-    for sigma, sigma_next in pairwise(sigmas):
-        denoised, unguided = denoise.both(x, sigma)
-        down, up = ancestral_split(sigma, sigma_next, eta=eta)
-        x = denoised + (x - unguided) * (down / sigma)
-        if up:
-            x = x + noise(sigma, sigma_next) * up
-        yield x
-
-
-# Weights of the newest slope, the one before, …: Adams–Bashforth for even steps, orders 1 to 4.
-_ADAMS_BASHFORTH = (
-    (1.0,),
-    (3 / 2, -1 / 2),
-    (23 / 12, -16 / 12, 5 / 12),
-    (55 / 24, -59 / 24, 37 / 24, -9 / 24),
-)
+ddim_cfg_pp = unit_variance(euler_cfg_pp)
 
 
 @unit_variance
@@ -82,14 +63,6 @@ def plms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator
             ahead = x + slope * (sigma_next - sigma)
             mean = (slope + (ahead - denoise(ahead, sigma_next)) / sigma_next) / 2
         else:
-            mean = _dot(_ADAMS_BASHFORTH[len(slopes) - 1], slopes)
+            mean = weighted(ADAMS_BASHFORTH[len(slopes) - 1], slopes)
         x = x + mean * (sigma_next - sigma)
         yield x
-
-
-def _dot(weights: tuple[float, ...], slopes: deque[Any]) -> Any:
-    first, *rest = zip(weights, slopes, strict=True)
-    total = first[1] * first[0]
-    for weight, slope in rest:
-        total = total + slope * weight
-    return total

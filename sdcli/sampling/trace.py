@@ -1,11 +1,10 @@
-"""Owns the trace of a run: where a sampler goes and where it asks the model, without a model."""
+"""Owns the trace of a run: where a solver goes and where it asks the model, without a model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-from .protocols import Sigmas
-from .sampler import Sampler
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +19,11 @@ class TracedStep:
         return self.asked[0]
 
 
-def trace(sampler: Sampler, sigmas: Sigmas) -> list[TracedStep]:
-    """The steps of a run over these σ's; of one that adapts, those for a model that is sure."""
+def trace(run: Callable[..., Iterator[Any]]) -> list[TracedStep]:
+    """The steps of `run(denoise, x, noise)`; of one that adapts, those for a model that is sure."""
     asked: list[float] = []
-    model = _Sure(asked)
     steps = []
-    states = sampler.solve(model, 0.0, sigmas, lambda sigma, sigma_next: 0.0)
-    for _ in states:
+    for _ in run(_Sure(asked), 0.0, lambda sigma, sigma_next: 0.0):
         steps.append(TracedStep(tuple(asked)))
         asked.clear()
     return steps

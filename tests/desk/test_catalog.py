@@ -88,7 +88,7 @@ def test_options_are_read_off_the_solver() -> None:
 def test_every_row_is_complete(row: Sampler) -> None:
     assert row.advice
     assert row.grid or resolve_schedule(row.default_schedule)
-    assert row.order in {0, 1, 2, 3}
+    assert row.order in {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("name", ["DDIM", "PLMS", "UniPC", "DPM fast", "DPM adaptive", "LCM"])

@@ -233,7 +233,7 @@ def test_info_takes_one_form(sdcli: Any, picture: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        pytest.param("sdcli gen --sampler Eu", ["Euler a", "Euler"], id="samplers"),
+        pytest.param("sdcli gen --sampler Res", ["Restart", "Res Multistep"], id="samplers"),
         pytest.param("sdcli gen --scheduler Ka", ["Karras"], id="schedules"),
         pytest.param("sdcli gen --preset dra", ["draft"], id="presets"),
         pytest.param("sdcli sam", ["samplers"], id="commands"),
