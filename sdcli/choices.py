@@ -83,8 +83,13 @@ def legal_options(sampler: Sampler) -> dict[str, Any]:
     return sampler.options | sampler.resolved_schedule.options()
 
 
-def draws_noise(sampler: Sampler, given: Mapping[str, Any]) -> bool:
-    """Whether a run with these options draws noise after the first."""
+def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
+    """Whether a run with these options draws noise after the first that ENSD seeds anew.
+
+    A Brownian path belongs to the seed itself.
+    """
+    if sampler.brownian:
+        return False
     if given.get("s_churn"):
         return True
     if "eta" in sampler.options:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, draws_noise, legal_options
+from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
 from .errors import UsageError
 from .models import is_hub_id
 from .request import GenerationRequest
@@ -206,7 +206,7 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
     idle = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal_options(sampler).keys()
     if own_grid and values.get("scheduler", AUTOMATIC) != AUTOMATIC:
         idle.add("scheduler")
-    if not draws_noise(sampler, values):
+    if not obeys_ensd(sampler, values):
         idle.add("ensd")
     return idle & values.keys()
 

@@ -169,11 +169,10 @@ class GenerationRequest(BaseModel):
         for key, levels in listed.items():
             choices.check_listed(sampler, key, levels, steps=self.steps)
         choices.check_options(sampler, options, steps=self.steps, scheduled=not listed)
-        if self.ensd and not self.draws_noise:
-            raise choices.field_error(
-                "ensd",
-                f"{self.sampler} draws no noise after the first, so ENSD would do nothing",
-            )
+        if self.ensd and not self.obeys_ensd:
+            path = "takes its noise from a path that belongs to the seed"
+            why = path if sampler.brownian else "draws no noise after the first"
+            raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
         for key in ("prompt", "negative_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key)):
                 raise choices.field_error(
@@ -187,9 +186,9 @@ class GenerationRequest(BaseModel):
         return resolve(self.sampler, self.scheduler)
 
     @property
-    def draws_noise(self) -> bool:
-        """Whether the run draws noise after the first."""
-        return choices.draws_noise(self.resolved_sampler, self.solver_options())
+    def obeys_ensd(self) -> bool:
+        """Whether the run draws noise after the first that ENSD seeds anew."""
+        return choices.obeys_ensd(self.resolved_sampler, self.solver_options())
 
     def levels(self, table: TrainingTable) -> tuple[float, ...]:
         """The run's σ's over this model's table: listed ones, or the schedule's."""

@@ -69,8 +69,9 @@ class Run:
         self._started = time.perf_counter()
         first = self.requests[0]
         self._sampler = first.resolved_sampler
-        self._sigmas = first.levels(folder.table)
         table = folder.table
+        self._sigmas = first.levels(table)
+        self._total = self._sampler.total_evaluations(self._sigmas)
         self._timestep = nearest_of(table, 20) if self._sampler.consistency else table.timestep
         assert first.width
         assert first.height
@@ -155,14 +156,13 @@ class Run:
 
     def _stand(self, tries: int) -> Step:
         sigma, evaluations = self._counted.sigma, self.evaluations
-        total = self._sampler.total_evaluations(self._sigmas)
-        if total is None:
+        if self._total is None:
             self._least_sigma = min(self._least_sigma, sigma)  # a rejected step goes back up
             covered = math.log(self._sigmas[0] / self._least_sigma)
             done = covered / math.log(self._sigmas[0] / min(filter(None, self._sigmas)))
             return Step(tries, None, sigma, evaluations, done)
         steps = self.requests[0].steps
-        return Step(evaluations * steps // total, steps, sigma, evaluations, evaluations / total)
+        return Step(evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total)
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""

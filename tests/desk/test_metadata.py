@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sdcli import __version__
-from sdcli.choices import draws_noise, legal_options
+from sdcli.choices import legal_options, obeys_ensd
 from sdcli.errors import UsageError
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.picture_files import encode, read_file
@@ -84,7 +84,7 @@ def requests(draw: Any) -> GenerationRequest:
     }
     if "sigma_min" in options:
         options["sigma_max"] = options["sigma_min"] * 2
-    noisy = draws_noise(sampler, options)
+    noisy = obeys_ensd(sampler, options)
     size = draw(st.tuples(st.integers(8, 2048), st.integers(8, 2048)))
     return GenerationRequest(
         prompt=draw(PROMPTS),

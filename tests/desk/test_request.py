@@ -159,6 +159,8 @@ def test_all_fields_at_fault_are_told_at_once() -> None:
         ({"sigma_min": 2, "sigma_max": 2}, "sigma_min", "below sigma_max"),
         ({"ensd": 31337}, "ensd", "draws no noise after the first"),
         ({"sampler": "Euler a", "eta": 0, "ensd": 5}, "ensd", "draws no noise"),
+        ({"sampler": "DPM++ SDE", "ensd": 5}, "ensd", "a path that belongs to the seed"),
+        ({"sampler": "DDIM", "steps": 1}, "steps", "needs at least 2 steps"),
         ({"sampler": "Euler a 2"}, "sampler", "'Euler a'"),
         ({"scheduler": "Karas"}, "scheduler", "did you mean 'Karras'"),
         (
@@ -185,11 +187,15 @@ def test_what_does_not_fit_together_is_refused(
         ({"sampler": "Euler", "s_churn": 1}, True),
         ({"sampler": "Euler a"}, True),
         ({"sampler": "Euler a", "eta": 0}, False),
+        ({"sampler": "DDIM"}, False),
+        ({"sampler": "DDIM", "eta": 1}, True),
+        ({"sampler": "LCM"}, True),
+        ({"sampler": "DPM++ SDE"}, False),
     ],
     ids=str,
 )
-def test_draws_noise(values: dict[str, Any], draws: bool) -> None:
-    assert make(**values).draws_noise is draws
+def test_obeys_ensd(values: dict[str, Any], draws: bool) -> None:
+    assert make(**values).obeys_ensd is draws
 
 
 def test_ensd_is_allowed_where_churn_draws_noise() -> None:
