@@ -162,7 +162,9 @@ class Run:
             done = covered / math.log(self._sigmas[0] / min(filter(None, self._sigmas)))
             return Step(tries, None, sigma, evaluations, done)
         steps = self.requests[0].steps
-        return Step(evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total)
+        return Step(
+            evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total
+        )
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""

@@ -66,15 +66,12 @@ def pictures_of(engine: Engine, prompt: str, *, count: int = 6) -> list[np.ndarr
     return [np.asarray(picture.image, dtype=np.int16) for picture in made.pictures()]
 
 
-_YOUNG = pytest.mark.xfail(reason="issue 2: the shipped model needs more training")
-
-
 @pytest.mark.parametrize(
     ("prompt", "strong", "weak"),
     [
-        pytest.param("a big red circle on a blue background", 0, 2, marks=_YOUNG),
-        pytest.param("a big blue square on a red background", 2, 0),
-        pytest.param("a big green circle on a pink background", 1, 0, marks=_YOUNG),
+        ("a big red circle on a blue background", 0, 2),
+        ("a big blue square on a red background", 2, 0),
+        ("a big green circle on a pink background", 1, 0),
     ],
 )
 def test_colours_follow_the_prompt(builtin: Engine, prompt: str, strong: int, weak: int) -> None:
@@ -83,7 +80,7 @@ def test_colours_follow_the_prompt(builtin: Engine, prompt: str, strong: int, we
     for picture in pictures_of(builtin, prompt):
         middle, border = middle_and_border(picture)
         right += bool(middle[strong] > middle[weak] + 40 and border[weak] > border[strong] + 40)
-    assert right >= 4
+    assert right >= 5
 
 
 def test_night_is_darker_than_day(builtin: Engine) -> None:

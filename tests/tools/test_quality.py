@@ -1,0 +1,42 @@
+"""A reduced evaluation of the shipped model: no change of the engine may silently spoil pictures.
+
+The limits lie a few pictures below what the model reached when it was made; its card has the whole
+evaluation. Seeds are fixed, so a run gives the same pictures every time.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import sdcli
+from sdcli import Engine
+from tools.builtin_model import measures, questions
+from tools.builtin_model.landscape_reading import LandscapeReader
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The shipped model; two threads, so that sums have one order on every machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield Engine.load(device="cpu")
+    torch.set_num_threads(threads)
+
+
+def test_a_figure_and_its_background_have_their_colours(engine: Engine) -> None:
+    shares = measures.one_figure(engine, questions.one_figure(24))
+    assert shares.colour >= 22 / 24
+    assert shares.background >= 23 / 24
+
+
+def test_landscapes_have_their_time_and_terrain(engine: Engine) -> None:
+    seen = measures.landscapes(engine, questions.landscapes(16), LandscapeReader.fitted(1500))
+    assert seen.both >= 13 / 16
+
+
+def test_the_autoencoder_keeps_what_it_is_given() -> None:
+    assert measures.reconstruction(Path(sdcli.__file__).parent / "builtin", 16) >= 31
