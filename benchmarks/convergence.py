@@ -1,0 +1,97 @@
+"""Measures how soon each sampler's picture stops changing.
+
+    python -m benchmarks.convergence [--model builtin] [--samplers NAME ...]
+
+Every sampler draws the same prompts and seeds at 5 to 100 model calls. A deterministic one, and one
+whose noise is a path that belongs to the seed, is held against its own picture at many calls: the
+distance falls as the picture settles. One that draws fresh noise never settles; what is printed for
+it is the distance between its pictures at this and the next budget. Distances are root mean
+squares over pixels, in levels of 255.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from sdcli.engine import Engine
+from sdcli.request import GenerationRequest
+from sdcli.sampling import SAMPLERS, Sampler, resolve
+
+PROMPTS = (
+    "a red circle on a blue background",
+    "a red house in the snow at night",
+    "a boat by the sea at sunset",
+    "a green square to the left of a pink heart on a white background",
+)
+BUDGETS = (5, 8, 10, 15, 20, 30, 50, 100)
+SETTLED = 400  # calls of the picture that others are held against
+GUIDANCE = 5.0
+
+
+def main() -> None:
+    """Print a row a sampler."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--samplers", nargs="*", default=[row.name for row in SAMPLERS])
+    options = parser.parse_args()
+    engine = Engine.load(options.model)
+    print(f"{'':<20}" + "".join(f"{budget:>8}" for budget in BUDGETS) + "   calls")
+    for name in options.samplers:
+        row = resolve(name)
+        if row.adaptive:
+            continue
+        distances = measured(engine, row)
+        wandering = "never settles" if fresh_noise(row) else ""
+        print(f"{name:<20}" + "".join(f"{d:>8.2f}" for d in distances) + f"   {wandering}")
+
+
+def fresh_noise(row: Sampler) -> bool:
+    """Whether it draws noise that is not tied to the noise level."""
+    return row.stochastic and not row.brownian
+
+
+def measured(engine: Engine, row: Sampler) -> list[float]:
+    """The distances at every budget, in levels."""
+    pictures = [drawn(engine, row, budget) for budget in BUDGETS]
+    if fresh_noise(row):
+        later = [*pictures[1:], drawn(engine, row, 2 * BUDGETS[-1])]
+        return [distance(a, b) for a, b in zip(pictures, later, strict=True)]
+    settled = drawn(engine, row, SETTLED)
+    return [distance(picture, settled) for picture in pictures]
+
+
+def drawn(engine: Engine, row: Sampler, budget: int) -> np.ndarray:
+    """Each prompt's picture with as many steps as the budget of calls allows."""
+    steps = steps_within(row, budget)
+    scale = 1.5 if row.unguided and row.guidance_divisor == 1 else GUIDANCE
+    requests = [
+        GenerationRequest(prompt=prompt, sampler=row.name, steps=steps, cfg_scale=scale, seed=seed)
+        for seed, prompt in enumerate(PROMPTS)
+    ]
+    run = engine.start(requests)
+    for _ in run:
+        pass
+    return np.stack([np.asarray(picture.image, np.float64) for picture in run.pictures()])
+
+
+def steps_within(row: Sampler, budget: int) -> int:
+    """The most steps whose model calls stay within the budget."""
+    steps = max(budget // row.evaluations + 1, row.least_steps)
+    while steps > row.least_steps and (row.total_evaluations(row.sigmas(steps)) or 0) > budget:
+        steps -= 1
+    return steps
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean over pictures of the root mean square over pixels."""
+    squares: Sequence[float] = np.square(one - other).mean(axis=(1, 2, 3))
+    return float(np.sqrt(squares).mean())
+
+
+if __name__ == "__main__":
+    main()
