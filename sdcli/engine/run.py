@@ -51,6 +51,9 @@ class Step:
     done: float
 
 
+_CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
+
+
 class Run:
     """A batch on its way. The caller owns the loop: `for step in run: …`, then `run.pictures()`."""
 
@@ -136,6 +139,11 @@ class Run:
             for tries, state in enumerate(solver, start=1):
                 x = state
                 yield self._stand(tries)
+        if self._total is None and self.evaluations < _CALLS_A_TRY * tries:
+            self._say(
+                f"{self.evaluations} model calls did not reach the end: the picture is what the "
+                f"model believed at σ {self._counted.sigma:.3g}"
+            )
         if not torch.isfinite(x).all():
             raise SdcliError(
                 "the model gave NaN instead of a picture", "--dtype fp32 is slower but safe"

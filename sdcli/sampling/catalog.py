@@ -164,6 +164,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         "Restart",
         restart,
         "Karras",
+        ends_only=True,
         order=2,
         evaluations=2,
         stochastic=True,

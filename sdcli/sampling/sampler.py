@@ -35,6 +35,7 @@ class Sampler:
     - `consistency`: asks the model as one distilled for consistency.
     - `unguided`: its solver asks for the belief without the prompt too (GuidedDenoise).
     - `guidance_divisor`: what the guidance scale is divided by.
+    - `least_steps`: with fewer there would be no model call.
     - `fixed`: options of the solver that make this row what it is.
     """
 

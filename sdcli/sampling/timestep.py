@@ -59,7 +59,7 @@ def plms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator
     for sigma, sigma_next in pairwise(sigmas):
         slope = (x - denoise(x, sigma)) / sigma
         slopes.appendleft(slope)
-        if len(slopes) == 1:
+        if len(slopes) == 1 and sigma_next > 0:
             ahead = x + slope * (sigma_next - sigma)
             mean = (slope + (ahead - denoise(ahead, sigma_next)) / sigma_next) / 2
         else:

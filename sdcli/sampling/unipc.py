@@ -21,6 +21,9 @@ def unipc(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterato
     steps = len(sigmas) - 1
     past = [(sigmas[0], denoise(x, sigmas[0]))]  # σ and x̂₀, the newest first
     for i, sigma_next in enumerate(sigmas[1:]):
+        if sigma_next == 0:
+            yield past[0][1]  # what order 1 tends to
+            return
         order = min(ORDER, len(past), steps - i)
         update = Update(past[:order], sigma_next)
         predicted = update.predict(x)

@@ -21,7 +21,7 @@ from toys import (
 )
 
 from sdcli.errors import UsageError
-from sdcli.sampling import SAMPLERS, Sampler, resolve
+from sdcli.sampling import SAMPLERS, SCHEDULES, Sampler, resolve
 
 ROWS = [pytest.param(row, id=row.name) for row in SAMPLERS]
 DETERMINISTIC = [pytest.param(row, id=row.name) for row in SAMPLERS if not row.stochastic]
@@ -124,6 +124,23 @@ def test_the_fewest_steps_work_or_are_refused(row: Sampler, steps: int) -> None:
         return
     sigmas = row.sigmas(steps)
     assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(8)))
+
+
+@pytest.mark.parametrize("schedule", [row.name for row in SCHEDULES])
+@pytest.mark.parametrize("row", [row for row in ROWS if row.values[0].grid is None])
+def test_every_schedule_carries_every_sampler(row: Sampler, schedule: str) -> None:
+    for steps in (1, 2, 3, 20, 40):
+        sigmas = resolve(row.name, schedule).sigmas(steps)
+        assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(9)))
+
+
+@pytest.mark.parametrize("levels", [(5.0, 0.0), (9.0, 2.0, 0.0), (14.0, 6.0, 2.0, 0.5, 0.0)])
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.values[0].ends_only])
+def test_listed_levels_lead_to_a_sure_models_belief(
+    row: Sampler, levels: tuple[float, ...]
+) -> None:
+    last = solve(row, constant(0.25), 3.0, levels, seeded_noise(1))
+    assert last == pytest.approx(0.25, abs=1e-12)
 
 
 @pytest.mark.parametrize("row", SPREADING)

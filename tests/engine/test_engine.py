@@ -60,8 +60,10 @@ def test_a_sampler_that_chooses_its_steps_takes_one_picture_at_a_time(tiny: Engi
     alone = request(sampler="DPM adaptive", max_evals=13)
     with pytest.raises(UsageError, match="one picture at a time"):
         tiny.start([alone, alone])
-    run = tiny.start([alone])
+    said: list[str] = []
+    run = tiny.start([alone], say=said.append)
     steps = list(run)
+    assert "did not reach the end" in said[0]
     assert {step.steps for step in steps} == {None}
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert 4 <= run.pictures()[0].evaluations <= 13

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from .canvas import SIDE
 from .palette import COLOURS
-from .shapes import SHAPES, Backdrop, Figure, ShapeScene, paint_shapes
+from .shapes import SHAPES, SIZES, Backdrop, Figure, ShapeScene, paint_shapes
 
 Pixels = NDArray[np.float64]  # (height, width, 3), 0 to 255
 Mask = NDArray[np.float64]  # (height, width), 0 outside the figure to 1 inside it
@@ -21,7 +21,6 @@ LEAST_AREA = 40  # pixels of a figure that is there at all
 GRID = 33  # samples a side of a figure brought to one size and place
 REACH = 1.75  # of the radius of the circle of the figure's area, that the samples span
 TURNS = (-0.1, -0.05, 0.0, 0.05, 0.1)  # radians, as scenes turn their figures
-RADII = (0.11, 0.19, 0.30)  # small figures lose their corners, so each size has its templates
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _templates() -> tuple[list[str], NDArray[np.float64]]:
     """Every shape as the generator paints it, in each size and a few turns: names and samples."""
     names, samples = [], []
     for shape in SHAPES:
-        for radius in RADII:
+        for radius in SIZES.values():  # small figures lose their corners
             for turn in TURNS:
                 figure = Figure(shape, "black", "", 0.5, 0.5, radius, turn)
                 picture = paint_shapes(ShapeScene((figure,), Backdrop("white"))).finish()
