@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from .errors import ModelError
 from .families import Family, Prediction, of_folder
 from .hub import cached, fetch, silent
-from .sampling.training import TrainingTable, linear, scaled_linear
+from .sampling.training import TrainingTable, linear, scaled_linear, squared_cosine
 
 BUILTIN = "builtin"
 COMPONENTS = ("unet", "vae", "text_encoder")
@@ -23,7 +24,8 @@ COMPONENTS = ("unet", "vae", "text_encoder")
 class ModelFolder:
     """A diffusers folder whose configuration and weight files have been checked.
 
-    `native_size` is in pixels, `latent_scale` what latents are multiplied by after encoding.
+    `native_size` is in pixels, `latent_scale` what latents are multiplied by after encoding,
+    `scheduler` the configuration that came with the model.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ModelFolder:
     native_size: int
     latent_scale: float
     table: TrainingTable
+    scheduler: Mapping[str, Any]
 
 
 def is_hub_id(model: str) -> bool:
@@ -112,6 +115,7 @@ def inspect(path: Path, name: str) -> ModelFolder:
         native_size=8 * int(configs["unet"].get("sample_size") or family.native_size // 8),
         latent_scale=float(configs["vae"].get("scaling_factor", family.latent_scale)),
         table=_table(scheduler, path),
+        scheduler=scheduler,
     )
 
 
@@ -127,17 +131,24 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return data
 
 
+_TABLES: Mapping[str, Callable[..., TrainingTable]] = {
+    "scaled_linear": partial(scaled_linear, beta_start=0.00085, beta_end=0.012),
+    "linear": partial(linear, beta_start=0.00085, beta_end=0.012),
+    "squaredcos_cap_v2": squared_cosine,
+}
+
+
 def _table(scheduler: Mapping[str, Any], path: Path) -> TrainingTable:
-    tables = {"scaled_linear": scaled_linear, "linear": linear}
     kind = scheduler.get("beta_schedule", "scaled_linear")
-    if kind not in tables:
+    if kind not in _TABLES:
         raise ModelError(
-            f"--model: {path}: unknown beta_schedule {kind!r}", f"known: {', '.join(tables)}"
+            f"--model: {path}: unknown beta_schedule {kind!r}", f"known: {', '.join(_TABLES)}"
         )
-    return tables[kind](
-        beta_start=float(scheduler.get("beta_start", 0.00085)),
-        beta_end=float(scheduler.get("beta_end", 0.012)),
+    ends = {key: float(scheduler[key]) for key in ("beta_start", "beta_end") if key in scheduler}
+    return _TABLES[kind](
+        **(ends if kind != "squaredcos_cap_v2" else {}),
         count=int(scheduler.get("num_train_timesteps", 1000)),
+        zero_terminal_snr=bool(scheduler.get("rescale_betas_zero_snr")),
     )
 
 

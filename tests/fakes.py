@@ -79,7 +79,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.folder = ModelFolder(
-            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear()
+            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}
         )
         self.placement = FakePlacement()
         self.fails: set[int] = set()

@@ -42,7 +42,7 @@ def explain(
     count = _count(steps)
     table = scaled_linear()
     samplers = [resolve(name) for name in names]
-    runs = [(sampler, sampler.trace(sampler.sigmas(count))) for sampler in samplers]
+    runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
     if plot:
         _draw(Path(plot), runs)
     for sampler, run in runs:
@@ -53,6 +53,15 @@ def explain(
         ui.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
         ui.table(COLUMNS, _rows(run, table))
     return 0
+
+
+def _trace(sampler: Sampler, steps: int, table: TrainingTable) -> list[TracedStep]:
+    if not sampler.scheduler:
+        return sampler.trace(sampler.sigmas(steps))
+    from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+
+    solver = DiffusersSolver(sampler, STABLE_DIFFUSION, table, steps=steps)
+    return solver.trace(solver.sigmas)
 
 
 def title(sampler: Sampler) -> str:

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.sampling import SAMPLERS, Sampler, resolve
+from sdcli.sampling import GROUPS, SAMPLERS, SHELF, Sampler, resolve
 
 from . import ui
 from .command import Json, command, new_app
 
 app = new_app()
+
+COLUMNS = ("SAMPLER", "ORDER", "CALLS", "NOISE", "SETTLES", "SCHEDULE", "ADVICE")
 
 
 @command(app)
@@ -23,33 +25,42 @@ def samplers(
     if name:
         _one(resolve(name), json=json)
     elif json:
-        for row in SAMPLERS:
+        for row in (*SAMPLERS, *SHELF):
             ui.out_json(_facts(row))
+    elif ui.piped():
+        ui.table(COLUMNS, [_cells(row) for row in (*SAMPLERS, *SHELF)])
     else:
-        columns = ("SAMPLER", "ORDER", "CALLS/STEP", "NOISE", "SCHEDULE", "ADVICE")
-        ui.table(columns, [_cells(row) for row in SAMPLERS])
+        for title, rows in GROUPS.items():
+            ui.table(COLUMNS, [_cells(row) for row in rows], title=title, notes=True)
     return 0
 
 
 def _cells(row: Sampler) -> tuple[str, ...]:
-    noise = "each step" if row.stochastic else "start only"
     return (
         row.name,
-        str(row.order),
+        str(row.order or "–"),
         str(row.evaluations),
-        noise,
+        "each step" if row.stochastic else "start",
+        row.settles,
         row.default_schedule,
         row.advice,
     )
+
+
+def group_of(row: Sampler) -> str:
+    """The title of the group that a sampler is listed in."""
+    return next(title for title, rows in GROUPS.items() if any(row.name == r.name for r in rows))
 
 
 def _facts(row: Sampler) -> dict[str, Any]:
     options = row.options | row.resolved_schedule.options()
     return {
         "name": row.name,
+        "group": group_of(row),
         "order": row.order,
         "evaluations_per_step": row.evaluations,
         "stochastic": row.stochastic,
+        "settles": row.settles,
         "default_schedule": row.default_schedule,
         "schedule": row.resolved_schedule.name,
         "options": {key: _plain(value) for key, value in options.items()},
@@ -73,11 +84,10 @@ def _one(row: Sampler, *, json: bool) -> None:
         for key, value in facts["options"].items()
     )
     lines = {
-        "order": f"{row.order} (error falls by {2**row.order} when steps double)"
-        if row.order
-        else "none: more steps do not mean less error",
+        "order": _order(row),
         "calls": _calls(row),
         "noise": "at each step" if row.stochastic else "at the start only",
+        "settles": SETTLES[row.settles],
         "schedule": f"{row.default_schedule} unless --scheduler says otherwise"
         if row.grid is None
         else f"its own: {row.grid.advice}",
@@ -88,7 +98,22 @@ def _one(row: Sampler, *, json: bool) -> None:
         ui.out(f"  {label:<9} {text}")
 
 
+SETTLES = {
+    "yes": "yes: more steps come ever closer to one picture",
+    "slowly": "slowly: its noise is one path, which more steps follow more closely",
+    "never": "never: another number of steps is another picture",
+}
+
+
+def _order(row: Sampler) -> str:
+    if row.order:
+        return f"{row.order} (error falls by {2**row.order} when steps double)"
+    return "not measured" if row.scheduler else "none"
+
+
 def _calls(row: Sampler) -> str:
+    if row.scheduler:
+        return f"about {row.evaluations} a step, by diffusers' {row.scheduler}"
     total = row.total_evaluations(row.sigmas(20))
     if total is None:
         return "3 a try, as many tries as the picture needs"

@@ -29,7 +29,7 @@ def schedulers(
         _one(rows[0])
     else:
         columns = ("SCHEDULE", "OPTIONS", "ADVICE")
-        ui.table(columns, [(row.name, _flags(row), row.advice) for row in rows])
+        ui.table(columns, [(row.name, _flags(row), row.advice) for row in rows], notes=True)
     return 0
 
 

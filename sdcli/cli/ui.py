@@ -90,20 +90,45 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Rows on stdout: drawn on a terminal, tab-separated in a pipe so that `cut` works."""
-    if not sys.stdout.isatty():
+def piped() -> bool:
+    """Whether stdout is read by a program."""
+    return not sys.stdout.isatty()
+
+
+NARROW = 110  # columns of a terminal, below which a note has no column of its own
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    notes: bool = False,
+) -> None:
+    """Rows on stdout: drawn on a terminal, tab-separated in a pipe so that `cut` works.
+
+    With `notes` the last column holds sentences; a narrow terminal has them beneath the first cell.
+    """
+    if piped():
         for row in (columns, *rows):
             out("\t".join(row))
         return
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
+    terminal = console()
+    beneath = notes and terminal.width < NARROW
     drawn = Table(
         box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold"
     )
-    for index, column in enumerate(columns):
-        drawn.add_column(column, no_wrap=index == 0, overflow="fold")
+    for index, column in enumerate(columns[:-1] if beneath else columns):
+        whole = not beneath if index == 0 else notes and column != columns[-1]
+        drawn.add_column(column, no_wrap=whole, overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
-    console().print(drawn)
+        if beneath:
+            name = Text(row[0]).append(f"\n  {row[-1]}", style="dim")
+            drawn.add_row(name, *row[1:-1])
+        else:
+            drawn.add_row(*row)
+    terminal.print(drawn)

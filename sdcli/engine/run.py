@@ -15,12 +15,13 @@ from torch import Tensor
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models import ModelFolder
 from sdcli.request import GenerationRequest
-from sdcli.sampling import Denoise, Noise
+from sdcli.sampling import Denoise, Noise, Sampler
 from sdcli.sampling.training import nearest_of
 
 from .brownian import BrownianNoise
 from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
+from .diffusers_solver import DiffusersSolver
 from .latents import decode
 from .loading import Components, memory_errors
 from .noise import ImageNoise
@@ -73,8 +74,15 @@ class Run:
         first = self.requests[0]
         self._sampler = first.resolved_sampler
         table = folder.table
-        self._sigmas = first.levels(table)
-        self._total = self._sampler.total_evaluations(self._sigmas)
+        self._solver: Sampler | DiffusersSolver = self._sampler
+        if self._sampler.scheduler:
+            self._solver = DiffusersSolver(
+                self._sampler, folder.scheduler, table, steps=first.steps
+            )
+            self._sigmas = self._solver.sigmas
+        else:
+            self._sigmas = first.levels(table)
+        self._total = self._solver.total_evaluations(self._sigmas)
         self._timestep = nearest_of(table, 20) if self._sampler.consistency else table.timestep
         assert first.width
         assert first.height
@@ -131,8 +139,8 @@ class Run:
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
-        x = self._noise.first() * self._sampler.start_scale(self._sigmas)
-        solver = self._sampler.solve(
+        x = self._noise.first() * self._solver.start_scale(self._sigmas)
+        solver = self._solver.solve(
             self._denoise, x, self._sigmas, self._later_noise(), **self.requests[0].solver_options()
         )
         with memory_errors("sampling"):

@@ -1,16 +1,19 @@
 """Samplers and schedules without torch: x may be a float, or anything with + - * /."""
 
-from .catalog import SAMPLERS
+from .catalog import GROUPS, SAMPLERS
 from .names import resolve, split_name
 from .protocols import Denoise, GuidedDenoise, Noise, Solver
 from .sampler import AUTOMATIC, Sampler
 from .schedules import SCHEDULES, Schedule, resolve_schedule
+from .shelf import SHELF
 from .training import TrainingTable
 
 __all__ = [
     "AUTOMATIC",
+    "GROUPS",
     "SAMPLERS",
     "SCHEDULES",
+    "SHELF",
     "Denoise",
     "GuidedDenoise",
     "Noise",

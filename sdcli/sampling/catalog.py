@@ -1,6 +1,7 @@
 """Owns the table of samplers; `sdcli samplers`, completion, README and the tests are read off it.
 
-A1111's own samplers come first, in A1111's order; then those that other programs have.
+A1111's own samplers come first, in A1111's order; then those that other programs have. The
+schedulers of diffusers are on a shelf of their own.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from .others import OTHERS
 from .restart import restart
 from .sampler import Sampler
 from .sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
+from .shelf import SHELF
 from .timestep import ddim, ddim_cfg_pp, plms
 from .unipc import unipc
 
-SAMPLERS: tuple[Sampler, ...] = (
+A1111: tuple[Sampler, ...] = (
     Sampler(
         "DPM++ 2M",
         dpmpp_2m,
         "Karras",
         order=2,
-        advice="good in few steps, and settles; the default",
+        advice="good in few steps; the default",
         aliases=("k_dpmpp_2m", "dpmpp_2m"),
     ),
     Sampler(
@@ -35,7 +37,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         evaluations=2,
         stochastic=True,
         brownian=True,
-        advice="rich in few steps, at twice the cost a step; settles slowly",
+        advice="rich detail in few steps",
         aliases=("k_dpmpp_sde", "dpmpp_sde", "dpmpp_sde_gpu"),
     ),
     Sampler(
@@ -46,7 +48,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         stochastic=True,
         brownian=True,
         fixed={"heun": False},
-        advice="DPM++ 2M with noise on the way; settles slowly",
+        advice="DPM++ 2M with noise on the way",
         aliases=("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
     ),
     Sampler(
@@ -57,7 +59,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         stochastic=True,
         brownian=True,
         fixed={"heun": True},
-        advice="DPM++ 2M SDE with other weights",
+        advice="the same with other weights",
         aliases=("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
     ),
     Sampler(
@@ -67,7 +69,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         order=2,
         evaluations=2,
         stochastic=True,
-        advice="soft and varied, at twice the cost a step; never settles",
+        advice="soft and varied",
         aliases=("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "dpmpp_2s_a"),
     ),
     Sampler(
@@ -78,7 +80,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         stochastic=True,
         brownian=True,
         discards_penultimate=True,
-        advice="wants 30 steps or more; settles slowly",
+        advice="wants 30 steps or more",
         aliases=("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu"),
     ),
     Sampler(
@@ -87,7 +89,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         "Uniform",
         order=1,
         stochastic=True,
-        advice="soft and varied; never settles, each step count is another picture",
+        advice="soft and varied, at little cost",
         aliases=("k_euler_a", "k_euler_ancestral", "euler_ancestral"),
     ),
     Sampler(
@@ -95,7 +97,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         euler,
         "Uniform",
         order=1,
-        advice="the plainest; settles slowly",
+        advice="the plainest",
         aliases=("k_euler",),
     ),
     Sampler(
@@ -104,7 +106,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         "Uniform",
         order=4,
         fixed={"order": 4, "believe_last": False},
-        advice="multistep over four slopes; settles",
+        advice="multistep over four slopes",
         aliases=("k_lms",),
     ),
     Sampler(
@@ -113,7 +115,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         "Uniform",
         order=2,
         evaluations=2,
-        advice="Euler with a correction, at twice the cost a step",
+        advice="Euler with a correction",
         aliases=("k_heun",),
     ),
     Sampler(
@@ -123,7 +125,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         order=2,
         evaluations=2,
         discards_penultimate=True,
-        advice="the slope halfway, at twice the cost a step; settles",
+        advice="takes the slope halfway",
         aliases=("k_dpm_2",),
     ),
     Sampler(
@@ -134,7 +136,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         evaluations=2,
         stochastic=True,
         discards_penultimate=True,
-        advice="DPM2 with noise at each step; never settles",
+        advice="DPM2 with noise at each step",
         aliases=("k_dpm_2_a", "dpm_2_ancestral"),
     ),
     Sampler(
@@ -145,7 +147,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         stochastic=True,
         grid=LOG_EVEN,
         ends_only=True,
-        advice="third-order steps on σ's of its own; rough below 20 steps",
+        advice="rough below 20 steps",
         aliases=("k_dpm_fast",),
     ),
     Sampler(
@@ -157,7 +159,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         grid=LOG_EVEN,
         ends_only=True,
         adaptive=True,
-        advice="chooses its own steps by --rtol; --steps does not matter",
+        advice="chooses its steps by --rtol, not --steps",
         aliases=("k_dpm_ad",),
     ),
     Sampler(
@@ -168,7 +170,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         order=2,
         evaluations=2,
         stochastic=True,
-        advice="Heun that goes back once or twice, from 20 steps on",
+        advice="Heun that goes back, from 20 steps on",
     ),
     Sampler(
         "DDIM",
@@ -178,7 +180,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         grid=DDIM_TIMESTEPS,
         unit_start=True,
         least_steps=2,
-        advice="the classic; settles slowly",
+        advice="the classic",
     ),
     Sampler(
         "DDIM CFG++",
@@ -190,7 +192,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         least_steps=2,
         unguided=True,
         guidance_divisor=12.5,
-        advice="DDIM that keeps closer to the model; its guidance is --cfg / 12.5",
+        advice="nearer to the model, at --cfg / 12.5",
         aliases=("ddim_cfg_pp",),
     ),
     Sampler(
@@ -201,7 +203,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         grid=DDIM_TIMESTEPS,
         unit_start=True,
         least_steps=2,
-        advice="multistep over DDIM's timesteps; settles",
+        advice="multistep over DDIM's timesteps",
     ),
     Sampler(
         "UniPC",
@@ -210,7 +212,7 @@ SAMPLERS: tuple[Sampler, ...] = (
         order=2,
         grid=EVEN_TIMES,
         unit_start=True,
-        advice="good in few steps, and settles",
+        advice="good in few steps",
     ),
     Sampler(
         "LCM",
@@ -220,8 +222,14 @@ SAMPLERS: tuple[Sampler, ...] = (
         stochastic=True,
         grid=LCM_TIMESTEPS,
         consistency=True,
-        advice="for consistency models: 4 to 8 steps at --cfg 1 to 2",
+        advice="for consistency models: 4 to 8 steps, --cfg 1 to 2",
         aliases=("k_lcm",),
     ),
-    *OTHERS,
 )
+
+SAMPLERS = (*A1111, *OTHERS)
+GROUPS = {
+    "A1111's samplers": A1111,
+    "Samplers of other programs": OTHERS,
+    "Schedulers of diffusers": SHELF,
+}

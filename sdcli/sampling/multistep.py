@@ -69,13 +69,19 @@ def weighted(weights: Sequence[float], slopes: Sequence[Any]) -> Any:
 
 def lagrange_integral(nodes: Sequence[float], k: int, start: float, end: float) -> float:
     """∫ from start to end of the polynomial that is 1 at nodes[k] and 0 at the other nodes."""
-    coefficients = [1.0]  # of powers of (τ - start), the lowest first
+    width = end - start
+    coefficients = lagrange_basis(nodes, k, start)
+    return sum(c * width ** (n + 1) / (n + 1) for n, c in enumerate(coefficients))
+
+
+def lagrange_basis(nodes: Sequence[float], k: int, origin: float) -> list[float]:
+    """That polynomial's coefficients of the powers of (τ - origin), the lowest first."""
+    coefficients = [1.0]
     for j, node in enumerate(nodes):
         if j == k:
             continue
-        shift, gap = start - node, nodes[k] - node
+        shift, gap = origin - node, nodes[k] - node
         times_tau = [0.0, *coefficients]
         times_one = [*coefficients, 0.0]
         coefficients = [(a + b * shift) / gap for a, b in zip(times_tau, times_one, strict=True)]
-    width = end - start
-    return sum(c * width ** (n + 1) / (n + 1) for n, c in enumerate(coefficients))
+    return coefficients

@@ -10,11 +10,14 @@ from sdcli.errors import UsageError, did_you_mean
 from .catalog import SAMPLERS
 from .sampler import AUTOMATIC, Sampler
 from .schedules import SCHEDULES, name_key, resolve_schedule, schedules_by_key
+from .shelf import SHELF
 
 
 @cache
 def _samplers_by_key() -> dict[str, Sampler]:
-    return {name_key(name): row for row in SAMPLERS for name in (row.name, *row.aliases)}
+    """Every row by each of its names' keys; where both shelves know a name, it is our own row's."""
+    rows = (*SHELF, *SAMPLERS)
+    return {name_key(name): row for row in rows for name in (*row.aliases, row.name)}
 
 
 def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
@@ -32,7 +35,7 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
             if row.grid is None
             for schedule in SCHEDULES
         ]
-        hint = did_you_mean(name, [*(row.name for row in SAMPLERS), *combined])
+        hint = did_you_mean(name, [*(row.name for row in (*SAMPLERS, *SHELF)), *combined])
         raise UsageError(f"unknown sampler {name!r}", hint or "see `sdcli samplers`")
     chosen = suffix
     if name_key(schedule) != name_key(AUTOMATIC):

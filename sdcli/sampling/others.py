@@ -6,8 +6,10 @@ from .ancestral import euler_ancestral
 from .cfg_pp import dpmpp_2m_cfg_pp, euler_ancestral_cfg_pp, euler_cfg_pp
 from .er_sde import er_sde
 from .multistep import ipndm, lms
-from .ode import heun_plus_plus
+from .ode import heun, heun_plus_plus
+from .sa_solver import sa_solver
 from .sampler import Sampler
+from .score_sde import euler_maruyama, predictor_corrector
 from .sde import dpmpp_2m_sde
 
 OTHERS: tuple[Sampler, ...] = (
@@ -18,7 +20,7 @@ OTHERS: tuple[Sampler, ...] = (
         order=1,
         unguided=True,
         fixed={"eta": 0.0, "s_noise": 1.0},
-        advice="Euler at a guidance of 0.5 to 2; keeps closer to the model",
+        advice="nearer to the model, at --cfg 0.5 to 2",
         aliases=("euler_cfg_pp",),
     ),
     Sampler(
@@ -28,7 +30,7 @@ OTHERS: tuple[Sampler, ...] = (
         order=1,
         stochastic=True,
         unguided=True,
-        advice="Euler a at a guidance of 0.5 to 2",
+        advice="the same with noise at each step",
         aliases=("euler_ancestral_cfg_pp", "euler_a_cfg_pp"),
     ),
     Sampler(
@@ -37,7 +39,7 @@ OTHERS: tuple[Sampler, ...] = (
         "Karras",
         order=2,
         unguided=True,
-        advice="DPM++ 2M at a guidance of 0.5 to 2",
+        advice="DPM++ 2M at --cfg 0.5 to 2",
         aliases=("dpmpp_2m_cfg_pp",),
     ),
     Sampler(
@@ -47,7 +49,7 @@ OTHERS: tuple[Sampler, ...] = (
         order=1,
         stochastic=True,
         fixed={"eta": 1.0, "s_noise": 1.0},
-        advice="the first of them all, the same as Euler a; wants many steps",
+        advice="Euler a, which it led to; wants many steps",
     ),
     Sampler(
         "DEIS",
@@ -55,14 +57,14 @@ OTHERS: tuple[Sampler, ...] = (
         "Uniform",
         order=3,
         fixed={"order": 3, "believe_last": False},
-        advice="multistep over three slopes; settles",
+        advice="multistep over three slopes",
     ),
     Sampler(
         "IPNDM",
         ipndm,
         "Uniform",
         order=2,
-        advice="multistep with weights for even steps; settles",
+        advice="multistep with weights for even steps",
     ),
     Sampler(
         "IPNDM V",
@@ -70,7 +72,7 @@ OTHERS: tuple[Sampler, ...] = (
         "Uniform",
         order=4,
         fixed={"order": 4, "believe_last": True},
-        advice="the same with weights for the steps as they are",
+        advice="the same with weights for uneven ones",
     ),
     Sampler(
         "HeunPP2",
@@ -78,7 +80,7 @@ OTHERS: tuple[Sampler, ...] = (
         "Uniform",
         order=1,
         evaluations=3,
-        advice="looks two steps ahead, at three times the cost a step",
+        advice="looks two steps ahead",
     ),
     Sampler(
         "Res Multistep",
@@ -86,7 +88,7 @@ OTHERS: tuple[Sampler, ...] = (
         "Karras",
         order=2,
         fixed={"heun": True, "eta": 0.0, "s_noise": 1.0},
-        advice="exponential multistep, a sibling of DPM++ 2M; settles",
+        advice="exponential multistep, kin to DPM++ 2M",
     ),
     Sampler(
         "ER SDE",
@@ -94,6 +96,42 @@ OTHERS: tuple[Sampler, ...] = (
         "Karras",
         order=0,
         stochastic=True,
-        advice="an SDE with less noise where it matters least",
+        advice="less noise where it matters least",
+    ),
+    Sampler(
+        "SA-Solver",
+        sa_solver,
+        "Karras",
+        order=4,
+        stochastic=True,
+        advice="stochastic Adams: noise in mid-way alone",
+        aliases=("sasolver",),
+    ),
+    Sampler(
+        "Score SDE VE",
+        predictor_corrector,
+        "Exponential",
+        order=0,
+        evaluations=2,
+        stochastic=True,
+        advice="the first of its kind; wants 200 steps",
+    ),
+    Sampler(
+        "Score SDE VP",
+        euler_maruyama,
+        "Uniform",
+        order=0,
+        stochastic=True,
+        advice="Euler on the noisy equation; wants 200 steps",
+    ),
+    Sampler(
+        "Stochastic Karras VE",
+        heun,
+        "Karras",
+        order=0,
+        evaluations=2,
+        stochastic=True,
+        fixed={"s_churn": 80.0, "s_tmin": 0.05, "s_tmax": 50.0, "s_noise": 1.007},
+        advice="Heun with the churn of its paper",
     ),
 )

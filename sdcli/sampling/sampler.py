@@ -37,6 +37,7 @@ class Sampler:
     - `guidance_divisor`: what the guidance scale is divided by.
     - `least_steps`: with fewer there would be no model call.
     - `fixed`: options of the solver that make this row what it is.
+    - `scheduler`: the class of diffusers that runs it; `solver` then only states its options.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Sampler:
     least_steps: int = 1
     aliases: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    scheduler: str = ""
     schedule: str = AUTOMATIC
 
     @property
@@ -65,6 +67,16 @@ class Sampler:
         """The solver's options and their defaults, without those that this row fixes."""
         defaults = option_defaults(self.solver)
         return {key: value for key, value in defaults.items() if key not in self.fixed}
+
+    @property
+    def settles(self) -> str:
+        """Whether more steps come ever closer to one picture: yes, slowly, or never.
+
+        Noise along a path is the same path for every number of steps; independent noise is not.
+        """
+        if not self.stochastic:
+            return "yes"
+        return "slowly" if self.brownian else "never"
 
     @property
     def resolved_schedule(self) -> Schedule:

@@ -13,19 +13,21 @@ from functools import cache
 
 from sdcli.errors import UsageError, did_you_mean
 
+from .optimised import align_your_steps, align_your_steps_32, gits
 from .options import option_defaults
 from .spacings import (
     Sigmas,
-    align_your_steps,
     beta,
     ddim,
     exponential,
     karras,
     kl_optimal,
+    linear_quadratic,
     normal,
     polyexponential,
     sgm_uniform,
     simple,
+    turbo,
     uniform,
 )
 from .training import TrainingTable
@@ -57,7 +59,7 @@ class Schedule:
 
 
 SCHEDULES: tuple[Schedule, ...] = (
-    Schedule("Uniform", uniform, "even in training timesteps, whatever their noise"),
+    Schedule("Uniform", uniform, "even in training timesteps, whatever their noise", ("discrete",)),
     Schedule("Karras", karras, "more steps where little noise is left", ("ka",)),
     Schedule("Exponential", exponential, "even in log σ", ("exp",)),
     Schedule("Polyexponential", polyexponential, "even in log σ to the power --rho"),
@@ -68,6 +70,10 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule("Normal", normal, "Uniform that obeys --sigma-min and --sigma-max"),
     Schedule("DDIM", ddim, "the timesteps of DDIM, and 0", ("ddim_uniform",)),
     Schedule("Beta", beta, "many steps at both ends"),
+    Schedule("Align Your Steps 32", align_your_steps_32, "the same, optimised for 31", ("ays_32",)),
+    Schedule("Align Your Steps GITS", gits, "large steps early, for few in all", ("ays_gits",)),
+    Schedule("Linear Quadratic", linear_quadratic, "half of the steps at the very start"),
+    Schedule("Turbo", turbo, "for SD Turbo: 1 to 4 steps"),
 )
 
 

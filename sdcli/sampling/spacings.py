@@ -61,26 +61,6 @@ def kl_optimal(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: flo
     return tuple(f32(math.tan(f32(f32(u * low) + f32(f32(1 - u) * high)))) for u in shares)
 
 
-ALIGNED = {
-    "sd1": (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029),
-    "sdxl": (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029),
-}
-
-
-def align_your_steps(n: int, *, table: TrainingTable) -> Sigmas:
-    """The σ's that Sabour et al. 2024 optimised for 10 steps of a family, interpolated in log σ."""
-    logs = [math.log(sigma) for sigma in ALIGNED[table.lineage]]
-    if n == len(logs):
-        return (*map(f32, ALIGNED[table.lineage]), 0.0)
-    places = (i * (len(logs) - 1) / max(n - 1, 1) for i in range(n))
-    return (*(f32(math.exp(_interpolated(logs, place))) for place in places), 0.0)
-
-
-def _interpolated(values: list[float], place: float) -> float:
-    low = min(int(place), len(values) - 2)
-    return values[low] + (values[low + 1] - values[low]) * (place - low)
-
-
 def simple(n: int, *, table: TrainingTable) -> Sigmas:
     """Entries of the training table at even distances, from its greatest σ down."""
     stride = len(table.sigmas) / n
@@ -106,3 +86,31 @@ def beta(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) ->
     """
     shares = (inverse_incomplete_beta(1 - i / max(n - 1, 1), 0.6, 0.6) for i in range(n))
     return (*(f32(sigma_min + u * (sigma_max - sigma_min)) for u in shares), 0.0)
+
+
+def turbo(n: int, *, table: TrainingTable) -> Sigmas:
+    """Whole timesteps from the last one down at even distances: 999, 749, 499, 249 for n = 4.
+
+    The timesteps that SD Turbo was distilled on, as Forge has them ("trailing" in diffusers).
+    """
+    count = len(table.sigmas)
+    timesteps = (round(count * (n - i) / n - 1) for i in range(n))
+    return (*(table.sigmas[max(t, 0)] for t in timesteps), 0.0)
+
+
+_TOLD_APART = 0.025  # share of σ's range that the slow half covers
+
+
+def linear_quadratic(n: int, *, table: TrainingTable, sigma_max: float) -> Sigmas:
+    """Even small steps down for the first half, then ever larger ones (Polyak et al. 2024, §3.3).
+
+    As Genmo's Mochi and ComfyUI have it: σ/σ_max falls by 0.025 in the first n//2 steps, then along
+    the parabola that goes on at the same slope and ends at 0.
+    """
+    half = n // 2
+    if half == 0:
+        return (f32(sigma_max), 0.0)
+    slope, rest = _TOLD_APART / half, n - half
+    bend = (1 - _TOLD_APART - slope * rest) / rest**2
+    falls = (slope * i + bend * max(i - half, 0) ** 2 for i in range(n))
+    return (*(f32(sigma_max * (1 - fall)) for fall in falls), 0.0)

@@ -113,16 +113,50 @@ def nearest_of(table: TrainingTable, stride: int) -> Callable[[float], float]:
 
 @cache
 def scaled_linear(
-    *, beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
+    *,
+    beta_start: float = 0.00085,
+    beta_end: float = 0.012,
+    count: int = 1000,
+    zero_terminal_snr: bool = False,
 ) -> TrainingTable:
     """Stable Diffusion's own table: β linear in its square root (Rombach et al. 2022)."""
     roots = _linspace(math.sqrt(beta_start), math.sqrt(beta_end), count)
-    return TrainingTable.from_alphas(_alphas(root * root for root in roots))
+    return _table((root * root for root in roots), zero_terminal_snr)
 
 
 @cache
 def linear(
-    *, beta_start: float = 0.0001, beta_end: float = 0.02, count: int = 1000
+    *,
+    beta_start: float = 0.0001,
+    beta_end: float = 0.02,
+    count: int = 1000,
+    zero_terminal_snr: bool = False,
 ) -> TrainingTable:
     """β linear in t (Ho et al. 2020)."""
-    return TrainingTable.from_alphas(_alphas(_linspace(beta_start, beta_end, count)))
+    return _table(_linspace(beta_start, beta_end, count), zero_terminal_snr)
+
+
+@cache
+def squared_cosine(*, count: int = 1000, zero_terminal_snr: bool = False) -> TrainingTable:
+    """ᾱ a squared cosine of t, no β above 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+
+    def alpha_bar(t: float) -> float:
+        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [1 - alpha_bar((i + 1) / count) / alpha_bar(i / count) for i in range(count)]
+    return _table((min(beta, 0.999) for beta in betas), zero_terminal_snr)
+
+
+_LEAST_ALPHA = 4.8973451890853435e-08  # A1111's, where 0 would make σ infinite
+
+
+def _table(betas: Iterable[float], zero_terminal_snr: bool) -> TrainingTable:
+    """σ's of these β's; or with the last ᾱ brought to 0 (Lin et al. 2024, Algorithm 1)."""
+    alphas = [f32(alpha) for alpha in _alphas(betas)]
+    if zero_terminal_snr:
+        roots = [f32(math.sqrt(alpha)) for alpha in alphas]
+        first, last = roots[0], roots[-1]
+        scale = f32(first / f32(first - last))
+        alphas = [f32(f32(f32(root - last) * scale) ** 2) for root in roots[:-1]]
+        alphas.append(_LEAST_ALPHA)
+    return TrainingTable.from_alphas(alphas)

@@ -11,8 +11,10 @@ from PIL import Image
 
 from sdcli.sampling import SAMPLERS, Sampler
 
+CALM = [row for row in SAMPLERS if "s_churn" not in row.fixed]  # churn starts above the greatest σ
 
-@pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
+
+@pytest.mark.parametrize("row", CALM, ids=lambda row: row.name)
 def test_a_trace_asks_only_where_there_is_noise(row: Sampler) -> None:
     sigmas = row.sigmas(20)
     run = row.trace(sigmas)

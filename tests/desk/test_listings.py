@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from sdcli.cli.app import COMMANDS
 from sdcli.presets import presets
-from sdcli.sampling import SAMPLERS, SCHEDULES
+from sdcli.sampling import SAMPLERS, SCHEDULES, SHELF
 
 
 def test_help_lists_every_command(sdcli: Any) -> None:
@@ -54,13 +54,13 @@ def test_an_unknown_command_is_told_the_nearest(sdcli: Any) -> None:
 def test_samplers_are_a_table_that_cut_can_read(sdcli: Any) -> None:
     header, *rows = (line.split("\t") for line in sdcli("samplers").lines)
     assert header[0] == "SAMPLER"
-    assert [row[0] for row in rows] == [row.name for row in SAMPLERS]
+    assert [row[0] for row in rows] == [row.name for row in (*SAMPLERS, *SHELF)]
     assert {len(row) for row in rows} == {len(header)}
 
 
 def test_samplers_as_json(sdcli: Any) -> None:
     rows = [json.loads(line) for line in sdcli("samplers", "--json").lines]
-    assert [row["name"] for row in rows] == [row.name for row in SAMPLERS]
+    assert [row["name"] for row in rows] == [row.name for row in (*SAMPLERS, *SHELF)]
     [euler_a] = [row for row in rows if row["name"] == "Euler a"]
     assert euler_a["options"] == {"eta": 1.0, "s_noise": 1.0}
     assert euler_a["stochastic"] is True

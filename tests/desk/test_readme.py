@@ -61,13 +61,14 @@ def test_every_command_works(
 
 
 def test_the_sampler_table_is_the_catalog() -> None:
-    rows = table("| sampler | order | model calls a step | noise | own schedule |")
+    rows = table("| sampler | order | model calls a step | noise | settles | schedule |")
     assert rows == [
         [
             row.name,
-            str(row.order),
+            str(row.order or "–"),
             str(row.evaluations),
-            "each step" if row.stochastic else "start only",
+            "each step" if row.stochastic else "start",
+            row.settles,
             row.default_schedule,
         ]
         for row in SAMPLERS

@@ -10,7 +10,8 @@ import pytest
 from sdcli.errors import UsageError
 from sdcli.sampling import SCHEDULES, Schedule, resolve, resolve_schedule
 from sdcli.sampling.incomplete_beta import incomplete_beta, inverse_incomplete_beta
-from sdcli.sampling.training import f32, linear, linspace32, scaled_linear
+from sdcli.sampling.optimised import ALIGNED_32
+from sdcli.sampling.training import f32, linear, linspace32, scaled_linear, squared_cosine
 
 ROWS = [pytest.param(row, id=row.name) for row in SCHEDULES]
 TABLE = scaled_linear()
@@ -36,6 +37,15 @@ KNOWN_10 = {  # computed by running A1111's formulas in torch, n = 10
     "DDIM": "8.39069 5.13443 3.34776 2.29285 1.62369 1.16822 0.835653 0.57405 0.346187 0.0413145 0",
     "Beta": "14.6146 13.9278 12.491 10.5976 8.44244 6.20137 4.0462 2.15283 0.716024 0.0291675 0",
 }
+OTHERS_10 = {  # by their sources' own formulas in numpy, n = 10
+    "Align Your Steps 32": "14.615 6.14615 3.56916 2.39387 1.64996 1.13579 0.742518 0.443498 "
+    "0.165158 0.015 0",
+    "Align Your Steps GITS": "14.615 4.31412 2.14241 1.02359 0.547939 0.301838 0.180089 0.113806 "
+    "0.0950618 0.029 0",
+    "Linear Quadratic": "14.6146 14.5416 14.4685 14.3954 14.3223 14.2493 13.6208 11.8817 9.03185 "
+    "5.07128 0",
+    "Turbo": "14.6146 8.3028 5.08776 3.32108 2.27646 1.61289 1.16058 0.82986 0.569285 0.341674 0",
+}
 ALIGNED_SDXL = "14.615 5.9634 3.33897 1.85505 1.10233 0.674959 0.431142 0.260621 0.122519 0.029 0"
 KARRAS_20 = (
     "14.6146 11.7254 9.34021 7.38363 5.78942 4.49984 3.46475 2.64085 1.99092 1.48322 1.09079 "
@@ -48,7 +58,7 @@ def floats(text: str) -> list[float]:
 
 
 def test_every_schedule_has_its_known_answer() -> None:
-    assert KNOWN_10.keys() == {row.name for row in SCHEDULES}
+    assert KNOWN_10.keys() | OTHERS_10.keys() == {row.name for row in SCHEDULES}
 
 
 def test_align_your_steps_depends_on_the_family() -> None:
@@ -61,6 +71,22 @@ def test_align_your_steps_depends_on_the_family() -> None:
 def test_ten_steps_are_a1111s(name: str) -> None:
     sigmas = resolve_schedule(name)(10, table=TABLE)
     assert sigmas == pytest.approx(floats(KNOWN_10[name]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OTHERS_10)
+def test_ten_steps_are_those_of_the_program_that_has_them(name: str) -> None:
+    sigmas = resolve_schedule(name)(10, table=TABLE)
+    assert sigmas == pytest.approx(floats(OTHERS_10[name]), rel=1e-5)
+
+
+def test_a_table_of_as_many_steps_is_taken_as_it_is() -> None:
+    sigmas = resolve_schedule("AYS 32")(32, table=TABLE)
+    assert sigmas == (*map(f32, ALIGNED_32["sd1"]), 0.0)
+
+
+def test_turbos_four_steps_are_those_it_was_distilled_on() -> None:
+    sigmas = resolve_schedule("Turbo")(4, table=TABLE)
+    assert sigmas == (*(TABLE.sigmas[t] for t in (999, 749, 499, 249)), 0.0)
 
 
 def test_twenty_karras_steps_are_a1111s() -> None:
@@ -123,6 +149,21 @@ def test_the_training_table_is_stable_diffusions() -> None:
 def test_the_linear_table_is_ddpms() -> None:
     """σ_max = sqrt((1-ᾱ)/ᾱ) with DDPM's ᾱ(T) = 4.04e-5."""
     assert linear().sigma_max == pytest.approx(157.4, rel=1e-3)
+
+
+def test_the_squared_cosine_table() -> None:
+    """σ = sqrt((1-ᾱ)/ᾱ) of Nichol & Dhariwal's ᾱ, in float64; at the end β is capped."""
+    table = squared_cosine()
+    assert table.sigmas[500] == pytest.approx(1.0155505505, rel=1e-5)
+    assert table.sigmas[998] == pytest.approx(641.662345, rel=1e-4)
+    assert table.sigma_max == pytest.approx(20291.17, rel=1e-4)
+
+
+def test_zero_terminal_snr_is_a1111s() -> None:
+    table = scaled_linear(zero_terminal_snr=True)
+    assert table.sigma_max == pytest.approx(4518.7637, rel=1e-7)
+    assert table.sigmas[998] == pytest.approx(2254.235, rel=1e-6)
+    assert table.sigma_min == pytest.approx(TABLE.sigma_min, rel=1e-6)
 
 
 @pytest.mark.parametrize("timestep", [0, 0.25, 17.5, 500, 998.75, 999])

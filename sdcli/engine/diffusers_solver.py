@@ -1,0 +1,170 @@
+"""Owns the adapter that lets a scheduler of diffusers take a sampler's place."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from sdcli.errors import UsageError
+from sdcli.sampling import Denoise, Noise, Sampler
+from sdcli.sampling.spacings import uniform
+from sdcli.sampling.trace import TracedStep
+from sdcli.sampling.training import TrainingTable
+
+# Pixels are clipped to their range; latents have none.
+_ALWAYS = {"prediction_type": "epsilon", "clip_sample": False}
+
+
+# Stable Diffusion 1's own scheduler file, for runs that are looked at without a model.
+STABLE_DIFFUSION = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
+
+class DiffusersSolver:
+    """A class of diffusers, asked as a Sampler is: where it starts, how it moves.
+
+    It runs as `pipe.scheduler = Class.from_config(pipe.scheduler.config)` would, but believes the
+    denoiser that it is given, and draws its noise from the image's own stream. Raises UsageError
+    for a number of steps that the class does not take.
+    """
+
+    def __init__(
+        self, sampler: Sampler, config: Mapping[str, Any], table: TrainingTable, *, steps: int
+    ) -> None:
+        self._dialect = _DIALECTS.get(sampler.scheduler, _Epsilon)(table)
+        self._scheduler = self._dialect.make(_class_of(sampler), config, steps)
+        try:
+            self._scheduler.set_timesteps(steps)
+        except (ValueError, IndexError) as error:
+            raise UsageError(f"{sampler.name} cannot take {steps} steps: {error}") from error
+        levels = enumerate(self._scheduler.timesteps)
+        self.sigmas = (*(self._dialect.sigma(self._scheduler, i, t) for i, t in levels), 0.0)
+
+    def start_scale(self, sigmas: tuple[float, ...]) -> float:
+        """What the first, unit-variance noise is multiplied by."""
+        return float(self._scheduler.init_noise_sigma)
+
+    def total_evaluations(self, sigmas: tuple[float, ...]) -> int:
+        """Model calls of the run."""
+        return len(sigmas) - 1
+
+    def trace(self, sigmas: tuple[float, ...]) -> list[TracedStep]:
+        """The model calls of the run; each is a step to diffusers."""
+        return [TracedStep((sigma,)) for sigma in sigmas[:-1]]
+
+    def solve(
+        self,
+        denoise: Denoise[Tensor],
+        x: Tensor,
+        sigmas: tuple[float, ...],
+        noise: Noise[Tensor],
+        **options: float,
+    ) -> Iterator[Tensor]:
+        """Yield the scheduler's state after every model call; the last one is the picture."""
+        scheduler, dialect = self._scheduler, self._dialect
+        for t, sigma in zip(scheduler.timesteps, sigmas, strict=False):
+            asked = dialect.asked(scheduler.scale_model_input(x, t), x, sigma)
+            said = dialect.said(denoise(asked, sigma), asked, sigma)
+            with _OurNoise(noise):
+                x = scheduler.step(said, t, x, return_dict=False, **options)[0]
+            yield x
+
+
+class _OurNoise(TorchFunctionMode):
+    """Inside it torch draws normal noise from an image's own stream, not from torch's generator."""
+
+    def __init__(self, noise: Noise[Tensor]) -> None:
+        super().__init__()
+        self._noise = noise
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func in (torch.randn, torch.randn_like):
+            return self._noise(math.inf, 0.0)
+        return func(*args, **(kwargs or {}))
+
+
+class _Epsilon:
+    """What most classes speak: they hand the model unit-variance latents, and want its noise."""
+
+    def __init__(self, table: TrainingTable) -> None:
+        self._table = table
+
+    def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
+        known = inspect.signature(scheduler.__init__).parameters
+        given = {**config, **_ALWAYS}
+        return scheduler(**{key: value for key, value in given.items() if key in known})
+
+    def sigma(self, scheduler: Any, index: int, timestep: Tensor) -> float:
+        return self._table.sigma(float(timestep))
+
+    def asked(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
+        return scaled * math.sqrt(1 + sigma**2)
+
+    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
+        return (asked - belief) / sigma
+
+
+class _Angle(_Epsilon):
+    """IPNDM's: latents of unit variance, the velocity for an answer, and no table of its own."""
+
+    def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
+        self._sigmas = uniform(steps, table=self._table)
+        return scheduler(trained_betas=[s / math.sqrt(1 + s**2) for s in self._sigmas])
+
+    def sigma(self, scheduler: Any, index: int, timestep: Tensor) -> float:
+        return self._sigmas[index]
+
+    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
+        epsilon = super().said(belief, asked, sigma)
+        return (epsilon - sigma * belief) / math.sqrt(1 + sigma**2)
+
+
+class _Preconditioned(_Epsilon):
+    """EDM's: latents x₀ + σ·noise, and what its c_skip and c_out make the belief of."""
+
+    def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
+        return scheduler(sigma_min=self._table.sigma_min, sigma_max=self._table.sigma_max)
+
+    def sigma(self, scheduler: Any, index: int, timestep: Tensor) -> float:
+        # Rounding may carry the ends out of the table.
+        sigma = float(scheduler.sigmas[index])
+        return min(max(sigma, self._table.sigma_min), self._table.sigma_max)
+
+    def asked(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
+        return x
+
+    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
+        spread = 0.5  # the classes' own sigma_data
+        variance = sigma**2 + spread**2
+        return (belief - asked * (spread**2 / variance)) * (math.sqrt(variance) / (sigma * spread))
+
+
+_DIALECTS: dict[str, type[_Epsilon]] = {
+    "IPNDMScheduler": _Angle,
+    "EDMEulerScheduler": _Preconditioned,
+    "EDMDPMSolverMultistepScheduler": _Preconditioned,
+}
+
+
+def _class_of(sampler: Sampler) -> type[Any]:
+    import diffusers
+
+    scheduler: type[Any] = getattr(diffusers, sampler.scheduler)
+    missing = getattr(scheduler, "_backends", ["torch"])
+    if missing != ["torch"] and "scipy" in missing:
+        raise UsageError(f"{sampler.name} needs scipy, which is not installed", "pip install scipy")
+    return scheduler

@@ -1,0 +1,128 @@
+"""The research shelf: each scheduler of diffusers gives the picture that diffusers itself gives."""
+
+from __future__ import annotations
+
+import json
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from sdcli.cli import main
+from sdcli.engine import Engine
+from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+from sdcli.errors import UsageError
+from sdcli.request import GenerationRequest
+from sdcli.sampling import Sampler, resolve
+from sdcli.sampling.shelf import SHELF
+from sdcli.sampling.training import scaled_linear
+
+# Their models are of another kind, so that no Stable Diffusion pipeline runs them.
+FOREIGN = ("IPNDMScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
+OF_THE_PIPELINE = [row for row in SHELF if row.scheduler not in FOREIGN]
+
+
+@pytest.mark.parametrize("row", OF_THE_PIPELINE, ids=lambda row: row.name)
+def test_the_picture_is_that_of_diffusers_own_pipeline(tiny: Engine, row: Sampler) -> None:
+    """torch's own noise, so that both draw the same: at most 2 levels apart."""
+    wanted = GenerationRequest(
+        prompt="a red circle", sampler=row.name, steps=6, cfg_scale=3, seed=5, rng="cpu"
+    )
+    picture = tiny.generate(wanted)
+
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tiny.folder.path, torch_dtype=torch.float32, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    scheduler = getattr(diffusers, row.scheduler)
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    pipeline.scheduler.register_to_config(clip_sample=False)
+    oracle = pipeline(
+        wanted.prompt,
+        num_inference_steps=wanted.steps,
+        guidance_scale=wanted.cfg_scale,
+        generator=torch.Generator().manual_seed(wanted.seed),
+        height=64,
+        width=64,
+        eta=row.options.get("eta", 0.0),
+    ).images[0]
+
+    difference = np.asarray(picture.image, np.int16) - np.asarray(oracle, np.int16)
+    assert np.abs(difference).max() <= 2
+    assert np.asarray(oracle).std() > 1
+
+
+@pytest.mark.parametrize("row", SHELF, ids=lambda row: row.name)
+def test_a_sure_model_gets_its_picture(row: Sampler) -> None:
+    """Whatever a class asks and does, a model that believes in one picture ends there.
+
+    Schedulers whose last timestep is not 0 σ keep that little noise; TCD and LCM believe less.
+    """
+    torch.manual_seed(0)
+    truth = torch.rand(2, 4, 8, 8) - 0.5
+    solver = DiffusersSolver(row, STABLE_DIFFUSION, scaled_linear(), steps=20)
+    x = torch.randn(truth.shape) * solver.start_scale(solver.sigmas)
+    asked: list[float] = []
+
+    def denoise(_: torch.Tensor, sigma: float, /) -> torch.Tensor:
+        asked.append(sigma)
+        return truth
+
+    for state in solver.solve(denoise, x, solver.sigmas, lambda *_: torch.randn(truth.shape)):
+        x = state
+    assert (x - truth).abs().max() < 0.15
+    assert asked == list(solver.sigmas[:-1])
+    assert len(asked) == solver.total_evaluations(solver.sigmas)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("row", SHELF, ids=lambda row: row.name)
+def test_few_steps_work(row: Sampler, steps: int) -> None:
+    truth = torch.zeros(1, 4, 8, 8)
+    solver = DiffusersSolver(row, STABLE_DIFFUSION, scaled_linear(), steps=steps)
+    x = torch.randn(truth.shape) * solver.start_scale(solver.sigmas)
+    for state in solver.solve(
+        lambda x, sigma: truth, x, solver.sigmas, lambda *_: torch.randn(truth.shape)
+    ):
+        x = state
+    assert torch.isfinite(x).all()
+
+
+def test_a_name_on_both_shelves_is_ours() -> None:
+    for name in ("ddim", "euler", "heun", "unipc", "deis", "lcm", "ddpm", "ipndm"):
+        assert not resolve(name).scheduler
+        assert resolve(f"diffusers:{name}").scheduler
+    assert resolve("DDIMScheduler") == resolve("diffusers:ddim")
+    assert resolve("multistep_dpm_solver") == resolve("DPMSolverMultistepScheduler")
+
+
+def test_explain_tells_where_it_goes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sdcli", "explain", "diffusers:heun", "--steps=4", "--json"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert not caught.value.code
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["evaluations"] == 7
+    assert facts["steps"][0]["timestep"] == 999
+
+
+def test_a_batch_changes_no_picture(tiny: Engine) -> None:
+    requests = [
+        GenerationRequest(prompt="a", sampler="diffusers:euler_ancestral", steps=4, seed=seed)
+        for seed in (1, 2)
+    ]
+    run = tiny.start(requests)
+    for _ in run:
+        pass
+    together = [np.asarray(picture.image, np.int16) for picture in run.pictures()]
+    alone = [np.asarray(tiny.generate(request).image, np.int16) for request in requests]
+    assert all(np.abs(a - b).max() <= 1 for a, b in zip(together, alone, strict=True))
+
+
+def test_more_steps_than_a_distilled_model_learned_are_refused() -> None:
+    with pytest.raises(UsageError, match="cannot take 60 steps"):
+        DiffusersSolver(resolve("LCMScheduler"), STABLE_DIFFUSION, scaled_linear(), steps=60)
