@@ -83,11 +83,18 @@ _AFTER_MODEL = (
     _Row("Timesteps", "timesteps", _list, str),
 )
 _OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
-_NOT_SETTINGS = {"Size", "Model", "Model hash", "Model id", "Version", "User", *_OUR_PROMPTS}
+OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
+_NOT_SETTINGS = {
+    *("Size", "Model", "Model hash", "Model id", "Version", "User"),
+    *_OUR_PROMPTS,
+    *OUTCOMES,
+}
 
 
-def write_text(request: GenerationRequest) -> str:
+def write_text(request: GenerationRequest, outcome: Mapping[str, str] | None = None) -> str:
     """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
+
+    `outcome` says under the keys of OUTCOMES what came of a run.
 
     A prompt that A1111's layout cannot carry (a line "Negative prompt: …", outer blanks) is
     written a second time as JSON, so that it still comes back to the letter. `rng` is written
@@ -111,6 +118,7 @@ def write_text(request: GenerationRequest) -> str:
     items.pop("Eta" if sampler.unit_start else "Eta DDIM", None)  # A1111 keeps the two apart
     if is_hub_id(request.model):
         items["Model id"] = request.model
+    items |= outcome or {}
     plain = _layout(request, items)
     read_back = read_text(plain)
     for key, field in _OUR_PROMPTS.items():

@@ -37,6 +37,7 @@ class FakePicture:
     seconds: float
     evaluations: int
     path: Path | None = None
+    tries: Any = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
-from sdcli.metadata import write_text
+from sdcli.metadata import OUTCOMES, write_text
 from sdcli.output import Target, template_values
 from sdcli.picture_files import encode
 from sdcli.request import GenerationRequest
@@ -35,7 +35,7 @@ class Destination:
 
     def deliver(self, picture: Picture, *, row: int) -> Picture:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
-        text = None if self.settings.no_metadata else write_text(picture.request)
+        text = None if self.settings.no_metadata else write_text(picture.request, _outcome(picture))
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
         if self.target is None:
             sys.stdout.buffer.write(data)
@@ -97,6 +97,14 @@ def make(
             seconds=time.monotonic() - started,
         )
     return 0 if made == len(requests) else 1
+
+
+def _outcome(picture: Picture) -> dict[str, str]:
+    """What only a sampler that chooses its own steps finds out."""
+    if picture.tries is None:
+        return {}
+    counts = (picture.evaluations, picture.tries.accepted, picture.tries.rejected)
+    return dict(zip(OUTCOMES, map(str, counts), strict=True))
 
 
 def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdcli.errors import SdcliError, UsageErrors
@@ -93,7 +94,7 @@ class People:
         if not self._bar or ui.settings.verbose:
             ui.say(
                 f"picture {job} of {self._jobs}: seed {request.seed}, "
-                f"{picture.evaluations} evaluations, {picture.seconds:.2f} s"
+                f"{picture.evaluations} evaluations{_tries(picture)}, {picture.seconds:.2f} s"
             )
 
     def _print_path(self, path: str) -> None:
@@ -152,6 +153,7 @@ class Events:
             request=picture.request.model_dump(exclude_none=True),
             seconds=round(picture.seconds, 4),
             evals=picture.evaluations,
+            **({} if picture.tries is None else asdict(picture.tries)),
         )
 
     def warning(self, message: str) -> None:
@@ -200,3 +202,9 @@ def _bar() -> Progress:
         transient=True,
         expand=True,
     )
+
+
+def _tries(picture: Picture) -> str:
+    if picture.tries is None:
+        return ""
+    return f" in {picture.tries.accepted} steps ({picture.tries.rejected} taken back)"

@@ -28,14 +28,26 @@ from .noise import ImageNoise
 
 
 @dataclass(frozen=True, slots=True)
+class Tries:
+    """The steps of a sampler that chooses them: those taken, and those taken back."""
+
+    accepted: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """One result with its own recipe: `request` makes it again. `seconds` is its share of a run."""
+    """One result with its own recipe: `request` makes it again. `seconds` is its share of a run.
+
+    `tries` is None for a sampler that does not choose its own steps.
+    """
 
     image: Image
     request: GenerationRequest
     seconds: float
     evaluations: int
     path: Path | None = None
+    tries: Tries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,8 @@ class Run:
             self._denoise, self._counted = self._denoiser()
         self._latents: Tensor | None = None
         self._least_sigma = math.inf
+        self._rejected = 0
+        self._tries: Tries | None = None
 
     def _denoiser(self) -> tuple[Denoise[Tensor], UNetDenoiser]:
         """The composed denoiser, and the UNet's part of it, which counts evaluations."""
@@ -145,8 +159,11 @@ class Run:
         )
         with memory_errors("sampling"):
             for tries, state in enumerate(solver, start=1):
+                self._rejected += state is x  # a step that is taken back leaves x itself
                 x = state
                 yield self._stand(tries)
+        if self._total is None:
+            self._tries = Tries(tries - self._rejected, self._rejected)
         if self._total is None and self.evaluations < _CALLS_A_TRY * tries:
             self._say(
                 f"{self.evaluations} model calls did not reach the end: the picture is what the "
@@ -194,6 +211,6 @@ class Run:
             )
         seconds = (time.perf_counter() - self._started) / len(images)
         return [
-            Picture(image, request, seconds, self.evaluations)
+            Picture(image, request, seconds, self.evaluations, tries=self._tries)
             for image, request in zip(images, self.requests, strict=True)
         ]

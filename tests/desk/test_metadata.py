@@ -13,7 +13,7 @@ from PIL import Image
 from sdcli import __version__
 from sdcli.choices import legal_options, obeys_ensd
 from sdcli.errors import UsageError
-from sdcli.metadata import read_text, to_values, write_text
+from sdcli.metadata import OUTCOMES, read_text, to_values, write_text
 from sdcli.picture_files import encode, read_file
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES, resolve
@@ -226,3 +226,11 @@ def test_what_a1111_wrote_without_need_is_told_and_stops_nothing(
     values, rest = to_values(read_text(f"a\nSteps: 20, {written}, Seed: 3, Version: v1.10.1"))
     assert rest == idle
     assert GenerationRequest(**values).seed == 3
+
+
+def test_what_came_of_a_run_is_told_and_is_no_setting() -> None:
+    request = GenerationRequest(prompt="a", sampler="DPM adaptive", seed=1)
+    outcome = dict(zip(OUTCOMES, ("45", "12", "3"), strict=True))
+    text = write_text(request, outcome)
+    assert "Evaluations: 45, Accepted steps: 12, Rejected steps: 3, Version: sdcli" in text
+    assert to_values(read_text(text)) == to_values(read_text(write_text(request)))

@@ -69,6 +69,16 @@ def test_a_sampler_that_chooses_its_steps_takes_one_picture_at_a_time(tiny: Engi
     assert 4 <= run.pictures()[0].evaluations <= 13
 
 
+def test_steps_taken_and_taken_back_are_counted(tiny: Engine) -> None:
+    run = tiny.start([request(sampler="DPM adaptive", rtol=0.02)])
+    tries = len(list(run))
+    [picture] = run.pictures()
+    assert picture.tries is not None
+    assert picture.tries.accepted + picture.tries.rejected == tries
+    assert picture.evaluations == 3 * tries
+    assert tiny.generate(request()).tries is None
+
+
 def test_scale_1_skips_the_negative_half(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """At half the cost, the negative prompt means nothing."""
     rows: list[int] = []
