@@ -44,17 +44,17 @@ class DiffusersSolver:
         self, sampler: Sampler, config: Mapping[str, Any], table: TrainingTable, *, steps: int
     ) -> None:
         self._dialect = _DIALECTS.get(sampler.scheduler, _Epsilon)(table)
-        self._scheduler = self._dialect.make(_class_of(sampler), config, steps)
+        self.scheduler = self._dialect.make(_class_of(sampler), config, steps)
         try:
-            self._scheduler.set_timesteps(steps)
+            self.scheduler.set_timesteps(steps)
         except (ValueError, IndexError) as error:
             raise UsageError(f"{sampler.name} cannot take {steps} steps: {error}") from error
-        levels = enumerate(self._scheduler.timesteps)
-        self.sigmas = (*(self._dialect.sigma(self._scheduler, i, t) for i, t in levels), 0.0)
+        levels = enumerate(self.scheduler.timesteps)
+        self.sigmas = (*(self._dialect.sigma(self.scheduler, i, t) for i, t in levels), 0.0)
 
     def start_scale(self, sigmas: tuple[float, ...]) -> float:
         """What the first, unit-variance noise is multiplied by."""
-        return float(self._scheduler.init_noise_sigma)
+        return float(self.scheduler.init_noise_sigma)
 
     def total_evaluations(self, sigmas: tuple[float, ...]) -> int:
         """Model calls of the run."""
@@ -73,7 +73,7 @@ class DiffusersSolver:
         **options: float,
     ) -> Iterator[Tensor]:
         """Yield the scheduler's state after every model call; the last one is the picture."""
-        scheduler, dialect = self._scheduler, self._dialect
+        scheduler, dialect = self.scheduler, self._dialect
         for t, sigma in zip(scheduler.timesteps, sigmas, strict=False):
             asked = dialect.asked(scheduler.scale_model_input(x, t), x, sigma)
             said = dialect.said(denoise(asked, sigma), asked, sigma)
