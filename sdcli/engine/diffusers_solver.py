@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -36,17 +39,25 @@ class DiffusersSolver:
     """A class of diffusers, asked as a Sampler is: where it starts, how it moves.
 
     It runs as `pipe.scheduler = Class.from_config(pipe.scheduler.config)` would, but believes the
-    denoiser that it is given, and draws its noise from the image's own stream. Raises UsageError
-    for a number of steps that the class does not take.
+    denoiser that it is given, and draws its noise from the image's own stream. `timesteps` are set
+    instead of a number of steps where given; few classes take them. Raises UsageError for a number
+    of steps that the class does not take.
     """
 
     def __init__(
-        self, sampler: Sampler, config: Mapping[str, Any], table: TrainingTable, *, steps: int
+        self,
+        sampler: Sampler,
+        config: Mapping[str, Any],
+        table: TrainingTable,
+        *,
+        steps: int,
+        timesteps: Sequence[int] | None = None,
     ) -> None:
         self._dialect = _DIALECTS.get(sampler.scheduler, _Epsilon)(table)
         self.scheduler = self._dialect.make(_class_of(sampler), config, steps)
+        given = {"num_inference_steps": steps} if timesteps is None else {"timesteps": timesteps}
         try:
-            self.scheduler.set_timesteps(steps)
+            self.scheduler.set_timesteps(**given)
         except (ValueError, IndexError) as error:
             raise UsageError(f"{sampler.name} cannot take {steps} steps: {error}") from error
         levels = enumerate(self.scheduler.timesteps)
@@ -74,10 +85,13 @@ class DiffusersSolver:
     ) -> Iterator[Tensor]:
         """Yield the scheduler's state after every model call; the last one is the picture."""
         scheduler, dialect = self.scheduler, self._dialect
-        for t, sigma in zip(scheduler.timesteps, sigmas, strict=False):
+        along_a_path = hasattr(scheduler, "noise_sampler")
+        if along_a_path:
+            scheduler.noise_sampler = lambda start, end: noise(float(start), float(end))
+        for t, (sigma, sigma_next) in zip(scheduler.timesteps, pairwise(sigmas), strict=True):
             asked = dialect.asked(scheduler.scale_model_input(x, t), x, sigma)
             said = dialect.said(denoise(asked, sigma), asked, sigma)
-            with _OurNoise(noise):
+            with nullcontext() if along_a_path else _OurNoise(noise, sigma, sigma_next):
                 x = scheduler.step(said, t, x, return_dict=False, **options)[0]
             yield x
 
@@ -85,15 +99,15 @@ class DiffusersSolver:
 class _OurNoise(TorchFunctionMode):
     """Inside it torch draws normal noise from an image's own stream, not from torch's generator."""
 
-    def __init__(self, noise: Noise[Tensor]) -> None:
+    def __init__(self, noise: Noise[Tensor], sigma: float, sigma_next: float) -> None:
         super().__init__()
-        self._noise = noise
+        self._draw = partial(noise, sigma, sigma_next)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if func in (torch.randn, torch.randn_like):
-            return self._noise(math.inf, 0.0)
+            return self._draw()
         return func(*args, **(kwargs or {}))
 
 
@@ -164,7 +178,10 @@ def _class_of(sampler: Sampler) -> type[Any]:
     import diffusers
 
     scheduler: type[Any] = getattr(diffusers, sampler.scheduler)
-    missing = getattr(scheduler, "_backends", ["torch"])
-    if missing != ["torch"] and "scipy" in missing:
-        raise UsageError(f"{sampler.name} needs scipy, which is not installed", "pip install scipy")
+    # In place of a class that it cannot import diffusers has one that names what it lacks.
+    for package in getattr(scheduler, "_backends", []):
+        if package != "torch":
+            raise UsageError(
+                f"{sampler.name} needs {package}, which is not installed", f"pip install {package}"
+            )
     return scheduler

@@ -15,7 +15,7 @@ from .schedules import Schedule
 PREFIX = "diffusers:"
 
 
-def _plain(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
+def no_options(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
     """Stands for a class of diffusers that has no options."""
     raise NotImplementedError("engine/diffusers_solver.py runs it")
 
@@ -59,7 +59,7 @@ OWN = Schedule("diffusers", _own, "the scheduler's own, from the model's configu
 def _row(short: str, scheduler: str, advice: str, **fields: Any) -> Sampler:
     return Sampler(
         PREFIX + short,
-        fields.pop("solver", _plain),
+        fields.pop("solver", no_options),
         "own",
         order=0,
         advice=advice,
@@ -89,6 +89,14 @@ SHELF: tuple[Sampler, ...] = (
         "DPM2 a without the discarded σ",
         evaluations=2,
         stochastic=True,
+    ),
+    _row(
+        "dpm_solver_sde",
+        "DPMSolverSDEScheduler",
+        "DPM++ SDE on whole timesteps; needs torchsde",
+        evaluations=2,
+        stochastic=True,
+        brownian=True,
     ),
     _row("lms_discrete", "LMSDiscreteScheduler", "LMS; needs scipy"),
     _row("pndm", "PNDMScheduler", "PLMS, with one call more at the start"),

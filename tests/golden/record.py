@@ -45,6 +45,11 @@ RUNS: tuple[tuple[str, str, dict[str, Any], tuple[dict[str, float], ...], bool],
     ("DPM adaptive", "sample_dpm_adaptive", {}, ETA[:3], False),
 )
 OWN_GRID = {"DPM fast", "DPM adaptive"}
+DISCARDING = {
+    "DPM2",
+    "DPM2 a",
+    "DPM++ 3M SDE",
+}  # A1111 makes one σ more, and drops the last but one
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def main() -> None:
         subprocess.run([*command, "--target", scratch, *PACKAGES], check=True)
         sampling, external = load(Path(scratch))
         schedules = {steps: sigmas_of(sampling, external, steps) for steps in STEPS}
-        runs = list(every_run(sampling, schedules))
+        runs = [*every_run(sampling, schedules), *discarding_runs(sampling, external)]
     sigmas = {
         name: {str(steps): schedules[steps][name].tolist() for steps in STEPS}
         for name in schedules[STEPS[0]]
@@ -116,6 +121,18 @@ def every_run(
                 yield facts | ends
 
 
+def discarding_runs(sampling: Any, external: Any) -> Iterator[dict[str, Any]]:
+    """The samplers whose last σ but one A1111 drops, as it runs them."""
+    discarding = [row for row in RUNS if row[0] in DISCARDING]
+    for (name, function, fixed, _, brownian), steps in product(discarding, STEPS[1:]):
+        for schedule, longer in sigmas_of(sampling, external, steps + 1).items():
+            sigmas = torch.cat([longer[:-2], longer[-1:]])
+            call = getattr(sampling, function)
+            ends = run(sampling, call, sigmas, fixed, name, brownian=brownian)
+            facts = {"sampler": name, "schedule": schedule, "steps": steps, "options": {}}
+            yield facts | {"discarding": sigmas.tolist()} | ends
+
+
 def run(
     sampling: Any,
     call: Callable[..., torch.Tensor],
@@ -142,7 +159,7 @@ def run(
     if brownian:
         low, high = sigmas[sigmas > 0].min(), sigmas.max()
         arguments["noise_sampler"] = sampling.BrownianTreeNoiseSampler(x, low, high, seed=[SEED])
-    elif "eta" in options:
+    elif "eta" in options or "ancestral" in call.__name__:
         arguments["noise_sampler"] = lambda sigma, sigma_next: next(rows)
     drawn = torch.randn_like
     torch.randn_like = lambda like, **_: next(rows)  # type: ignore[assignment]

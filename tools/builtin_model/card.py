@@ -33,7 +33,6 @@ def text(figures: Sequence[tuple[str, str]], folder: Path) -> str:
         things=len(KINDS),
         noise=settings.vae_noise,
         crop=settings.vae_crop_share,
-        dropout=settings.caption_dropout,
         rows="\n".join(f"| {what} | {figure} |" for what, figure in figures),
     )
 

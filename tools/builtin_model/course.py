@@ -7,7 +7,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from . import autoencoder, checkpoints, denoiser, tokenizer
-from .pictures import cached, is_simple, scene_numbers
+from .pictures import cached, scene_numbers, shows_figures, shows_single
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,10 @@ def run(settings: Settings, work: Path) -> None:
         values = autoencoder.encode(vae, pictures, settings, device)
         latents = {"values": values, "spread": float(values.std())}
         checkpoints.save(work / "latents.pt", latents)
-    simple = [row for row, number in enumerate(numbers) if is_simple(number)]
-    data = denoiser.Latents(numbers, latents["values"] / latents["spread"], simple)
+    data = denoiser.Latents(
+        numbers,
+        latents["values"] / latents["spread"],
+        singles=[row for row, number in enumerate(numbers) if shows_single(number)],
+        figures=[row for row, number in enumerate(numbers) if shows_figures(number)],
+    )
     denoiser.train(denoiser.Denoiser(settings, words), words, data, settings, work, device)

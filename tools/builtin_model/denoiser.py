@@ -15,7 +15,8 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from . import checkpoints, sketch
+from . import checkpoints
+from .muon import Muon, is_matrix
 from .pictures import caption_of
 from .precision import mixed
 from .settings import STEPS_OF_NOISE, TOKENS, Settings, scheduler_config
@@ -29,7 +30,8 @@ class Latents:
 
     numbers: list[int]  # of the scenes, for their captions
     values: torch.Tensor  # (N, 4, 16, 16), spread 1
-    simple: list[int]  # rows of the scenes that teach one thing at a time
+    singles: list[int]  # rows of the scenes of one figure on a plain colour
+    figures: list[int]  # rows of all scenes of figures
 
 
 class Denoiser(nn.Module):
@@ -63,7 +65,6 @@ class Denoiser(nn.Module):
             # diffusers' name for what is in truth the number of heads.
             attention_head_dim=settings.unet_heads,
         )
-        self.sketch = sketch.Sketch(settings)
 
 
 def signal(device: torch.device) -> torch.Tensor:
@@ -98,7 +99,7 @@ def loss_of(
     ratio = kept / (1 - kept)
     weight = ratio.clamp(settings.snr_floor, settings.snr_ceiling) / ratio
     error: torch.Tensor = (weight * (predicted - noise).square()).mean()
-    return error + settings.sketch_weight * model.sketch.loss_of(context, clean)
+    return error
 
 
 def train(
@@ -116,41 +117,34 @@ def train(
     # convolutions together; plain matrix products do not.
     model.unet.set_attn_processor(AttnProcessor())
     model.text.set_attn_implementation("eager")
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=settings.rate,
-        betas=(0.9, 0.99),
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimisers = _optimisers(model, settings)
     rng = Random(settings.seed)
 
-    def batches(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return _batch(rng, tokenizer, data, settings, device, size=size)
-
-    sketch.train(model.text, model.sketch, batches, settings, work)
     average = copy.deepcopy(model).requires_grad_(False)
     step, saved = 0, time.monotonic()
     recent: list[float] = []
     if state := checkpoints.load(path):
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, past in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(past)
         step = state["step"]
     torch.manual_seed(settings.seed + step)  # a resumed run must not repeat its noise
     rng.seed(f"{settings.seed}/{step}")
     alphas = signal(device)
+    error_of = torch.compile(loss_of, dynamic=False) if settings.compiled else loss_of
     while step < settings.steps:
-        rate = _rate(step, settings)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        clean, tokens = batches(settings.batch)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = optimiser.defaults["lr"] * _share_of_rate(step, settings)
+        clean, tokens = _batch(rng, tokenizer, data, settings, device)
         with mixed(device, settings):
-            loss = loss_of(model, clean, tokens, alphas, settings)
-        optimiser.zero_grad(set_to_none=True)
+            loss = error_of(model, clean, tokens, alphas, settings)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         step += 1
         _follow(average, model, share=1 - min(settings.ema, (1 + step) / (10 + step)))
         recent.append(loss.item())
@@ -158,7 +152,7 @@ def train(
             log.info("denoiser step %d loss %.4f", step, sum(recent) / len(recent))
             recent.clear()
         if time.monotonic() - saved > settings.save_every or step == settings.steps:
-            checkpoints.save(path, _state(model, average, optimiser, step))
+            checkpoints.save(path, _state(model, average, optimisers, step))
             saved = time.monotonic()
 
 
@@ -168,15 +162,10 @@ def _batch(
     data: Latents,
     settings: Settings,
     device: torch.device,
-    *,
-    size: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    chosen = [
-        rng.choice(data.simple)
-        if rng.random() < settings.simple_share
-        else rng.randrange(len(data.numbers))
-        for _ in range(size)
-    ]
+    kinds = (data.singles, data.figures, range(len(data.numbers)))
+    shares = (settings.singles, settings.figures, 1 - settings.singles - settings.figures)
+    chosen = [rng.choice(kind) for kind in rng.choices(kinds, shares, k=settings.batch)]
     captions = [
         "" if rng.random() < settings.caption_dropout else caption_of(data.numbers[i], rng)
         for i in chosen
@@ -192,18 +181,39 @@ def _follow(average: nn.Module, model: nn.Module, *, share: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
 
 
-def _rate(step: int, settings: Settings) -> float:
+def _optimisers(model: Denoiser, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for matrices and convolutions, AdamW for embeddings and all that is small."""
+    embeddings = {id(p) for p in model.text.embeddings.parameters()}
+    large: list[nn.Parameter] = []
+    small: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        matrix = is_matrix(parameter) and id(parameter) not in embeddings
+        (large if matrix else small).append(parameter)
+    return [
+        Muon(large, settings.rate, weight_decay=settings.weight_decay),
+        torch.optim.AdamW(
+            small,
+            lr=settings.small_rate,
+            betas=(0.9, 0.99),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        ),
+    ]
+
+
+def _share_of_rate(step: int, settings: Settings) -> float:
+    """A short warm-up, then half a cosine down to a fiftieth."""
     warm = min(1.0, (step + 1) / settings.warm_up)
     share = step / settings.steps
-    return settings.rate * warm * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * share)))
+    return warm * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * share)))
 
 
 def _state(
-    model: Denoiser, average: Denoiser, optimiser: torch.optim.Optimizer, step: int
+    model: Denoiser, average: Denoiser, optimisers: list[torch.optim.Optimizer], step: int
 ) -> dict[str, Any]:
     return {
         "model": model.state_dict(),
         "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "step": step,
     }

@@ -31,7 +31,12 @@ def caption_of(number: int, rng: Random) -> str:
     return training_caption(invent(number), rng)
 
 
-def is_simple(number: int) -> bool:
+def shows_figures(number: int) -> bool:
+    """Whether the scene is one of geometric figures."""
+    return isinstance(invent(number), ShapeScene)
+
+
+def shows_single(number: int) -> bool:
     """Whether the scene is one figure on a plain colour."""
     scene = invent(number)
     return (

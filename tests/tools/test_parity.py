@@ -1,0 +1,32 @@
+"""README's table of errors is what the benchmark measures, here and now."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks import parity
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROUNDING = 3e-7  # below it errors are this machine's
+
+
+@pytest.mark.slow
+def test_readmes_errors_are_those_measured() -> None:
+    """To a factor of two: the last digits differ from one processor to the next."""
+    _, _, rest = README.partition("| sampler | sdcli | diffusers | its class |\n")
+    lines = [re.findall(r"[^|]+", line) for line in rest.partition("\n\n")[0].splitlines()[1:]]
+    told = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+    measured = parity.worst(parity.table())
+    assert list(told) == list(measured)
+    for sampler, (ours, theirs, classes) in measured.items():
+        ours_told, theirs_told, classes_told = told[sampler]
+        assert ours <= max(2 * float(ours_told), ROUNDING), sampler
+        assert classes_told == (", ".join(classes) or "none")
+        if theirs is None:
+            assert theirs_told == "–"
+        else:
+            assert theirs == pytest.approx(float(theirs_told), rel=1), sampler
+            assert ours < theirs / 10
