@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,24 +50,36 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
     return buffer.getvalue()
 
 
-def read_file(path: Path) -> str | None:
-    """The "parameters" text of a picture, None if it has none.
+def open_picture(path: Path) -> Image:
+    """A picture, all of its pixels read.
 
     Raises UsageError for a file that is missing, damaged, or no picture.
     """
+    with _opened(path) as image:
+        return image
+
+
+def read_file(path: Path) -> str | None:
+    """The "parameters" text of a picture, None if it has none. Raises as `open_picture` does."""
+    with _opened(path) as image:
+        text = image.info.get("parameters")
+        comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    return _user_comment(comment) or text
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_READABLE) as image:
             image.load()  # so that a file cut short is told, not half read
-            text = image.info.get("parameters")
-            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+            yield image
     except UnidentifiedImageError as error:
         raise UsageError(f"{path} is no PNG, JPEG or WebP that can be read") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot read {path}: {reason}") from error
-    return _user_comment(comment) or text
 
 
 def _user_comment(comment: object) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sdcli.errors import UsageError
+from sdcli.models import BUILTIN
 from sdcli.sampling import Sampler, resolve
 from sdcli.sampling.trace import TracedStep
 from sdcli.sampling.training import TrainingTable, scaled_linear
@@ -16,8 +17,12 @@ from sdcli.sampling.training import TrainingTable, scaled_linear
 from . import ui
 from .command import Json, command, new_app, option
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 app = new_app()
 
+SHOWN = 8  # pictures of a row
 MOST_STEPS = 1000
 COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
 
@@ -32,19 +37,32 @@ def explain(
         str,
         option("--plot", panel="Output", metavar="FILE", help="Draw the noise levels to this PNG."),
     ] = "",
+    on: Annotated[
+        str,
+        option("--on", panel="Picture", metavar="IMAGE", help="Draw this picture at them instead."),
+    ] = "",
+    model: Annotated[
+        str,
+        option("--model", "-m", panel="Model", metavar="MODEL", help="Whose VAE sees IMAGE."),
+    ] = BUILTIN,
     json: Json = False,
 ) -> int:
     """Show where a run goes: noise levels, timesteps, model calls.
 
     Over Stable Diffusion's training table. Several samplers are told one after the other, and
-    share one plot. λ is -log σ; Δλ is the length of a step.
+    share one plot. λ is -log σ; Δλ is the length of a step. `--on` with `--plot` draws what the
+    model is given on its way: a picture of yours with the noise of some of the steps.
     """
     count = _count(steps)
     table = scaled_linear()
     samplers = [resolve(name) for name in names]
     runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
+    if on and not plot:
+        raise UsageError("--on: there is nowhere to draw to", "add --plot FILE.png")
     if plot:
-        _draw(Path(plot), runs)
+        if not plot.lower().endswith(".png"):
+            raise UsageError(f"--plot: {plot} must end in .png")
+        _save(Path(plot), _sheet(Path(on), model, runs) if on else _lines(runs))
     for sampler, run in runs:
         if json:
             ui.out_json(_facts(sampler, run, table))
@@ -116,15 +134,45 @@ def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dic
     }
 
 
-def _draw(path: Path, runs: list[tuple[Sampler, list[TracedStep]]]) -> None:
-    from sdcli.output import write_atomically
-
+def _lines(runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
     from .chart import chart
 
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--plot: {path} must end in .png")
-    lines = {title(sampler): [step.sigma for step in run] for sampler, run in runs}
+    return chart({title(sampler): [step.sigma for step in run] for sampler, run in runs})
+
+
+def _sheet(image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
+    from sdcli.engine import Engine
+    from sdcli.picture_files import open_picture
+
+    from .sheet import sheet
+
+    picture = open_picture(image)
+    with ui.status("loading the model"):
+        engine = Engine.load(model)
+    picture = _fitted(picture, engine.folder.native_size)
+    rows = {}
+    for sampler, run in runs:
+        last = len(run) - 1
+        places = sorted({round(i * last / (SHOWN - 1)) for i in range(SHOWN)})
+        sigmas = [run[place].sigma for place in places]
+        labels = [
+            f"step {place + 1}: σ {sigma:.3g}" for place, sigma in zip(places, sigmas, strict=True)
+        ]
+        rows[title(sampler)] = list(zip(labels, engine.noised(picture, sigmas), strict=True))
+    return sheet(rows)
+
+
+def _fitted(picture: Image, side: int) -> Image:
+    """The picture at the model's own size: its longer side `side`, both multiples of 8."""
+    scale = side / max(picture.size)
+    width, height = (max(8, round(length * scale / 8) * 8) for length in picture.size)
+    return picture.convert("RGB").resize((width, height))
+
+
+def _save(path: Path, png: bytes) -> None:
+    from sdcli.output import write_atomically
+
     try:
-        write_atomically(path, chart(lines), overwrite=True)
+        write_atomically(path, png, overwrite=True)
     except OSError as error:
         raise UsageError(f"--plot: cannot write {path}: {error.strerror}") from error

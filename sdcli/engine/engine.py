@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Self
+
+import torch
+from PIL.Image import Image
 
 from sdcli import models
 from sdcli.errors import UsageError
@@ -12,7 +16,9 @@ from sdcli.request import GenerationRequest
 
 from .conditioning import TextEncoder
 from .device import Placement, choose
+from .latents import decode, encode
 from .loading import Components, load
+from .noise import NvStream
 from .run import Picture, Run
 
 
@@ -53,6 +59,18 @@ class Engine:
     def text_encoder(self) -> TextEncoder:
         """What turns a prompt into embeddings."""
         return self._components.text_encoder
+
+    def noised(self, image: Image, sigmas: Sequence[float], *, seed: int = 0) -> list[Image]:
+        """The picture as a sampler would see it at each σ: through the VAE, with that much noise.
+
+        Latents are shown as the model is given them, scaled to unit variance. The picture's sides
+        must be multiples of 8.
+        """
+        vae, scale = self._components.vae, self.folder.latent_scale
+        clean = encode(vae, image, scale=scale)
+        noise = NvStream(seed).next(tuple(clean.shape[1:])).to(clean.device)
+        seen = [(clean + sigma * noise) / math.hypot(1, sigma) for sigma in sigmas]
+        return decode(vae, torch.cat(seen), scale=scale, say=silent)
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with the model's native size where it has none."""

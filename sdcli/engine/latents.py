@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from sdcli.errors import SdcliError
+
+
+@torch.inference_mode()
+def encode(vae: Any, image: Image.Image, *, scale: float) -> Tensor:
+    """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
+    levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
+    pixels = (levels.float() / 127.5 - 1).to(vae.device, vae.dtype)
+    mean: Tensor = vae.encode(pixels).latent_dist.mean
+    return mean.float() * scale
 
 
 @torch.inference_mode()

@@ -111,3 +111,16 @@ def test_bytes_on_stdout_are_the_picture(capfdbinary: pytest.CaptureFixture[byte
     with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as image:
         assert image.size == (128, 128)
         assert "parameters" in image.info
+
+
+def test_explain_draws_what_the_model_is_given(tmp_path: Path) -> None:
+    """A row for each sampler, eight pictures with their steps and σ's beneath."""
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (300, 200), "orange").save(picture)
+    drawn = str(tmp_path / "s.png")
+    code = run(["explain", "euler", "diffusers:heun", "--on", str(picture), "--plot", drawn])
+    assert code == 0
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.size == (8 + 8 * 168, 8 + 2 * 212)
+        clean = np.asarray(sheet.crop((1200, 60, 1320, 150)), np.float64)
+    assert np.abs(clean.mean((0, 1)) - (255, 165, 0)).max() < 30

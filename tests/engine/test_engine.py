@@ -213,3 +213,15 @@ def test_pixels_are_truncated_as_a1111_does(tiny: Engine, monkeypatch: pytest.Mo
     [image] = decode(Flat(), torch.zeros(1, 4, 1, 1), scale=1.0, say=print)
     assert isinstance(image, Image.Image)
     assert image.getpixel((0, 0)) == (0, 127, 254)
+
+
+def test_what_a_sampler_sees_on_its_way(builtin: Engine, tmp_path: Path) -> None:
+    """Without noise it is the picture itself; the more noise, the less of it."""
+    picture = Image.new("RGB", (128, 128), "white")
+    picture.paste((220, 40, 40), (32, 32, 96, 96))
+    drawn = np.asarray(picture, np.float64)
+    seen = [np.asarray(image, np.float64) for image in builtin.noised(picture, [0, 0.5, 2, 14.6])]
+    errors = [np.square(image - drawn).mean() for image in seen]
+    assert errors == sorted(errors)
+    assert errors[0] < 100  # 28 dB
+    assert errors[-1] > 20 * errors[0]
