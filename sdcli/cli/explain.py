@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = new_app()
 
-SHOWN = 8  # pictures of a row
+SHOWN = 8  # pictures of a row; Pillow's own font has no σ
 MOST_STEPS = 1000
 COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
 
@@ -156,7 +156,8 @@ def _sheet(image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]]
         places = sorted({round(i * last / (SHOWN - 1)) for i in range(SHOWN)})
         sigmas = [run[place].sigma for place in places]
         labels = [
-            f"step {place + 1}: σ {sigma:.3g}" for place, sigma in zip(places, sigmas, strict=True)
+            f"step {place + 1}: sigma {sigma:.3g}"
+            for place, sigma in zip(places, sigmas, strict=True)
         ]
         rows[title(sampler)] = list(zip(labels, engine.noised(picture, sigmas), strict=True))
     return sheet(rows)

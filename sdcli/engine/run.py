@@ -18,6 +18,7 @@ from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Noise, Sampler
 from sdcli.sampling.training import nearest_of
 
+from .ahead import Ahead
 from .brownian import BrownianNoise
 from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
@@ -179,13 +180,16 @@ class Run:
         if not self._sampler.brownian:
             return self._noise
         first = self.requests[0]
-        return BrownianNoise(
+        path = BrownianNoise(
             [request.seed for request in self.requests],
             self._noise.shape,
             source=first.rng,
             device=self._noise.device,
             sigmas=self._sigmas,
         )
+        if self._sampler.scheduler:
+            return path
+        return Ahead(path, self._sampler.noises(self._sigmas, **first.solver_options()))
 
     def _stand(self, tries: int) -> Step:
         sigma, evaluations = self._counted.sigma, self.evaluations

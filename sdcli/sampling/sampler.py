@@ -12,7 +12,7 @@ from sdcli.errors import UsageError
 from .options import option_defaults
 from .protocols import Denoise, Noise, Sigmas, Solver, X
 from .schedules import Schedule, resolve_schedule
-from .trace import TracedStep, trace
+from .trace import TracedStep, noises, trace
 from .training import TrainingTable, scaled_linear
 
 AUTOMATIC = "Automatic"
@@ -123,6 +123,10 @@ class Sampler:
     def trace(self, sigmas: Sigmas) -> list[TracedStep]:
         """The steps of a run over these σ's, and where each asks the model."""
         return trace(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise))
+
+    def noises(self, sigmas: Sigmas, **options: Any) -> list[tuple[float, float]]:
+        """The ways (σ, σ_next) for which a run over these σ's asks noise, in order."""
+        return noises(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise, **options))
 
     def total_evaluations(self, sigmas: Sigmas) -> int | None:
         """Model calls of a run over these σ's; None where the run decides that itself."""

@@ -29,6 +29,19 @@ def trace(run: Callable[..., Iterator[Any]]) -> list[TracedStep]:
     return steps
 
 
+def noises(run: Callable[..., Iterator[Any]]) -> list[tuple[float, float]]:
+    """The ways (σ, σ_next) that `run(denoise, x, noise)` asks noise for, in order."""
+    ways: list[tuple[float, float]] = []
+
+    def noise(sigma: float, sigma_next: float, /) -> float:
+        ways.append((sigma, sigma_next))
+        return 0.0
+
+    for _ in run(_Sure([]), 0.0, noise):
+        pass
+    return ways
+
+
 class _Sure:
     """A model that always believes the same, with and without its prompt."""
 
