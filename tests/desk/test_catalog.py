@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from sdcli.errors import UsageError
-from sdcli.sampling import AUTOMATIC, SAMPLERS, SCHEDULES, Sampler, resolve, resolve_schedule
+from sdcli.sampling import (
+    AUTOMATIC,
+    SAMPLERS,
+    SCHEDULES,
+    SHELF,
+    Sampler,
+    resolve,
+    resolve_schedule,
+)
+from sdcli.sampling.schedules import name_key
 
 NAMES = [(name, row) for row in SAMPLERS for name in (row.name, *row.aliases)]
 
@@ -21,6 +30,79 @@ def test_every_name_resolves_whatever_its_case_and_spaces(
 def test_no_two_names_are_alike() -> None:
     keys = ["".join(name.lower().replace("_", " ").split()) for name, _ in NAMES]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_name_that_both_shelves_know_is_ours() -> None:
+    keys = {name_key(name) for name, _ in NAMES}
+    for row in SHELF:
+        prefixed, scheduler, short = row.name, *row.aliases
+        assert resolve(prefixed) == resolve(scheduler) == row
+        assert resolve(short).scheduler == ("" if name_key(short) in keys else row.scheduler)
+
+
+def test_no_two_schedulers_of_diffusers_share_a_name() -> None:
+    names = [name_key(name) for row in SHELF for name in (row.name, *row.aliases)]
+    assert len(set(names)) == len(names)
+
+
+# As ComfyUI 0.36 and stable-diffusion.cpp spell them, where they have what we have.
+FOREIGN = {
+    "Euler": ["euler"],
+    "Euler a": ["euler_ancestral", "euler_a"],
+    "Euler CFG++": ["euler_cfg_pp"],
+    "Euler a CFG++": ["euler_ancestral_cfg_pp", "euler_a_cfg_pp"],
+    "Heun": ["heun"],
+    "HeunPP2": ["heunpp2"],
+    "DPM2": ["dpm_2", "dpm2"],
+    "DPM2 a": ["dpm_2_ancestral"],
+    "LMS": ["lms"],
+    "DPM fast": ["dpm_fast"],
+    "DPM adaptive": ["dpm_adaptive"],
+    "DPM++ 2S a": ["dpmpp_2s_ancestral", "dpm++2s_a"],
+    "DPM++ SDE": ["dpmpp_sde", "dpmpp_sde_gpu"],
+    "DPM++ 2M": ["dpmpp_2m", "dpm++2m"],
+    "DPM++ 2M CFG++": ["dpmpp_2m_cfg_pp"],
+    "DPM++ 2M SDE": ["dpmpp_2m_sde", "dpmpp_2m_sde_gpu", "dpm++2m_sde"],
+    "DPM++ 2M SDE Heun": ["dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"],
+    "DPM++ 3M SDE": ["dpmpp_3m_sde", "dpmpp_3m_sde_gpu"],
+    "DDPM": ["ddpm"],
+    "LCM": ["lcm"],
+    "IPNDM": ["ipndm"],
+    "IPNDM V": ["ipndm_v"],
+    "DEIS": ["deis"],
+    "Res Multistep": ["res_multistep"],
+    "ER SDE": ["er_sde"],
+    "SA-Solver": ["sa_solver"],
+    "DDIM": ["ddim"],
+    "UniPC": ["uni_pc"],
+    "diffusers:tcd": ["tcd"],
+}
+FOREIGN_SCHEDULES = {
+    "Normal": ["normal"],
+    "Karras": ["karras"],
+    "Exponential": ["exponential"],
+    "SGM Uniform": ["sgm_uniform"],
+    "Simple": ["simple"],
+    "DDIM": ["ddim_uniform"],
+    "Beta": ["beta"],
+    "Linear Quadratic": ["linear_quadratic"],
+    "KL Optimal": ["kl_optimal"],
+    "Uniform": ["discrete"],
+    "Align Your Steps": ["ays"],
+    "Align Your Steps GITS": ["align_your_steps_GITS"],
+    "Align Your Steps 32": ["align_your_steps_32"],
+    "Turbo": ["turbo"],
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), FOREIGN.items(), ids=FOREIGN)
+def test_other_programs_names_are_understood(ours: str, theirs: list[str]) -> None:
+    assert {resolve(name).name for name in theirs} == {ours}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), FOREIGN_SCHEDULES.items(), ids=FOREIGN_SCHEDULES)
+def test_other_programs_schedules_are_understood(ours: str, theirs: list[str]) -> None:
+    assert {resolve_schedule(name).name for name in theirs} == {ours}
 
 
 FREE = [row for row in SAMPLERS if row.grid is None]
