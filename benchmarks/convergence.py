@@ -1,6 +1,6 @@
 """Measures how soon each sampler's picture stops changing.
 
-    python -m benchmarks.convergence [--model builtin] [--samplers NAME ...]
+    python -m benchmarks.convergence [--model builtin] [--samplers NAME ...] [--plot FILE.png]
 
 Every sampler draws the same prompts and seeds at 5 to 100 model calls. A deterministic one, and one
 whose noise is a path that belongs to the seed, is held against its own picture at many calls: the
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from sdcli.cli.chart import chart
 from sdcli.engine import Engine
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, Sampler, resolve
@@ -29,6 +31,7 @@ PROMPTS = (
 BUDGETS = (5, 8, 10, 15, 20, 30, 50, 100)
 SETTLED = 400  # calls of the picture that others are held against
 GUIDANCE = 5.0
+FLOOR = 0.01  # levels: what a logarithmic scale shows for none
 
 
 def main() -> None:
@@ -38,8 +41,10 @@ def main() -> None:
     )
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--samplers", nargs="*", default=[row.name for row in SAMPLERS])
+    parser.add_argument("--plot", type=Path, help="draw the distances; a few samplers at a time")
     options = parser.parse_args()
     engine = Engine.load(options.model)
+    lines = {}
     print(f"{'':<20}" + "".join(f"{budget:>8}" for budget in BUDGETS) + "   calls")
     for name in options.samplers:
         row = resolve(name)
@@ -48,6 +53,10 @@ def main() -> None:
         distances = measured(engine, row)
         wandering = "never settles" if fresh_noise(row) else ""
         print(f"{name:<20}" + "".join(f"{d:>8.2f}" for d in distances) + f"   {wandering}")
+        lines[name] = [(calls, max(d, FLOOR)) for calls, d in zip(BUDGETS, distances, strict=True)]
+    if options.plot:
+        png = chart(lines, across="model calls", up="distance, in levels of 255")
+        options.plot.write_bytes(png)
 
 
 def fresh_noise(row: Sampler) -> bool:

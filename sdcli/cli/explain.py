@@ -137,7 +137,11 @@ def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dic
 def _lines(runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
     from .chart import chart
 
-    return chart({title(sampler): [step.sigma for step in run] for sampler, run in runs})
+    lines = {
+        title(sampler): [(number, step.sigma) for number, step in enumerate(run, start=1)]
+        for sampler, run in runs
+    }
+    return chart(lines, across="step", up="noise level (sigma)")
 
 
 def _sheet(image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:

@@ -1,0 +1,48 @@
+"""Every name that `sdcli samplers` lists makes a recognisable picture of the shipped model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from sdcli import Engine, GenerationRequest
+from sdcli.sampling import SAMPLERS, SHELF, Sampler
+from tools.builtin_model import reading
+
+pytestmark = pytest.mark.slow
+
+PROMPT = "a large yellow circle on a blue background"
+# Guidance as each is meant to be used: CFG++ counts it otherwise, distilled models need little of
+# it, and the plainest steps need many of them.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "Euler CFG++": {"cfg_scale": 1},
+    "Euler a CFG++": {"cfg_scale": 1},
+    "DPM++ 2M CFG++": {"cfg_scale": 1},
+    "LCM": {"steps": 8, "cfg_scale": 2},
+    "diffusers:lcm": {"steps": 8, "cfg_scale": 2},
+    "diffusers:tcd": {"steps": 8, "cfg_scale": 2},
+    "Score SDE VE": {"steps": 150},
+    "Score SDE VP": {"steps": 150},
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The shipped model; two threads, so that sums have one order on every machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield Engine.load(device="cpu")
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("row", [*SAMPLERS, *SHELF], ids=lambda row: row.name)
+def test_a_yellow_figure_on_blue_is_seen(engine: Engine, row: Sampler) -> None:
+    settings = {"steps": 20, "cfg_scale": 5} | SETTINGS.get(row.name, {})
+    picture = engine.generate(
+        GenerationRequest(prompt=PROMPT, sampler=row.name, seed=11, **settings)
+    )
+    seen = reading.read(picture.image)
+    assert (seen.background, seen.colour) == ("blue", "yellow")
