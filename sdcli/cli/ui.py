@@ -114,21 +114,30 @@ def table(
             out("\t".join(row))
         return
     from rich import box
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     terminal = console()
     beneath = notes and terminal.width < NARROW
     drawn = Table(
-        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold"
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 2, 0, 0),
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
     )
     for index, column in enumerate(columns[:-1] if beneath else columns):
         whole = not beneath if index == 0 else notes and column != columns[-1]
         drawn.add_column(column, no_wrap=whole, overflow="fold")
     for row in rows:
         if beneath:
-            name = Text(row[0]).append(f"\n  {row[-1]}", style="dim")
-            drawn.add_row(name, *row[1:-1])
+            note = Padding(Text(row[-1], style="dim"), (0, 0, 0, 2))
+            drawn.add_row(Group(Text(row[0]), note), *row[1:-1])
         else:
             drawn.add_row(*row)
     terminal.print(drawn)
+    if title:
+        terminal.print()  # between this table and the next
