@@ -189,3 +189,20 @@ def test_a_cached_hub_model_needs_no_network(
     shutil.copytree(tiny_folder, store / "snapshots" / ("0" * 40))
     assert find("some/model").native_size == 64
     assert find("some/model", offline=True).name == "some/model"
+
+
+@pytest.mark.parametrize(
+    ("settings", "greatest"),
+    [
+        pytest.param({}, 14.614643, id="as it is"),
+        pytest.param({"rescale_betas_zero_snr": True}, 4518.7637, id="zero terminal SNR"),
+        pytest.param({"beta_schedule": "squaredcos_cap_v2"}, 20291.17, id="squared cosine"),
+        pytest.param({"beta_schedule": "linear", "beta_end": 0.02}, 190.1219, id="linear"),
+    ],
+)
+def test_the_noise_levels_are_those_of_the_models_own_file(
+    copy: Path, settings: dict[str, object], greatest: float
+) -> None:
+    file = copy / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    assert find(str(copy)).table.sigma_max == pytest.approx(greatest, rel=1e-4)
