@@ -19,8 +19,14 @@ from sdcli.sampling import Sampler, resolve
 from sdcli.sampling.shelf import SHELF
 from sdcli.sampling.training import scaled_linear
 
-# Their models are of another kind, so that no Stable Diffusion pipeline runs them.
-FOREIGN = ("IPNDMScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
+# Their models are of another kind, so that no Stable Diffusion pipeline runs them; or the noise is
+# a path that diffusers grows from a seed of its own.
+FOREIGN = (
+    "IPNDMScheduler",
+    "EDMEulerScheduler",
+    "EDMDPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+)
 OF_THE_PIPELINE = [row for row in SHELF if row.scheduler not in FOREIGN]
 
 
