@@ -44,7 +44,7 @@ def explain(
     model: Annotated[
         str,
         option("--model", "-m", panel="Model", metavar="MODEL", help="Whose VAE sees IMAGE."),
-    ] = BUILTIN,
+    ] = "",
     json: Json = False,
 ) -> int:
     """Show where a run goes: noise levels, timesteps, model calls.
@@ -59,10 +59,12 @@ def explain(
     runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
     if on and not plot:
         raise UsageError("--on: there is nowhere to draw to", "add --plot FILE.png")
+    if model and not on:
+        raise UsageError("--model: a model is needed for --on alone", "leave it out")
     if plot:
         if not plot.lower().endswith(".png"):
             raise UsageError(f"--plot: {plot} must end in .png")
-        _save(Path(plot), _sheet(Path(on), model, runs) if on else _lines(runs))
+        _save(Path(plot), _sheet(Path(on), model or BUILTIN, runs) if on else _lines(runs))
     for sampler, run in runs:
         if json:
             ui.out_json(_facts(sampler, run, table))

@@ -37,7 +37,8 @@ class Sampler:
     - `guidance_divisor`: what the guidance scale is divided by.
     - `least_steps`: with fewer there would be no model call.
     - `fixed`: options of the solver that make this row what it is.
-    - `scheduler`: the class of diffusers that runs it; `solver` then only states its options.
+    - `scheduler`: the class of diffusers that runs it instead of `solver`, which then only refuses.
+    - `outside_options`: options of that class's step, and their defaults.
     """
 
     name: str
@@ -60,12 +61,13 @@ class Sampler:
     aliases: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     scheduler: str = ""
+    outside_options: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = AUTOMATIC
 
     @property
     def options(self) -> dict[str, Any]:
         """The solver's options and their defaults, without those that this row fixes."""
-        defaults = option_defaults(self.solver)
+        defaults = {**option_defaults(self.solver), **self.outside_options}
         return {key: value for key, value in defaults.items() if key not in self.fixed}
 
     @property

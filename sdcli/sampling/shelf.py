@@ -15,38 +15,11 @@ from .schedules import Schedule
 PREFIX = "diffusers:"
 
 
-def no_options(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Stands for a class of diffusers that has no options."""
-    raise NotImplementedError("engine/diffusers_solver.py runs it")
+CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 
-def _with_eta(
-    denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, eta: float = 0.0
-) -> Iterator[X]:
-    """The same with the option that these parameters spell, as everywhere."""
-    raise NotImplementedError("engine/diffusers_solver.py runs it")
-
-
-def _with_gamma(
-    denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, eta: float = 0.3
-) -> Iterator[X]:
-    """TCD's γ, which diffusers calls eta too."""
-    raise NotImplementedError("engine/diffusers_solver.py runs it")
-
-
-def _with_churn(
-    denoise: Denoise[X],
-    x: X,
-    sigmas: Sigmas,
-    noise: Noise[X],
-    *,
-    s_churn: float = 0.0,
-    s_tmin: float = 0.0,
-    s_tmax: float = math.inf,
-    s_noise: float = 1.0,
-) -> Iterator[X]:
-    """Euler's churn, with which diffusers adds noise and then asks at the σ before it."""
-    raise NotImplementedError("engine/diffusers_solver.py runs it")
+def _elsewhere(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **_: Any) -> Iterator[X]:
+    raise UsageError("a scheduler of diffusers is run by the engine alone")
 
 
 def _own(n: int, **_: Any) -> tuple[float, ...]:
@@ -59,7 +32,7 @@ OWN = Schedule("diffusers", _own, "the scheduler's own, from the model's configu
 def _row(short: str, scheduler: str, advice: str, **fields: Any) -> Sampler:
     return Sampler(
         PREFIX + short,
-        fields.pop("solver", no_options),
+        _elsewhere,
         "own",
         order=0,
         advice=advice,
@@ -72,7 +45,7 @@ def _row(short: str, scheduler: str, advice: str, **fields: Any) -> Sampler:
 
 
 SHELF: tuple[Sampler, ...] = (
-    _row("ddim", "DDIMScheduler", "DDIM down to timestep 0", solver=_with_eta),
+    _row("ddim", "DDIMScheduler", "DDIM down to timestep 0", outside_options={"eta": 0.0}),
     _row("ddpm", "DDPMScheduler", "ancestral, in timesteps", stochastic=True),
     _row("deis", "DEISMultistepScheduler", "exponential multistep of order 2"),
     _row(
@@ -101,7 +74,7 @@ SHELF: tuple[Sampler, ...] = (
     _row("lms_discrete", "LMSDiscreteScheduler", "LMS; needs scipy"),
     _row("pndm", "PNDMScheduler", "PLMS, with one call more at the start"),
     _row("ipndm", "IPNDMScheduler", "multistep of order 4 in angles"),
-    _row("euler", "EulerDiscreteScheduler", "Euler on whole timesteps", solver=_with_churn),
+    _row("euler", "EulerDiscreteScheduler", "Euler on whole timesteps", outside_options=CHURN),
     _row(
         "euler_ancestral",
         "EulerAncestralDiscreteScheduler",
@@ -114,7 +87,7 @@ SHELF: tuple[Sampler, ...] = (
         "tcd",
         "TCDScheduler",
         "for models distilled for trajectory consistency",
-        solver=_with_gamma,
+        outside_options={"eta": 0.3},
         stochastic=True,
     ),
     _row("lcm", "LCMScheduler", "for consistency models", stochastic=True),

@@ -40,6 +40,14 @@ def test_a_name_that_both_shelves_know_is_ours() -> None:
         assert resolve(short).scheduler == ("" if name_key(short) in keys else row.scheduler)
 
 
+def test_a_scheduler_of_diffusers_is_not_run_without_the_engine() -> None:
+    row = resolve("diffusers:ddim")
+    with pytest.raises(UsageError, match="the engine alone"):
+        row.sigmas(5)
+    with pytest.raises(UsageError, match="the engine alone"):
+        row.solve(lambda x, sigma: x, 1.0, (2.0, 0.0), lambda sigma, sigma_next: 0.0)
+
+
 def test_no_two_schedulers_of_diffusers_share_a_name() -> None:
     names = [name_key(name) for row in SHELF for name in (row.name, *row.aliases)]
     assert len(set(names)) == len(names)

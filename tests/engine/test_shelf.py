@@ -116,6 +116,22 @@ def test_explain_tells_where_it_goes(
     assert facts["steps"][0]["timestep"] == 999
 
 
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("diffusers:ddim", {"eta": 1.0}),
+        ("diffusers:tcd", {"eta": 1.0}),
+        ("diffusers:euler", {"s_churn": 20.0}),
+        ("diffusers:ddpm", {"ensd": 5}),
+    ],
+)
+def test_its_options_are_obeyed(tiny: Engine, sampler: str, options: dict[str, float]) -> None:
+    plain = GenerationRequest(prompt="a", sampler=sampler, steps=4, seed=1)
+    changed = GenerationRequest(**plain.model_dump(exclude=set(options)), **options)
+    one, other = (np.asarray(tiny.generate(request).image) for request in (plain, changed))
+    assert not np.array_equal(one, other)
+
+
 def test_a_batch_changes_no_picture(tiny: Engine) -> None:
     requests = [
         GenerationRequest(prompt="a", sampler="diffusers:euler_ancestral", steps=4, seed=seed)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 from sdcli import Engine, GenerationRequest
 from sdcli.sampling import SAMPLERS, SHELF, Sampler
@@ -28,15 +26,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "Score SDE VE": {"steps": 150},
     "Score SDE VP": {"steps": 150},
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The shipped model; two threads, so that sums have one order on every machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield Engine.load(device="cpu")
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("row", [*SAMPLERS, *SHELF], ids=lambda row: row.name)

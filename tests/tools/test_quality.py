@@ -4,11 +4,9 @@ The limits lie a few pictures below what the model reached when it was made; its
 evaluation. Seeds are fixed, so a run gives the same pictures every time.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 import sdcli
 from sdcli import Engine
@@ -16,15 +14,6 @@ from tools.builtin_model import measures, questions
 from tools.builtin_model.landscape_reading import LandscapeReader
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The shipped model; two threads, so that sums have one order on every machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield Engine.load(device="cpu")
-    torch.set_num_threads(threads)
 
 
 def test_a_figure_and_its_background_have_their_colours(engine: Engine) -> None:
