@@ -78,6 +78,32 @@ def check_options(
         )
 
 
+def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error where `init_img`, `invert` and `invert_prompt` do not go together.
+
+    Only a run without noise of its own can be undone.
+    """
+    if given["init_img"] is not None and not given["invert"]:
+        raise field_error("init_img", "a picture is so far taken up with invert alone")
+    if given["invert_prompt"] is not None and not given["invert"]:
+        raise field_error("invert_prompt", "without invert it would do nothing")
+    if not given["invert"]:
+        return
+    if given["init_img"] is None:
+        raise field_error("invert", "there is no picture to invert", "name it with --init-img")
+    if sampler.stochastic or given["eta"] or given["s_churn"]:
+        why = "draws noise of its own on the way"
+    elif sampler.ends_only or sampler.unguided:
+        why = "takes steps that are not those of the plain equation"
+    else:
+        return
+    raise field_error(
+        "invert",
+        f"{sampler.name} {why}, so no noise leads back to the picture",
+        "use Euler or DDIM; any sampler without noise will do",
+    )
+
+
 def legal_options(sampler: Sampler) -> dict[str, Any]:
     """Every option of the sampler and its schedule, with its default (None: the model's)."""
     return sampler.options | sampler.resolved_schedule.options()

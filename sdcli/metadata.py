@@ -81,6 +81,9 @@ _AFTER_MODEL = (
     _Row("Max evaluations", "max_evals", str, int),
     _Row("Sigmas", "sigmas", _list, str),
     _Row("Timesteps", "timesteps", _list, str),
+    _Row("Init image", "init_img", str, str),
+    _Row("Invert", "invert", str, "True".__eq__),
+    _Row("Invert prompt", "invert_prompt", str, str),
 )
 _OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
@@ -109,6 +112,7 @@ def write_text(request: GenerationRequest, outcome: Mapping[str, str] | None = N
         if automatic or request.sigmas or request.timesteps
         else sampler.resolved_schedule.name,
         "ensd": request.ensd or None,
+        "invert": request.invert or None,
     }
     items = _items(_BEFORE_MODEL, shown)
     if request.width and request.height:
@@ -140,7 +144,8 @@ def _layout(request: GenerationRequest, items: Mapping[str, str]) -> str:
 
 def _quote(key: str, value: str) -> str:
     # Our prompts are JSON always: blanks at their ends are what they are there to keep.
-    needs = key in _OUR_PROMPTS or any(mark in value for mark in ',\n:"')
+    marked = value != value.strip() or any(mark in value for mark in ',\n:"')
+    needs = key in _OUR_PROMPTS or marked
     return json.dumps(value, ensure_ascii=False) if needs else value
 
 

@@ -149,6 +149,21 @@ class GenerationRequest(BaseModel):
         Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
         flag("--height", "-H", panel="Picture", metavar="PIXELS"),
     ] = None
+    init_img: Annotated[
+        str | None,
+        Field(min_length=1, description="The picture to begin from, with --invert."),
+        flag("--init-img", "-i", panel="From a picture", metavar="IMAGE"),
+    ] = None
+    invert: Annotated[
+        bool,
+        Field(description="Begin from the noise that would become the picture."),
+        flag("--invert", panel="From a picture", metavar=""),
+    ] = False
+    invert_prompt: Annotated[
+        str | None,
+        Field(description="What the picture shows, if not the prompt."),
+        flag("--invert-prompt", panel="From a picture", metavar="TEXT"),
+    ] = None
     model: Annotated[
         str,
         Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
@@ -173,8 +188,9 @@ class GenerationRequest(BaseModel):
             path = "takes its noise from a path that belongs to the seed"
             why = path if sampler.brownian else "draws no noise after the first"
             raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
-        for key in ("prompt", "negative_prompt"):
-            if re.search(r"[\0\ud800-\udfff]", getattr(self, key)):
+        choices.check_inversion(sampler, self.model_dump())
+        for key in ("prompt", "negative_prompt", "invert_prompt"):
+            if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
                 raise choices.field_error(
                     key, "a prompt cannot hold NUL characters or broken Unicode"
                 )

@@ -18,7 +18,7 @@ LONGEST = 250
 ORDER = [
     *("errors", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
     *("request", "settings"),
-    *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files"),
+    *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files", "init_image"),
     *("engine", "cli"),
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sdcli import config, models, presets
 from sdcli.errors import Problems, UsageError
+from sdcli.init_image import sized
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
@@ -67,7 +68,15 @@ def planned(words: Words, *, json: bool) -> Plan:
     problems.raise_if_any()
     assert settings is not None
     assert base is not None
+    if base.invert:
+        base = sized(base)
     requests = expand(base, seeds, count=settings.count)
+    if base.invert and len(requests) > 1:
+        raise UsageError(
+            f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
+            "the picture, not of their seeds",
+            "leave out --count and all seeds but one",
+        )
     if not settings.no_metadata:
         check_fits(write_text(base), settings.file_format)
     folder = models.find(base.model, offline=settings.offline, say=ui.say)

@@ -1,6 +1,7 @@
 """The engine: weights and torch. Everything else in sdcli works without it."""
 
 from .engine import Engine
-from .run import Picture, Run, Step
+from .picture import Picture, Step
+from .run import Run
 
 __all__ = ["Engine", "Picture", "Run", "Step"]

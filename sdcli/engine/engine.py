@@ -12,6 +12,7 @@ from PIL.Image import Image
 from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.hub import silent
+from sdcli.init_image import sized
 from sdcli.request import GenerationRequest
 
 from .conditioning import TextEncoder
@@ -19,7 +20,8 @@ from .device import Placement, choose
 from .latents import decode, encode
 from .loading import Components, load
 from .noise import NvStream
-from .run import Picture, Run
+from .picture import Picture
+from .run import Run
 
 
 class Engine:
@@ -73,7 +75,9 @@ class Engine:
         return decode(vae, torch.cat(seen), scale=scale, say=silent)
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
-        """The request with the model's native size where it has none."""
+        """The request with its picture's size, or the model's native one, where it has none."""
+        if request.invert:
+            return sized(request)
         native = self.folder.native_size
         size = {"width": request.width or native, "height": request.height or native}
         return request.model_copy(update=size)

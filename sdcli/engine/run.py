@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 
 from sdcli.errors import SdcliError, UsageError
+from sdcli.init_image import open_init
 from sdcli.models import ModelFolder
 from sdcli.request import GenerationRequest
-from sdcli.sampling import Denoise, Noise, Sampler
+from sdcli.sampling import Denoise, Noise, Sampler, inversion
 from sdcli.sampling.training import nearest_of
 
 from .ahead import Ahead
@@ -23,47 +21,10 @@ from .brownian import BrownianNoise
 from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
-from .latents import decode
+from .latents import decode, encode
 from .loading import Components, memory_errors
 from .noise import ImageNoise
-
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """The steps of a sampler that chooses them: those taken, and those taken back."""
-
-    accepted: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One result with its own recipe: `request` makes it again. `seconds` is its share of a run.
-
-    `tries` is None for a sampler that does not choose its own steps.
-    """
-
-    image: Image
-    request: GenerationRequest
-    seconds: float
-    evaluations: int
-    path: Path | None = None
-    tries: Tries | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where a run stands: `index` of `steps`, σ of the last model call, model calls so far.
-
-    A run that chooses its own steps has no number of them; `done` is its share of the way, 0 to 1.
-    """
-
-    index: int
-    steps: int | None
-    sigma: float
-    evaluations: int
-    done: float
-
+from .picture import Picture, Step, Tries
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
 
@@ -85,8 +46,8 @@ class Run:
         self._say = say
         self._started = time.perf_counter()
         first = self.requests[0]
-        self._sampler = first.resolved_sampler
         table = folder.table
+        self._sampler = first.resolved_sampler.on(table)
         self._solver: Sampler | DiffusersSolver = self._sampler
         if self._sampler.scheduler:
             self._solver = DiffusersSolver(
@@ -96,6 +57,8 @@ class Run:
         else:
             self._sigmas = first.levels(table)
         self._total = self._solver.total_evaluations(self._sigmas)
+        if first.invert and self._total is not None:
+            self._total += inversion.evaluations(self._sigmas, order=self._sampler.order)
         self._timestep = nearest_of(table, 20) if self._sampler.consistency else table.timestep
         assert first.width
         assert first.height
@@ -109,6 +72,7 @@ class Run:
         )
         with memory_errors("reading the prompts"):
             self._denoise, self._counted = self._denoiser()
+            self._inverting = self._shown() if first.invert else None
         self._latents: Tensor | None = None
         self._least_sigma = math.inf
         self._rejected = 0
@@ -146,15 +110,21 @@ class Run:
             prediction=self._folder.prediction,
         )
 
+    def _shown(self) -> UNetDenoiser:
+        """The denoiser that believes, without guidance, what the picture shows."""
+        own = self.requests[0].invert_prompt
+        return self._unet(self._context([r.prompt if own is None else own for r in self.requests]))
+
     @property
     def evaluations(self) -> int:
         """Calls of the denoiser so far; with guidance, one call is both prompts."""
-        return self._counted.evaluations
+        before = self._inverting.evaluations if self._inverting else 0
+        return before + self._counted.evaluations
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
-        x = self._noise.first() * self._solver.start_scale(self._sigmas)
+        x = yield from self._start()
         solver = self._solver.solve(
             self._denoise, x, self._sigmas, self._later_noise(), **self.requests[0].solver_options()
         )
@@ -162,7 +132,7 @@ class Run:
             for tries, state in enumerate(solver, start=1):
                 self._rejected += state is x  # a step that is taken back leaves x itself
                 x = state
-                yield self._stand(tries)
+                yield self._stand(tries, self._counted)
         if self._total is None:
             self._tries = Tries(tries - self._rejected, self._rejected)
         if self._total is None and self.evaluations < _CALLS_A_TRY * tries:
@@ -175,6 +145,26 @@ class Run:
                 "the model gave NaN instead of a picture", "--dtype fp32 is slower but safe"
             )
         self._latents = x
+
+    def _start(self) -> Generator[Step, None, Tensor]:
+        """Noise at the first σ: the seeds' own, or that which the picture came from."""
+        if self._inverting is None:
+            return self._noise.first() * self._solver.start_scale(self._sigmas)
+        with memory_errors("inverting the picture"):
+            x = self._clean()
+            back = inversion.invert(self._inverting, x, self._sigmas, order=self._sampler.order)
+            for steps, state in enumerate(back, start=1):
+                x = state
+                yield self._stand(steps, self._inverting)
+        return x
+
+    def _clean(self) -> Tensor:
+        """The latents of the picture to begin from, at the σ where the run is to end."""
+        picture = open_init(self.requests[0])
+        with memory_errors("encoding the picture"):
+            one = encode(self._components.vae, picture, scale=self._folder.latent_scale)
+        scale = math.hypot(1, self._sigmas[-1]) if self._sampler.unit_start else 1.0
+        return one.repeat(len(self.requests), 1, 1, 1) * scale
 
     def _later_noise(self) -> Noise[Tensor]:
         if not self._sampler.brownian:
@@ -191,8 +181,8 @@ class Run:
             return path
         return Ahead(path, self._sampler.noises(self._sigmas, **first.solver_options()))
 
-    def _stand(self, tries: int) -> Step:
-        sigma, evaluations = self._counted.sigma, self.evaluations
+    def _stand(self, tries: int, asked: UNetDenoiser) -> Step:
+        sigma, evaluations = asked.sigma, self.evaluations
         if self._total is None:
             self._least_sigma = min(self._least_sigma, sigma)  # a rejected step goes back up
             covered = math.log(self._sigmas[0] / self._least_sigma)

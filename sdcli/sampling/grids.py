@@ -54,7 +54,17 @@ def lcm_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
     return (*(learned.sigma(place) for place in places), 0.0)
 
 
+def tcd_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
+    """n of the same 50, even from the greatest down, whole ones while there are enough; and 0."""
+    learned = table.every(len(table.sigmas) // DISTILLED)
+    places = (i * DISTILLED / n for i in range(n))
+    if n <= DISTILLED:
+        places = (math.floor(place) for place in places)
+    return (*(learned.sigma(DISTILLED - 1 - place) for place in places), 0.0)
+
+
 DDIM_TIMESTEPS = Schedule("DDIM timesteps", ddim_timesteps, "every so many training timesteps")
 EVEN_TIMES = Schedule("Even times", even_times, "even in continuous time")
 LOG_EVEN = Schedule("Even in log σ", log_even, "even in log σ, ending above 0")
 LCM_TIMESTEPS = Schedule("LCM timesteps", lcm_timesteps, "of those that LCM was distilled on")
+TCD_TIMESTEPS = Schedule("TCD timesteps", tcd_timesteps, "as the authors of TCD space them")

@@ -12,6 +12,11 @@ from .sampler import AUTOMATIC, Sampler
 from .schedules import SCHEDULES, name_key, resolve_schedule, schedules_by_key
 from .shelf import SHELF
 
+_INVERSE = {
+    name_key(name)
+    for name in ("ddim_inverse", "DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler")
+}
+
 
 @cache
 def _samplers_by_key() -> dict[str, Sampler]:
@@ -28,6 +33,11 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
     UsageError with the nearest names, or where name and `schedule` contradict each other.
     """
     row, suffix = split_name(name)
+    if name_key(name) in _INVERSE:
+        raise UsageError(
+            f"{name} makes noise of a picture, not a picture",
+            "sdcli gen PROMPT --init-img IMAGE --invert goes that way and back",
+        )
     if row is None:
         combined = [
             f"{row.name} {schedule.name}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .ancestral import euler_ancestral
 from .cfg_pp import dpmpp_2m_cfg_pp, euler_ancestral_cfg_pp, euler_cfg_pp
+from .consistency import tcd
 from .er_sde import er_sde
+from .grids import TCD_TIMESTEPS
 from .multistep import ipndm, lms
 from .ode import heun, heun_plus_plus
 from .sa_solver import sa_solver
@@ -97,6 +99,16 @@ OTHERS: tuple[Sampler, ...] = (
         order=0,
         stochastic=True,
         advice="less noise where it matters least",
+    ),
+    Sampler(
+        "TCD",
+        tcd,
+        "own",
+        order=1,
+        stochastic=True,
+        grid=TCD_TIMESTEPS,
+        timed=True,
+        advice="for trajectory consistency models: 4 to 8 steps, --cfg 1",
     ),
     Sampler(
         "SA-Solver",

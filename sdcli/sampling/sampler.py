@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sdcli.errors import UsageError
@@ -33,6 +33,7 @@ class Sampler:
     - `ends_only`: takes only the ends of its σ's, and chooses those between itself.
     - `adaptive`: chooses them by what it meets, so that nobody knows how many there will be.
     - `consistency`: asks the model as one distilled for consistency.
+    - `timed`: its solver needs the model's table, which `on` tells it.
     - `unguided`: its solver asks for the belief without the prompt too (GuidedDenoise).
     - `guidance_divisor`: what the guidance scale is divided by.
     - `least_steps`: with fewer there would be no model call.
@@ -55,6 +56,7 @@ class Sampler:
     ends_only: bool = False
     adaptive: bool = False
     consistency: bool = False
+    timed: bool = False
     unguided: bool = False
     guidance_divisor: float = 1.0
     least_steps: int = 1
@@ -68,7 +70,11 @@ class Sampler:
     def options(self) -> dict[str, Any]:
         """The solver's options and their defaults, without those that this row fixes."""
         defaults = {**option_defaults(self.solver), **self.outside_options}
-        return {key: value for key, value in defaults.items() if key not in self.fixed}
+        return {
+            key: value
+            for key, value in defaults.items()
+            if key not in self.fixed and not (self.timed and key == "table")
+        }
 
     @property
     def settles(self) -> str:
@@ -107,6 +113,10 @@ class Sampler:
             return schedule(steps, table=table, **given)
         longer = schedule(steps + 1, table=table, **given)
         return (*longer[:-2], longer[-1])
+
+    def on(self, table: TrainingTable) -> Sampler:
+        """This row for a model with that table; few solvers look anything up in it."""
+        return replace(self, fixed={**self.fixed, "table": table}) if self.timed else self
 
     def start_scale(self, sigmas: Sigmas) -> float:
         """What the first, unit-variance noise is multiplied by."""

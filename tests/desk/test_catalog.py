@@ -83,7 +83,7 @@ FOREIGN = {
     "SA-Solver": ["sa_solver"],
     "DDIM": ["ddim"],
     "UniPC": ["uni_pc"],
-    "diffusers:tcd": ["tcd"],
+    "TCD": ["tcd"],
 }
 FOREIGN_SCHEDULES = {
     "Normal": ["normal"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeEngine
+from PIL import Image
 
 CASES = [
     pytest.param(
@@ -43,6 +44,22 @@ CASES = [
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
     pytest.param(["--from", "taken"], "taken is no PNG, JPEG or WebP", "", id="from no picture"),
+    pytest.param(["-i", "taken"], "--init-img: a picture is so far", "", id="init without invert"),
+    pytest.param(["--invert"], "--invert: there is no picture", "--init-img", id="no init"),
+    pytest.param(["-i", "no.png", "--invert"], "cannot read no.png", "", id="init is not there"),
+    pytest.param(["-i", "taken", "--invert"], "taken is no PNG", "", id="init is no picture"),
+    pytest.param(
+        ["-i", "odd.png", "--invert"], "odd.png has 100x64 pixels", "resize", id="init is odd"
+    ),
+    pytest.param(
+        ["-i", "fit.png", "--invert", "--size", "128x64"], "not 128x64", "leave out", id="init size"
+    ),
+    pytest.param(
+        ["-i", "fit.png", "--invert", "-s", "1,2"], "would be the same", "seeds", id="init seeds"
+    ),
+    pytest.param(
+        ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a draws noise", "DDIM", id="init a"
+    ),
     pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
     pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),
     pytest.param(["--stesp", "3"], "No such option: --stesp", "--steps", id="unknown flag"),
@@ -55,6 +72,8 @@ def test_is_refused_with_its_fix(
 ) -> None:
     Path("taken").write_text("I am a file")
     Path("old.png").write_bytes(b"I was here first")
+    Image.new("RGB", (100, 64)).save("odd.png")
+    Image.new("RGB", (64, 64)).save("fit.png")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     result = sdcli("gen", "a", *arguments)
     assert result.code == 2

@@ -148,3 +148,33 @@ def test_a_batch_changes_no_picture(tiny: Engine) -> None:
 def test_more_steps_than_a_distilled_model_learned_are_refused() -> None:
     with pytest.raises(UsageError, match="cannot take 60 steps"):
         DiffusersSolver(resolve("LCMScheduler"), STABLE_DIFFUSION, scaled_linear(), steps=60)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7, 50])
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_our_tcd_walks_as_its_authors_do(steps: int, eta: float) -> None:
+    """State for state; but the last one loses the noise of timestep 0, which theirs keeps."""
+    ours = resolve("TCD")
+    theirs = DiffusersSolver(
+        resolve("TCDScheduler"), STABLE_DIFFUSION, scaled_linear(), steps=steps
+    )
+    sigmas = ours.sigmas(steps)
+    assert theirs.sigmas == pytest.approx(sigmas, rel=1e-5)
+    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def denoise(x: torch.Tensor, sigma: float, /) -> torch.Tensor:
+        return torch.tanh(x / (1 + sigma**2))
+
+    def walk(solver: Sampler | DiffusersSolver, x: torch.Tensor) -> list[torch.Tensor]:
+        stream = torch.Generator().manual_seed(1)
+        levels = sigmas if solver is ours else theirs.sigmas
+        return list(
+            solver.solve(
+                denoise, x, levels, lambda *_: torch.randn(x.shape, generator=stream), eta=eta
+            )
+        )
+
+    unit = (1 + sigmas[0] ** 2) ** 0.5
+    pairs = zip(walk(ours, start * unit), walk(theirs, start), sigmas[1:-1], strict=False)
+    for mine, wanted, sigma in pairs:
+        assert torch.allclose(mine / (1 + sigma**2) ** 0.5, wanted, atol=2e-5)

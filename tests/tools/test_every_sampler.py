@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "DPM++ 2M CFG++": {"cfg_scale": 1},
     "DPM fast": {"steps": 40},
     "LCM": {"steps": 8, "cfg_scale": 2},
+    "TCD": {"steps": 8, "cfg_scale": 2},
     "diffusers:lcm": {"steps": 8, "cfg_scale": 2},
     "diffusers:tcd": {"steps": 8, "cfg_scale": 2},
     "Score SDE VE": {"steps": 150},
