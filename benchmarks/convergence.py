@@ -5,14 +5,16 @@
 Every sampler draws the same prompts and seeds at 5 to 100 model calls. A deterministic one, and one
 whose noise is a path that belongs to the seed, is held against its own picture at many calls: the
 distance falls as the picture settles. One that draws fresh noise never settles; what is printed for
-it is the distance between its pictures at this and the next budget. Distances are root mean
-squares over pixels, in levels of 255.
+it is the distance between its pictures at this and the next budget. The last column tells whose
+picture it is: the distance of its last one from that of the plain equation, as a fine run of
+DPM++ 2M solves it. Distances are root mean squares over pixels, in levels of 255.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +47,16 @@ def main() -> None:
     options = parser.parse_args()
     engine = Engine.load(options.model)
     lines = {}
-    print(f"{'':<20}" + "".join(f"{budget:>8}" for budget in BUDGETS) + "   calls")
+    equation = drawn(engine, resolve("DPM++ 2M Karras"), SETTLED)
+    print(f"{'':<22}" + "".join(f"{budget:>7}" for budget in BUDGETS) + "  equation")
     for name in options.samplers:
         row = resolve(name)
         if row.adaptive:
             continue
-        distances = measured(engine, row)
-        wandering = "never settles" if fresh_noise(row) else ""
-        print(f"{name:<20}" + "".join(f"{d:>8.2f}" for d in distances) + f"   {wandering}")
+        distances, last = measured(engine, row)
+        numbers = "".join(f"{d:>7.1f}" for d in distances)
+        never = "  never settles" if fresh_noise(row) else ""
+        print(f"{name:<22}{numbers}{distance(last, equation):>10.1f}{never}", flush=True)
         lines[name] = [(calls, max(d, FLOOR)) for calls, d in zip(BUDGETS, distances, strict=True)]
     if options.plot:
         png = chart(lines, across="model calls", up="distance, in levels of 255")
@@ -64,14 +68,15 @@ def fresh_noise(row: Sampler) -> bool:
     return row.stochastic and not row.brownian
 
 
-def measured(engine: Engine, row: Sampler) -> list[float]:
-    """The distances at every budget, in levels."""
+def measured(engine: Engine, row: Sampler) -> tuple[list[float], np.ndarray]:
+    """The distances at every budget, in levels, and the picture of the most calls."""
     pictures = [drawn(engine, row, budget) for budget in BUDGETS]
     if fresh_noise(row):
-        later = [*pictures[1:], drawn(engine, row, 2 * BUDGETS[-1])]
-        return [distance(a, b) for a, b in zip(pictures, later, strict=True)]
-    settled = drawn(engine, row, SETTLED)
-    return [distance(picture, settled) for picture in pictures]
+        last = drawn(engine, row, 2 * BUDGETS[-1])
+        pairs = pairwise([*pictures, last])
+        return [distance(one, other) for one, other in pairs], last
+    last = drawn(engine, row, SETTLED)
+    return [distance(picture, last) for picture in pictures], last
 
 
 def drawn(engine: Engine, row: Sampler, budget: int) -> np.ndarray:
@@ -79,7 +84,14 @@ def drawn(engine: Engine, row: Sampler, budget: int) -> np.ndarray:
     steps = steps_within(row, budget)
     scale = 1.5 if row.unguided and row.guidance_divisor == 1 else GUIDANCE
     requests = [
-        GenerationRequest(prompt=prompt, sampler=row.name, steps=steps, cfg_scale=scale, seed=seed)
+        GenerationRequest(
+            prompt=prompt,
+            sampler=row.name,
+            scheduler=row.schedule,
+            steps=steps,
+            cfg_scale=scale,
+            seed=seed,
+        )
         for seed, prompt in enumerate(PROMPTS)
     ]
     run = engine.start(requests)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from .ode import midpoint_step
+from .ode import euler_step, midpoint_step
 from .protocols import Denoise, Noise, Sigmas, Solver, X
 
 Step = Callable[[Denoise[Any], Any, float, float], Any]
@@ -49,13 +49,7 @@ def ancestral(step: Step) -> Solver:
     return solve
 
 
-@ancestral
-def euler_ancestral(denoise: Denoise[Any], x: Any, sigma: float, down: float) -> Any:
-    """Euler's step to `down`, then fresh noise."""
-    slope = (x - denoise(x, sigma)) / sigma
-    return x + slope * (down - sigma)
-
-
+euler_ancestral = ancestral(euler_step)
 dpm2_ancestral = ancestral(midpoint_step)
 
 

@@ -53,11 +53,13 @@ def churning(step: Step) -> Solver:
     return solve
 
 
-@churning
-def euler(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """One slope a step."""
-    slope = (x - denoise(x, sigma)) / sigma
-    return x + slope * (sigma_next - sigma)
+def euler_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
+    """Along the slope at the start: to x̂₀, and back as far as the next noise level."""
+    denoised = denoise(x, sigma)
+    return denoised + (x - denoised) * (sigma_next / sigma)
+
+
+euler = churning(euler_step)
 
 
 def heun_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:

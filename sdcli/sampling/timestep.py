@@ -15,6 +15,7 @@ from itertools import pairwise
 from .ancestral import ancestral_split
 from .cfg_pp import euler_cfg_pp
 from .multistep import ADAMS_BASHFORTH, weighted
+from .ode import euler_step
 from .protocols import Denoise, Noise, Sigmas, Solver, X
 
 
@@ -41,9 +42,8 @@ def ddim(
     `eta` 1 adds the noise of DDPM. In σ, the ancestral split with another default.
     """
     for sigma, sigma_next in pairwise(sigmas):
-        denoised = denoise(x, sigma)
         down, up = ancestral_split(sigma, sigma_next, eta=eta)
-        x = denoised + (x - denoised) * (down / sigma)
+        x = euler_step(denoise, x, sigma, down)
         if up:
             x = x + noise(sigma, sigma_next) * up
         yield x
