@@ -115,6 +115,11 @@ def validate(schema: type[Schema], merged: Mapping[str, Any], place: Merged) -> 
     """
     values = {key: value for key, value in merged.items() if key in schema.model_fields}
     problems: list[UsageError] = []
+    for key, value in list(values.items()):
+        if isinstance(value, bool) and schema.model_fields[key].annotation is not bool:
+            said = str(value).lower()  # pydantic would take true for 1
+            problems.append(UsageError(f"{place.where(key)}: {said} means nothing here"))
+            del values[key]
     built = None
     while built is None:
         try:

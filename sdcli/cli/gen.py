@@ -102,7 +102,12 @@ def gen(
     with ui.status(f"loading {plan.folder.name}"):
         engine = load_engine(plan.folder, plan.settings)
     destination = Destination(plan.target, plan.settings, preset[-1] if preset else "")
-    return make(engine, plan.requests, destination, reporter)
+    try:
+        return make(engine, plan.requests, destination, reporter)
+    except SdcliError as error:  # which only a loaded model could tell
+        if json:
+            Events().refused(error)
+        raise
 
 
 def load_engine(folder: models.ModelFolder, settings: Settings) -> Engine:

@@ -10,6 +10,8 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
+from sdcli.errors import UsageError
+
 CASES = [
     pytest.param(
         ["-S", "Eular a"], "--sampler: unknown sampler 'Eular a'", "'Euler a'", id="sampler"
@@ -108,6 +110,30 @@ def test_a_presets_bad_value_is_told_with_file_and_line(sdcli: Any, engine: Fake
     assert "preset film.toml, line 3: steps: must be at least 1, got 0" in result.err
 
 
+def test_true_is_no_number(sdcli: Any, engine: FakeEngine) -> None:
+    Path("presets").mkdir()
+    Path("presets/film.toml").write_text("steps = true\nwidth = false\neta = -1\n")
+    result = sdcli("gen", "a", "--preset", "film")
+    assert result.code == 2
+    assert "preset film.toml, line 1: steps: true means nothing here" in result.err
+    assert "preset film.toml, line 2: width: false means nothing here" in result.err
+    assert "line 3: eta: must be at least 0" in result.err
+
+
+def test_events_tell_what_only_the_engine_refuses(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise UsageError("--rng gpu needs a GPU", "--rng nv")
+
+    monkeypatch.setattr(engine, "start", start)
+    result = sdcli("gen", "a", "--json")
+    events = [json.loads(line) for line in result.lines]
+    assert [event["event"] for event in events] == ["start", "end", "error"]
+    assert events[-1]["message"] == "--rng gpu needs a GPU"
+    assert result.code == 2
+
+
 def test_a_configs_mistake_is_told_with_file_and_line(
     sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +159,5 @@ def test_bytes_and_events_cannot_share_stdout(sdcli: Any, engine: FakeEngine) ->
 
 
 def test_debug_shows_the_traceback(sdcli: Any, engine: FakeEngine) -> None:
-    from sdcli.errors import UsageError
-
     with pytest.raises(UsageError):
         sdcli("gen", "a", "--steps", "0", "--debug")
