@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .errors import ModelError
 
 Prediction = Literal["epsilon", "v_prediction"]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A text encoder in a single file: whose CLIP, under which prefix, how many layers of it."""
+
+    kind: Literal["clip", "open_clip"]
+    prefix: str
+    layers: int | None = None  # None for all
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One lineage. `context_width` is the text encoder's width, by which a UNet tells itself.
+    """One lineage. `context_width` is the text encoders' width, by which a UNet tells itself.
 
     `native_size` is the side in pixels that it was trained at; `latent_scale` what latents are
-    multiplied by after encoding. A folder's own configuration overrides both.
+    multiplied by after encoding. A folder's own configuration overrides both. `channels` go into
+    the UNet: 9 with a mask and the masked picture. `heads` are those of every attention of the
+    UNet, None where each has 64 channels.
     """
 
     name: str
@@ -25,14 +37,28 @@ class Family:
     prediction: Prediction
     native_size: int
     latent_scale: float
+    channels: int = 4
+    heads: int | None = None
+    encoders: tuple[Encoder, ...] = ()
 
+
+_CLIP = (Encoder("clip", "cond_stage_model."),)
+_OPEN_CLIP = (Encoder("open_clip", "cond_stage_model.", layers=23),)
 
 FAMILIES: tuple[Family, ...] = (
-    Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, 0.18215),
-    Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, 0.18215),
-    Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, 0.18215),
-    Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0),
+    Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, 0.18215, 4, 8, _CLIP),
+    Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, 0.18215, 4, None, _OPEN_CLIP),
+    Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, 0.18215, 4, None, _OPEN_CLIP),
+    Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0, encoders=_CLIP),
 )
+
+
+def by_name(name: str) -> Family:
+    """The row of that name."""
+    return next(row for row in FAMILIES if row.name == name)
+
+
+RUNNABLE = "StableDiffusionPipeline"
 
 _REFUSED = {
     "StableDiffusionXLPipeline": "SDXL",
@@ -41,8 +67,7 @@ _REFUSED = {
     "StableDiffusionInpaintPipeline": "Stable Diffusion inpainting",
     "FluxPipeline": "Flux",
 }
-
-RUNNABLE = "StableDiffusionPipeline"
+_WHAT_RUNS = "sdcli runs Stable Diffusion 1 and 2"
 
 
 def of_folder(
@@ -56,13 +81,74 @@ def of_folder(
     pipeline = str(model_index.get("_class_name"))
     if pipeline != RUNNABLE:
         title = _REFUSED.get(pipeline, pipeline)
-        raise ModelError(f"this is a {title} model", "sdcli runs Stable Diffusion 1 and 2")
+        raise ModelError(f"this is a {title} model", _WHAT_RUNS)
     if unet.get("in_channels", 4) != 4:
         raise ModelError(
             f"this UNet takes {unet['in_channels']} channels: an inpainting or depth model",
-            "sdcli runs Stable Diffusion 1 and 2 for text-to-image",
+            f"{_WHAT_RUNS} for text-to-image",
         )
     prediction = scheduler.get("prediction_type", "epsilon")
     width = unet.get("cross_attention_dim")
     rows = [row for row in FAMILIES if (row.context_width, row.prediction) == (width, prediction)]
     return rows[0] if rows else FAMILIES[-1]
+
+
+# Tensors that tell a family by being there, in the order in which A1111 asks for them.
+_SIGNS = {
+    "model.diffusion_model.x_embedder.proj.weight": "Stable Diffusion 3",
+    "model.diffusion_model.double_blocks.0.img_attn.qkv.weight": "Flux",
+    "double_blocks.0.img_attn.qkv.weight": "Flux",
+    "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight": "Stable Diffusion 3",
+    "conditioner.embedders.1.model.ln_final.weight": "SDXL",
+    "conditioner.embedders.0.model.ln_final.weight": "SDXL refiner",
+    "depth_model.model.pretrained.act_postprocess3.0.project.0.bias": "Stable Diffusion 2 depth",
+    "embedder.model.ln_final.weight": "Stable Diffusion 2 unCLIP",
+    "cond_stage_model.model.ln_final.weight": "sd2",
+    "cond_stage_model.roberta.embeddings.word_embeddings.weight": "AltDiffusion",
+    "cond_stage_model.transformer.text_model.final_layer_norm.weight": "sd1",
+    "cond_stage_model.transformer.final_layer_norm.weight": "sd1",
+}
+# Files that are no whole model, by a part of their tensors' names.
+_PARTS = {
+    "lora_": "a LoRA",
+    ".lora": "a LoRA",
+    "hada_w1": "a LoRA",
+    "lokr_w": "a LoRA",
+    "string_to_param": "a textual inversion",
+    "emb_params": "a textual inversion",
+    "clip_g": "a textual inversion",
+    "control_model": "a ControlNet",
+    "encoder.down.0.block.0.": "a VAE",
+    "text_model.encoder.": "a text encoder",
+}
+
+
+def of_shapes(shapes: Shapes) -> Family:
+    """The family of a single file in the original layout, by its tensors' names and shapes.
+
+    Whether a Stable Diffusion 2 file predicts ε or v leaves no trace in them; the row is that for
+    ε. Raises ModelError for a family that sdcli does not run, or another kind of file, by its name.
+    """
+    found = next((family for sign, family in _SIGNS.items() if sign in shapes), None)
+    rows = {row.name: row for row in FAMILIES}
+    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
+    if found is None or (found in rows and first is None):
+        raise ModelError(f"this file is {_part(shapes)}", "give a whole checkpoint")
+    if found not in rows:
+        raise ModelError(f"this is a {found} model", _WHAT_RUNS)
+    assert first is not None
+    if first[1] != rows[found].channels:
+        raise ModelError(
+            f"this UNet takes {first[1]} channels: an inpainting, depth or editing model",
+            f"{_WHAT_RUNS} for text-to-image",
+        )
+    return rows[found]
+
+
+def _part(names: Iterable[str]) -> str:
+    for mark, title in _PARTS.items():
+        if any(mark in name for name in names):
+            return title
+    if any(name.startswith(("model.diffusion_model.", "input_blocks.")) for name in names):
+        return "a UNet without its text encoder and VAE"
+    return "no Stable Diffusion checkpoint"

@@ -88,3 +88,37 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
             f"--model: there is no folder {model} here and the hub cannot be reached: {error}",
             "check the name and the network",
         ) from error
+
+
+TOKENIZER = "openai/clip-vit-large-patch14"
+_TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> Path:
+    """The folder of CLIP's tokenizer: from the hub's cache, or once from the hub.
+
+    Raises ModelError where it is in neither.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.utils import httpx
+
+    try:
+        folder = Path(snapshot_download(TOKENIZER, local_files_only=True))
+        if all((folder / name).is_file() for name in _TOKENIZER_FILES):
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    lacking = "a single file needs CLIP's tokenizer, which is not in the hub's cache"
+    if offline:
+        raise ModelError(f"--model: {lacking}", _PULL)
+    say(f"fetching CLIP's tokenizer from the hub, once: {TOKENIZER}")
+    try:
+        return Path(snapshot_download(TOKENIZER, allow_patterns=list(_TOKENIZER_FILES)))
+    except (httpx.HTTPError, OSError) as error:
+        raise ModelError(
+            f"--model: {lacking}, and the hub cannot be reached: {error}", _PULL
+        ) from error
+
+
+_PULL = "sdcli models pull tokenizers, once, with a network"

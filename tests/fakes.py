@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdcli.errors import SdcliError
 from sdcli.families import FAMILIES
-from sdcli.models import ModelFolder
+from sdcli.models import Model
 from sdcli.request import GenerationRequest
 from sdcli.sampling.training import scaled_linear
 
@@ -79,8 +79,8 @@ class FakeEngine:
     """As the engine, without weights."""
 
     def __init__(self) -> None:
-        self.folder = ModelFolder(
-            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}
+        self.folder = Model(
+            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, None
         )
         self.placement = FakePlacement()
         self.fails: set[int] = set()

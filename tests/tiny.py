@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 LETTERS = [chr(code) for code in range(33, 127)]
 
@@ -35,7 +37,7 @@ def write_tiny_model(
         sample_size=64,
         scaling_factor=0.2,
     )
-    vocabulary = _write_tokenizer(folder / "tokenizer")
+    vocabulary = write_tokenizer(folder / "tokenizer")
     text = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=vocabulary,
@@ -48,7 +50,13 @@ def write_tiny_model(
             pad_token_id=vocabulary - 1,
         )
     )
-    for name, network in {"unet": unet, "vae": vae, "text_encoder": text}.items():
+    write_folder(folder, {"unet": unet, "vae": vae, "text_encoder": text}, prediction=prediction)
+    return folder
+
+
+def write_folder(folder: Path, networks: Mapping[str, Any], *, prediction: str = "epsilon") -> None:
+    """A diffusers folder of these networks, but for the tokenizer."""
+    for name, network in networks.items():
         network.save_pretrained(folder / name)
     scheduler = {
         "_class_name": "EulerDiscreteScheduler",
@@ -73,10 +81,9 @@ def write_tiny_model(
             "requires_safety_checker": False,
         },
     )
-    return folder
 
 
-def _write_tokenizer(folder: Path) -> int:
+def write_tokenizer(folder: Path) -> int:
     """A vocabulary of single letters; returns its size."""
     from transformers import CLIPTokenizer
 

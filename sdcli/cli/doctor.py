@@ -68,7 +68,9 @@ def _memory() -> str:
 def _model(model: str) -> str:
     try:
         path = models.locate(model)
-        return "on the hub" if path is None else models.inspect(path, model).family.title
+        return (
+            "on the hub" if path is None else models.inspect(path, model, offline=True).family.title
+        )
     except ModelError as error:
         return str(error)
 

@@ -110,7 +110,7 @@ def gen(
         raise
 
 
-def load_engine(folder: models.ModelFolder, settings: Settings) -> Engine:
+def load_engine(folder: models.Model, settings: Settings) -> Engine:
     """Cross the wall: import torch and load the weights."""
     from sdcli.engine import Engine
 

@@ -44,7 +44,7 @@ class Plan:
     requests: Sequence[GenerationRequest]
     settings: Settings
     target: Target | None
-    folder: models.ModelFolder
+    folder: models.Model
 
 
 def planned(words: Words, *, json: bool) -> Plan:

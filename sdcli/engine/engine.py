@@ -27,9 +27,7 @@ from .run import Run
 class Engine:
     """Loaded weights on a device: the only stateful thing, reused for every picture."""
 
-    def __init__(
-        self, folder: models.ModelFolder, placement: Placement, components: Components
-    ) -> None:
+    def __init__(self, folder: models.Model, placement: Placement, components: Components) -> None:
         self.folder = folder
         self.placement = placement
         self._components = components
@@ -52,7 +50,7 @@ class Engine:
         return cls.of(models.find(model, offline=offline, say=say), device=device, dtype=dtype)
 
     @classmethod
-    def of(cls, folder: models.ModelFolder, *, device: str = "auto", dtype: str = "auto") -> Self:
+    def of(cls, folder: models.Model, *, device: str = "auto", dtype: str = "auto") -> Self:
         """Load a folder that has been found and checked already."""
         placement = choose(device, dtype)
         return cls(folder, placement, load(folder, placement))

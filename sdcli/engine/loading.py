@@ -1,9 +1,11 @@
-"""Owns turning a checked model folder into weights on a device."""
+"""Owns turning a checked model into networks on a device."""
 
 from __future__ import annotations
 
+import json
+import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
-from transformers import CLIPTextModel, CLIPTokenizer
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from sdcli.errors import ModelError, OutOfMemory
-from sdcli.models import ModelFolder
+from sdcli.models import Model, weight_files
+from sdcli.models.single_file import METADATA, original_places
 
 from .conditioning import TextEncoder
 from .device import Placement
+from .weights import File, Source, fill, in_folder, in_original, no_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +37,70 @@ class Components:
     text_encoder: TextEncoder
 
 
-def load(folder: ModelFolder, placement: Placement) -> Components:
+def load(model: Model, placement: Placement) -> Components:
     """Load every component in the placement's number format.
 
     Raises ModelError for weights that do not fit their configuration, OutOfMemory.
     """
-    with _quiet_libraries(), memory_errors(f"loading {folder.name}"):
-        unet = _component(UNet2DConditionModel, folder, "unet", placement.dtype)
-        vae = _component(AutoencoderKL, folder, "vae", placement.dtype)
-        text = _component(CLIPTextModel, folder, "text_encoder", placement.dtype)
-        for network in (unet, vae, text):
-            network.to(placement.device).eval().requires_grad_(False)
-        tokenizer = _tokenizer(folder.path / "tokenizer")
-    return Components(unet, vae, TextEncoder(tokenizer, text, device=placement.device))
+    with _quiet_libraries(), memory_errors(f"loading {model.name}"):
+        networks = {
+            part: fill(
+                empty(model, part),
+                source,
+                dtype=placement.dtype,
+                where=f"--model: {_where(model, part)}",
+            ).to(placement.device)
+            for part, source in sources(model).items()
+        }
+        tokenizer = tokenizer_of(model)
+    text = TextEncoder(tokenizer, networks["text_encoder"], device=placement.device)
+    return Components(networks["unet"], networks["vae"], text)
 
 
-def _component(kind: Any, folder: ModelFolder, name: str, dtype: torch.dtype) -> Any:
-    path = folder.path / name
-    plain = [file for file in path.glob("*.safetensors") if ".fp16." not in file.name]
-    variant = "fp16" if not plain and list(path.glob("*.fp16*.safetensors")) else None
-    key = "dtype" if kind is CLIPTextModel else "torch_dtype"
+def _where(model: Model, part: str) -> Path:
+    return model.path / part if model.header is None else model.path
+
+
+def sources(model: Model) -> dict[str, Source]:
+    """Where each component's tensors are. Raises ModelError for files that cannot be opened."""
     try:
-        network, info = kind.from_pretrained(
-            path, **{key: dtype}, variant=variant, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0].split(". If you want")[0]
-        raise ModelError(f"--model: cannot load {path}: {reason}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        if info[problem]:
-            first = sorted(map(str, info[problem]))[0]
-            raise ModelError(
-                f"--model: {path} does not fit its config.json: "
-                f"{len(info[problem])} {problem.replace('_', ' ')}, first {first}",
-                "the weights and the configuration are of different models",
-            )
-    return network
+        if model.header is None:
+            return {part: in_folder(weight_files(model.path / part)) for part in _MAKERS}
+        file = File(model.path)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelError(f"--model: cannot load {model.path}: {error}") from error
+    places = original_places(model)
+    return {part: in_original(file, places[part]) for part in _MAKERS}
 
 
-def _tokenizer(path: Path) -> Any:
+def empty(model: Model, part: str) -> nn.Module:
+    """A component with the shapes of its configuration, and no content."""
+    with no_content():
+        return _MAKERS[part](model.configs[part])
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
+    "unet": UNet2DConditionModel.from_config,
+    "vae": AutoencoderKL.from_config,
+    "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig.from_dict(dict(config))),
+}
+
+
+def tokenizer_of(model: Model) -> Any:
+    """The model's tokenizer. Raises ModelError."""
     try:
-        tokenizer = CLIPTokenizer.from_pretrained(path, local_files_only=True)
+        if model.tokenizer is None:
+            assert model.header is not None
+            told = json.loads(model.header.metadata[METADATA])
+            tokenizer = CLIPTokenizer(tokenizer_object=Tokenizer.from_str(told["tokenizer"]))
+        else:
+            tokenizer = CLIPTokenizer.from_pretrained(model.tokenizer, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise ModelError(f"--model: cannot load the tokenizer in {path}: {error}") from error
+        where = model.tokenizer or model.path
+        raise ModelError(f"--model: cannot load the tokenizer in {where}: {error}") from error
     if "a</w>" not in tokenizer.get_vocab():
         # Transformers 5 builds an empty vocabulary, without a word, from files that it misreads.
-        raise ModelError(f"--model: the tokenizer in {path} has no vocabulary")
+        raise ModelError(f"--model: the tokenizer in {model.tokenizer} has no vocabulary")
     return tokenizer
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdcli.errors import SdcliError, UsageError
 from sdcli.init_image import open_init
-from sdcli.models import ModelFolder
+from sdcli.models import Model
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Noise, Sampler, inversion
 from sdcli.sampling.training import nearest_of
@@ -35,7 +35,7 @@ class Run:
     def __init__(
         self,
         requests: Sequence[GenerationRequest],
-        folder: ModelFolder,
+        folder: Model,
         placement: Placement,
         components: Components,
         say: Callable[[str], None],

@@ -1,0 +1,64 @@
+"""Owns writing a model in another layout or number format: a single file, or a diffusers folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sdcli.models import Model
+from sdcli.models.layouts import VAE, Place
+from sdcli.models.single_file import METADATA, original_places
+
+from .loading import empty, sources, tokenizer_of
+
+CLIP_VOCABULARY = 49_408
+
+
+def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write the model as one .safetensors file in the original layout; `dtype` None keeps its own.
+
+    What no tensor tells (heads, groups of a norm, a vocabulary that is not CLIP's) goes into the
+    file's metadata. Raises ModelError for a model that cannot be read whole.
+    """
+    tensors: dict[str, Tensor] = {}
+    thirds: dict[str, dict[int, Tensor]] = {}
+    places = original_places(model)
+    for part, source in sources(model).items():
+        for name in empty(model, part).state_dict():
+            found = source(name)
+            assert found is not None, name
+            tensor = found if dtype is None else found.to(dtype)
+            place = places[part](name)
+            if place.third is not None:
+                thirds.setdefault(place.name, {})[place.third] = tensor
+            else:
+                tensors[place.name] = _as_stored(tensor, place)
+    for name, parts in thirds.items():
+        tensors[name] = torch.cat([parts[third] for third in range(3)])
+    save_file(tensors, target, {METADATA: json.dumps(_untold(model)), "format": "pt"})
+
+
+def _as_stored(tensor: Tensor, place: Place) -> Tensor:
+    if place.transposed:
+        return tensor.T.contiguous()
+    # The VAE's attention was made of 1×1 convolutions.
+    inside = place.name.removeprefix(VAE)
+    if ".mid.attn_1." in inside and tensor.ndim == 2:
+        return tensor[:, :, None, None].contiguous()
+    return tensor.contiguous()
+
+
+def _untold(model: Model) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "family": model.family.name,
+        "configs": {part: dict(config) for part, config in model.configs.items()},
+        "scheduler": dict(model.scheduler),
+    }
+    if model.configs["text_encoder"]["vocab_size"] != CLIP_VOCABULARY:
+        told["tokenizer"] = tokenizer_of(model).backend_tokenizer.to_str()
+    return told

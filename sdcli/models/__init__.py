@@ -1,0 +1,77 @@
+"""Models on disk and on the hub: found by name and checked, without loading a weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from sdcli.errors import ModelError
+from sdcli.hub import cached, fetch, silent
+
+from . import folder, single_file
+from .folder import weight_files
+from .header import ENDINGS
+from .model import Model
+
+__all__ = ["BUILTIN", "Model", "find", "inspect", "is_hub_id", "locate", "weight_files"]
+
+BUILTIN = "builtin"
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", model)) and not (
+        Path(model).exists() or model.startswith(".")
+    )
+
+
+def locate(model: str) -> Path | None:
+    """What `model` names on this disk; None for a hub id. Raises ModelError."""
+    if model == BUILTIN:
+        return Path(str(files("sdcli"))) / "builtin"
+    path = Path(model).expanduser()
+    if path.is_dir() or (path.is_file() and path.suffix.lower() in ENDINGS):
+        return path
+    if is_hub_id(model):
+        return None
+    if path.is_file():
+        raise ModelError(
+            f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
+        )
+    raise ModelError(
+        f"--model: there is no file or folder {model}",
+        f"give a checkpoint, a diffusers folder, a hub id such as owner/name, or {BUILTIN}",
+    )
+
+
+def find(model: str, *, offline: bool = False, say: Callable[[str], None] = silent) -> Model:
+    """The model of that name, checked. A hub id is fetched only if the cache does not hold it.
+
+    Raises ModelError.
+    """
+    path = locate(model)
+    if path is not None:
+        return inspect(path, model, offline=offline, say=say)
+    if here := cached(model):
+        try:
+            return folder.inspect(here, model)
+        except ModelError:
+            if offline:
+                raise
+    elif offline:
+        raise ModelError(
+            f"--model: {model} is not in the cache and sdcli is offline",
+            "run once without --offline, or name a local folder",
+        )
+    return folder.inspect(fetch(model, say=say), model)
+
+
+def inspect(
+    path: Path, name: str, *, offline: bool = False, say: Callable[[str], None] = silent
+) -> Model:
+    """The model at that path, checked. Raises ModelError for what is damaged or does not run."""
+    if path.is_dir():
+        return folder.inspect(path, name)
+    return single_file.inspect(path, name, offline=offline, say=say)

@@ -1,0 +1,73 @@
+"""Owns checking a model folder in the diffusers layout, and the choice among its weight files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sdcli.errors import ModelError
+from sdcli.families import of_folder
+
+from .header import read_header
+from .model import Model, model_of
+
+COMPONENTS = ("unet", "vae", "text_encoder")
+
+
+def inspect(path: Path, name: str) -> Model:
+    """Read the folder's configuration and check its weight files' headers and lengths.
+
+    Raises ModelError for a missing or damaged file, or a family that sdcli does not run.
+    """
+    if not (path / "model_index.json").is_file():
+        raise ModelError(
+            f"--model: {path} has no model_index.json, so it is no diffusers model folder",
+            "give the folder that holds unet/, vae/ and text_encoder/",
+        )
+    index = _read_json(path / "model_index.json")
+    configs = {part: _read_json(path / part / "config.json") for part in COMPONENTS}
+    scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
+    try:
+        family = of_folder(index, configs["unet"], scheduler)
+    except ModelError as error:
+        raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
+    for part in COMPONENTS:
+        _check_weights(path / part)
+    if not (path / "tokenizer").is_dir():
+        raise ModelError(f"--model: {path} has no tokenizer folder")
+    return model_of(name, path, family, configs, scheduler, tokenizer=path / "tokenizer")
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"--model: {path} is missing", "the model folder is incomplete") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"--model: cannot read {path}: {error}") from error
+    if not isinstance(data, Mapping):
+        raise ModelError(f"--model: {path} holds no JSON object")
+    return data
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a component's weights: safetensors before .bin, full precision before fp16.
+
+    Raises ModelError if there are none.
+    """
+    for pattern in ("*.safetensors", "*.bin"):
+        found = sorted(folder.glob(pattern))
+        plain = [file for file in found if ".fp16." not in file.name]
+        if found:
+            return plain or found
+    raise ModelError(f"--model: {folder} holds no weights", "expected a .safetensors file")
+
+
+def _check_weights(folder: Path) -> None:
+    for file in weight_files(folder):
+        try:
+            read_header(file)
+        except ModelError as error:
+            raise ModelError(f"--model: {error.message}", error.hint) from error

@@ -1,0 +1,129 @@
+"""Owns what stands in a weight file's header: its tensors' names, shapes and number formats.
+
+No tensor is read, torch is not needed, and nothing in the file is run: of a pickle only what
+rebuilds tensors is understood, and all else in it is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sdcli.errors import ModelError
+
+PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+ENDINGS = (".safetensors", *PICKLED)
+_LARGEST_HEADER = 100_000_000  # bytes, as the safetensors library has it
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The tensors of a file: shape and number format ("F16", "BF16", …) by name; its metadata."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    formats: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_header(path: Path) -> Header:
+    """The header of a .safetensors file, or of a .ckpt, .pt, .pth or .bin as torch writes them.
+
+    Raises ModelError for a file that is damaged, cut short, of another kind, or that would run
+    code.
+    """
+    if path.suffix.lower() == ".safetensors":
+        return _safetensors(path)
+    return _pickled(path)
+
+
+def _safetensors(path: Path) -> Header:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return Header(
+                {name: tuple(item.get_shape()) for name, item in slices.items()},
+                {name: str(item.get_dtype()) for name, item in slices.items()},
+                file.metadata() or {},
+            )
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is damaged or no safetensors file: {error}", "download it again"
+        ) from error
+
+
+def _pickled(path: Path) -> Header:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(name) as file:
+                content = _Tensors(file).load()
+    except (zipfile.BadZipFile, StopIteration) as error:
+        raise ModelError(
+            f"{path} is damaged, or no file that torch saved", "download it again"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} holds more than tensors: {error}", _SAFER) from error
+    found = content.get("state_dict", content) if isinstance(content, dict) else {}
+    tensors = {str(name): item for name, item in found.items() if isinstance(item, _Tensor)}
+    return Header(
+        {name: item.shape for name, item in tensors.items()},
+        {name: item.format for name, item in tensors.items()},
+    )
+
+
+_SAFER = "a pickle can run any code, so sdcli does not load it; look for a .safetensors file"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    shape: tuple[int, ...]
+    format: str
+
+
+_FORMATS = {
+    "DoubleStorage": "F64",
+    "FloatStorage": "F32",
+    "HalfStorage": "F16",
+    "BFloat16Storage": "BF16",
+    "LongStorage": "I64",
+    "IntStorage": "I32",
+    "ShortStorage": "I16",
+    "CharStorage": "I8",
+    "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
+}
+
+
+class _Tensors(pickle.Unpickler):
+    """Reads torch's pickles with a stand-in for every tensor, and knows nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few names that torch's own state dicts use."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
+            return getattr(self, name)
+        if module == "torch" and name in _FORMATS:
+            return _FORMATS[name]
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        """A storage: only its number format matters here."""
+        return pid[1]
+
+    @staticmethod
+    def _rebuild_tensor_v2(storage: str, offset: int, size: tuple[int, ...], *_: Any) -> _Tensor:
+        return _Tensor(tuple(size), storage)
+
+    @staticmethod
+    def _rebuild_parameter(data: _Tensor, *_: Any) -> _Tensor:
+        return data

@@ -1,0 +1,85 @@
+"""Owns Model: what is known of a model before any weight of it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sdcli.errors import ModelError
+from sdcli.families import Family, Prediction
+from sdcli.sampling.training import TrainingTable, linear, scaled_linear, squared_cosine
+
+from .header import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model whose files have been checked, and of which no weight is loaded.
+
+    `path` is a diffusers folder, or a single file, which then has a `header`. `configs` are those
+    of its networks, by component. `native_size` is in pixels, `latent_scale` what latents are
+    multiplied by after encoding, `scheduler` the configuration that came with the model,
+    `tokenizer` the folder of its tokenizer; None where that is in the header.
+    """
+
+    name: str
+    path: Path
+    family: Family
+    prediction: Prediction
+    native_size: int
+    latent_scale: float
+    table: TrainingTable
+    scheduler: Mapping[str, Any]
+    configs: Mapping[str, Mapping[str, Any]]
+    tokenizer: Path | None
+    header: Header | None = None
+
+
+def model_of(
+    name: str,
+    path: Path,
+    family: Family,
+    configs: Mapping[str, Mapping[str, Any]],
+    scheduler: Mapping[str, Any],
+    *,
+    tokenizer: Path | None = None,
+    header: Header | None = None,
+) -> Model:
+    """The model of these configurations, which win over the family's constants."""
+    return Model(
+        name=name,
+        path=path,
+        family=family,
+        prediction=scheduler.get("prediction_type", family.prediction),
+        native_size=8 * int(configs["unet"].get("sample_size") or family.native_size // 8),
+        latent_scale=float(configs["vae"].get("scaling_factor", family.latent_scale)),
+        table=_table(scheduler, path),
+        scheduler=scheduler,
+        configs=configs,
+        tokenizer=tokenizer,
+        header=header,
+    )
+
+
+_TABLES: Mapping[str, Callable[..., TrainingTable]] = {
+    "scaled_linear": partial(scaled_linear, beta_start=0.00085, beta_end=0.012),
+    "linear": partial(linear, beta_start=0.00085, beta_end=0.012),
+    "squaredcos_cap_v2": squared_cosine,
+}
+
+
+def _table(scheduler: Mapping[str, Any], path: Path) -> TrainingTable:
+    kind = scheduler.get("beta_schedule", "scaled_linear")
+    if kind not in _TABLES:
+        raise ModelError(
+            f"--model: {path}: unknown beta_schedule {kind!r}", f"known: {', '.join(_TABLES)}"
+        )
+    ends = {key: float(scheduler[key]) for key in ("beta_start", "beta_end") if key in scheduler}
+    return _TABLES[kind](
+        **(ends if kind != "squaredcos_cap_v2" else {}),
+        count=int(scheduler.get("num_train_timesteps", 1000)),
+        zero_terminal_snr=bool(scheduler.get("rescale_betas_zero_snr")),
+    )

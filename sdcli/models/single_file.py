@@ -1,0 +1,91 @@
+"""Owns single-file checkpoints: what model is in one, and where its networks' tensors stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sdcli.errors import ModelError
+from sdcli.families import Family, by_name, of_shapes
+from sdcli.hub import silent, tokenizer
+
+from .architecture import clip_config, open_clip_config, unet_config, vae_config
+from .header import read_header
+from .layouts import Place, clip_place, open_clip_place, unet_place, vae_place
+from .model import Model, model_of
+
+METADATA = "sdcli"
+"""The key under which `models convert` keeps, as JSON, what no tensor tells."""
+
+# Stable Diffusion's own, which every single file means.
+_SCHEDULER = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
+
+def inspect(
+    path: Path, name: str, *, offline: bool = False, say: Callable[[str], None] = silent
+) -> Model:
+    """Read the file's header, and from it the family and the shapes of the networks.
+
+    CLIP's tokenizer, which no file holds, comes from the hub's cache, or once from the hub. Raises
+    ModelError for a damaged file, a family that sdcli does not run, and where the tokenizer is
+    not to be had.
+    """
+    try:
+        header = read_header(path)
+        told = json.loads(header.metadata.get(METADATA, "{}"))
+        family = by_name(told["family"]) if told else of_shapes(header.shapes)
+        configs = told.get("configs") or derived(header.shapes, family)
+    except ModelError as error:
+        raise ModelError(f"--model: {error.message}", error.hint) from error
+    except KeyError as error:
+        raise ModelError(
+            f"--model: {path} looks like {family.title}, but has no {error.args[0]}",
+            "it may be pruned too far; download it again",
+        ) from error
+    return model_of(
+        name,
+        path,
+        family,
+        configs,
+        told.get("scheduler") or {**_SCHEDULER, "prediction_type": family.prediction},
+        tokenizer=None if "tokenizer" in told else tokenizer(offline=offline, say=say),
+        header=header,
+    )
+
+
+def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:
+    """The configurations of the file's networks, read off its tensors' shapes."""
+    [encoder] = family.encoders
+    if encoder.kind == "clip":
+        text = clip_config(shapes, encoder.prefix)
+    else:
+        text = open_clip_config(shapes, encoder.prefix, most=encoder.layers)
+    return {
+        "unet": unet_config(shapes, heads=family.heads),
+        "vae": vae_config(shapes, latent_scale=family.latent_scale),
+        "text_encoder": text,
+    }
+
+
+def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
+    """For each component, where its tensors stand in the original layout."""
+    unet = model.configs["unet"]
+    ups = enumerate(unet["up_block_types"])
+    attending = frozenset(number for number, kind in ups if kind.startswith("CrossAttn"))
+    [encoder] = model.family.encoders
+    text = clip_place if encoder.kind == "clip" else open_clip_place
+    return {
+        "unet": partial(unet_place, layers=unet["layers_per_block"], attending=attending),
+        "vae": partial(vae_place, blocks=len(model.configs["vae"]["block_out_channels"])),
+        "text_encoder": partial(text, prefix=encoder.prefix),
+    }
