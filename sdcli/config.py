@@ -13,8 +13,8 @@ from typing import Any
 from platformdirs import user_config_path
 
 from .errors import UsageError
+from .files import write_atomically
 from .layers import ALL_KEYS, Layer, merge, read_toml, validate
-from .output import write_atomically
 from .request import GenerationRequest
 from .settings import Settings
 
@@ -45,7 +45,11 @@ def read() -> Layer:
 
 def environment() -> Layer:
     """The SDCLI_* variables as a layer; an empty one counts as unset."""
-    values = {key: os.environ[name] for name, key in _ENVIRONMENT.items() if os.environ.get(name)}
+    values: dict[str, Any] = {
+        key: os.environ[name] for name, key in _ENVIRONMENT.items() if os.environ.get(name)
+    }
+    if folders := os.environ.get("SDCLI_MODELS_DIR"):
+        values["models_dir"] = tuple(filter(None, folders.split(os.pathsep)))
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         values["offline"] = "true"
     return Layer("environment", values)

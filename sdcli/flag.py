@@ -9,16 +9,20 @@ from pydantic import BaseModel
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """The names of a flag as typed, the one that errors quote first, its help panel and metavar."""
+    """The names of a flag as typed, the one that errors quote first, its help panel and metavar.
+
+    A `repeatable` one collects a list.
+    """
 
     names: tuple[str, ...]
     panel: str
     metavar: str
+    repeatable: bool = False
 
 
-def flag(*names: str, panel: str, metavar: str) -> Flag:
+def flag(*names: str, panel: str, metavar: str, repeatable: bool = False) -> Flag:
     """A Flag, for a field's annotation."""
-    return Flag(names, panel, metavar)
+    return Flag(names, panel, metavar, repeatable)
 
 
 def flags_of(schema: type[BaseModel]) -> dict[str, Flag]:

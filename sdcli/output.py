@@ -1,11 +1,9 @@
-"""Owns where pictures go: file-name templates, collisions, and writes that are all or nothing."""
+"""Owns where pictures go: file-name templates, and what becomes of collisions."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +11,7 @@ from pathlib import Path
 from string import Formatter
 
 from .errors import OutputError, UsageError, did_you_mean
+from .files import open_temporary, write_atomically
 from .request import GenerationRequest
 from .settings import Settings, format_of
 
@@ -186,43 +185,8 @@ def _check_writable(folder: Path) -> None:
     try:
         while not standing.exists():
             standing = standing.parent
-        probe = _open_temporary(standing)
+        probe = open_temporary(standing)
     except OSError as error:
         raise UsageError(f"--output: cannot write into {folder}: {error.strerror}") from error
     os.close(probe[0])
     probe[1].unlink()
-
-
-def _open_temporary(folder: Path) -> tuple[int, Path]:
-    path = folder / f".sdcli-{secrets.token_hex(6)}.part"
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
-
-
-def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write all of `data` to `path` or nothing, through a temporary file in the same folder.
-
-    Raises FileExistsError unless `overwrite`, however late the other file appeared; OSError.
-    """
-    handle, temporary = _open_temporary(path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-            return
-        try:
-            os.link(temporary, path)  # unlike replace, fails if the name is taken
-        except OSError as error:
-            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP}:
-                raise
-            # A file system without hard links: claim the name first, then fill it.
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            try:
-                temporary.replace(path)
-            except OSError:
-                path.unlink()
-                raise
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Annotated, Literal
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .flag import flag
 
@@ -38,6 +38,11 @@ class Settings(BaseModel):
         Field(description="Number format; auto is fp16 on a GPU and fp32 on a CPU."),
         flag("--dtype", panel="Model", metavar="auto|fp16|bf16|fp32"),
     ] = "auto"
+    models_dir: Annotated[
+        tuple[str, ...],
+        Field(description="Where models are found by name: A1111's folder, ComfyUI's, or any."),
+        flag("--models-dir", panel="Model", metavar="FOLDER", repeatable=True),
+    ] = ()
     offline: Annotated[
         bool,
         Field(description="Never go to the network; use what is on disk."),
@@ -70,6 +75,16 @@ class Settings(BaseModel):
         Field(description="Leave the settings out of the picture's file."),
         flag("--no-metadata", panel="Output", metavar=""),
     ] = False
+
+    @field_validator("models_dir", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def models_folders(self) -> list[Path]:
+        """The folders that models are found in."""
+        return [Path(folder).expanduser() for folder in self.models_dir]
 
     @property
     def file_format(self) -> Format:

@@ -16,7 +16,8 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    for name in ("MODEL", "DEVICE", "DTYPE", "OUTPUT", "CONFIG"):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    for name in ("MODEL", "DEVICE", "DTYPE", "OUTPUT", "CONFIG", "MODELS_DIR"):
         monkeypatch.delenv(f"SDCLI_{name}", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("COLUMNS", "80")

@@ -16,7 +16,7 @@ LONGEST = 250
 
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
-    *("errors", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
+    *("errors", "files", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
     *("request", "settings"),
     *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files", "init_image"),
     *("engine", "cli"),

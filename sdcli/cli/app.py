@@ -21,6 +21,7 @@ COMMANDS = {
     "samplers": "List the samplers, or tell all about one.",
     "schedulers": "List the schedules, or tell all about one.",
     "explain": "Show where a run goes: noise levels, timesteps, model calls.",
+    "models": "List, tell apart, fetch and convert models.",
     "presets": "List and show presets.",
     "config": "Show and change your defaults.",
     "doctor": "Tell versions, devices, memory, and what would be chosen.",

@@ -177,7 +177,7 @@ def _fitted(picture: Image, side: int) -> Image:
 
 
 def _save(path: Path, png: bytes) -> None:
-    from sdcli.output import write_atomically
+    from sdcli.files import write_atomically
 
     try:
         write_atomically(path, png, overwrite=True)

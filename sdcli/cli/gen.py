@@ -34,7 +34,7 @@ def _parameters() -> list[Parameter]:
             field = schema.model_fields[name]
             shown = field.get_default()
             help = str(field.description)
-            if shown not in (None, "", False) and not field.is_required():
+            if shown not in (None, "", False, ()) and not field.is_required():
                 help += f" [default: {shown}]"
             if field.annotation is bool:
                 annotation: Any = Annotated[
@@ -50,6 +50,8 @@ def _parameters() -> list[Parameter]:
                     autocompletion=_COMPLETIONS.get(name),
                 )
                 annotation, default = Annotated[str, chosen], None
+                if flag.repeatable:
+                    annotation, default = Annotated[list[str], chosen], []
             found.append(
                 Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
             )

@@ -79,7 +79,9 @@ def planned(words: Words, *, json: bool) -> Plan:
         )
     if not settings.no_metadata:
         check_fits(write_text(base), settings.file_format)
-    folder = models.find(base.model, offline=settings.offline, say=ui.say)
+    folder = models.find(
+        base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
+    )
     return Plan(requests, settings, target, folder)
 
 
@@ -112,7 +114,9 @@ def _picture_layer(path: str) -> Layer:
 
 def _flags(words: Words) -> Layer:
     """What was typed, and only that, as the topmost layer."""
-    values = {key: value for key, value in words.flags.items() if value not in (None, False)}
+    values = {
+        key: value for key, value in words.flags.items() if value not in (None, False, [], ())
+    }
     if words.text:
         if "prompt" in values:
             raise UsageError("the prompt is given twice", "leave out --prompt or the argument")

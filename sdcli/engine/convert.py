@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sdcli.families import RUNNABLE
 from sdcli.models import Model
 from sdcli.models.layouts import VAE, Place
 from sdcli.models.single_file import METADATA, original_places
 
-from .loading import empty, sources, tokenizer_of
+from .loading import empty, quiet_libraries, sources, tokenizer_of
+from .weights import fill
 
 CLIP_VOCABULARY = 49_408
 
@@ -40,7 +42,10 @@ def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = No
                 tensors[place.name] = _as_stored(tensor, place)
     for name, parts in thirds.items():
         tensors[name] = torch.cat([parts[third] for third in range(3)])
+    target.touch()
+    mode = target.stat().st_mode  # as the user's umask has it, which save_file ignores
     save_file(tensors, target, {METADATA: json.dumps(_untold(model)), "format": "pt"})
+    target.chmod(mode)
 
 
 def _as_stored(tensor: Tensor, place: Place) -> Tensor:
@@ -62,3 +67,41 @@ def _untold(model: Model) -> dict[str, Any]:
     if model.configs["text_encoder"]["vocab_size"] != CLIP_VOCABULARY:
         told["tokenizer"] = tokenizer_of(model).backend_tokenizer.to_str()
     return told
+
+
+def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write the model as a diffusers folder, which any of its pipelines loads."""
+    with quiet_libraries():
+        _write_parts(model, target, dtype)
+    tokenizer_of(model).save_pretrained(target / "tokenizer")
+    scheduler = {"_class_name": "PNDMScheduler", **model.scheduler}
+    _write(target / "scheduler" / "scheduler_config.json", scheduler)
+    _write(target / "model_index.json", _INDEX)
+
+
+def _write_parts(model: Model, target: Path, dtype: torch.dtype | None) -> None:
+    for part, source in sources(model).items():
+        network: Any = empty(model, part)
+        first = source(next(iter(network.state_dict())))
+        assert first is not None, part
+        kept = first.dtype if dtype is None else dtype
+        fill(network, source, dtype=kept, where=str(model.path))
+        network.save_pretrained(target / part)
+
+
+_INDEX = {
+    "_class_name": RUNNABLE,
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+    "requires_safety_checker": False,
+}
+
+
+def _write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

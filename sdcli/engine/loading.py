@@ -42,7 +42,7 @@ def load(model: Model, placement: Placement) -> Components:
 
     Raises ModelError for weights that do not fit their configuration, OutOfMemory.
     """
-    with _quiet_libraries(), memory_errors(f"loading {model.name}"):
+    with quiet_libraries(), memory_errors(f"loading {model.name}"):
         networks = {
             part: fill(
                 empty(model, part),
@@ -121,7 +121,7 @@ _LESS = "try a smaller --batch-size or size"
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' own bars and notices off a terminal that is ours."""
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from sdcli.hub import cached, fetch, silent
 from . import folder, single_file
 from .folder import weight_files
 from .header import ENDINGS
+from .library import library, named, nearest
 from .model import Model
 
 __all__ = ["BUILTIN", "Model", "find", "inspect", "is_hub_id", "locate", "weight_files"]
@@ -27,31 +28,43 @@ def is_hub_id(model: str) -> bool:
     )
 
 
-def locate(model: str) -> Path | None:
+def locate(model: str, folders: Sequence[Path] = ()) -> Path | None:
     """What `model` names on this disk; None for a hub id. Raises ModelError."""
     if model == BUILTIN:
         return Path(str(files("sdcli"))) / "builtin"
     path = Path(model).expanduser()
     if path.is_dir() or (path.is_file() and path.suffix.lower() in ENDINGS):
         return path
-    if is_hub_id(model):
-        return None
     if path.is_file():
         raise ModelError(
             f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
         )
+    known = library(folders, "checkpoint")
+    if found := named(model, known):
+        return found.path
+    if is_hub_id(model):
+        return None
     raise ModelError(
-        f"--model: there is no file or folder {model}",
-        f"give a checkpoint, a diffusers folder, a hub id such as owner/name, or {BUILTIN}",
+        f"--model: there is no file or folder {model}"
+        + (", and nothing of that name in the models folders" if folders else ""),
+        nearest(model, known)
+        or f"give a checkpoint, a diffusers folder, a hub id such as owner/name, or {BUILTIN}",
     )
 
 
-def find(model: str, *, offline: bool = False, say: Callable[[str], None] = silent) -> Model:
-    """The model of that name, checked. A hub id is fetched only if the cache does not hold it.
+def find(
+    model: str,
+    *,
+    folders: Sequence[Path] = (),
+    offline: bool = False,
+    say: Callable[[str], None] = silent,
+) -> Model:
+    """The model of that name, checked.
 
-    Raises ModelError.
+    A path; else a name or hash of what is in the models `folders`; else a hub id, which is fetched
+    only if the cache does not hold it. Raises ModelError.
     """
-    path = locate(model)
+    path = locate(model, folders)
     if path is not None:
         return inspect(path, model, offline=offline, say=say)
     if here := cached(model):

@@ -13,7 +13,7 @@ from sdcli.families import Family, by_name, of_shapes
 from sdcli.hub import silent, tokenizer
 
 from .architecture import clip_config, open_clip_config, unet_config, vae_config
-from .header import read_header
+from .header import Header, read_header
 from .layouts import Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
 
@@ -42,8 +42,7 @@ def inspect(
     """
     try:
         header = read_header(path)
-        told = json.loads(header.metadata.get(METADATA, "{}"))
-        family = by_name(told["family"]) if told else of_shapes(header.shapes)
+        told, family = _told(header), family_of(header)
         configs = told.get("configs") or derived(header.shapes, family)
     except ModelError as error:
         raise ModelError(f"--model: {error.message}", error.hint) from error
@@ -61,6 +60,20 @@ def inspect(
         tokenizer=None if "tokenizer" in told else tokenizer(offline=offline, say=say),
         header=header,
     )
+
+
+def family_of(header: Header) -> Family:
+    """The family of a file, by what `models convert` wrote into it, or by its tensors.
+
+    Raises ModelError for one that sdcli does not run, or another kind of file, by its name.
+    """
+    told = _told(header)
+    return by_name(told["family"]) if told else of_shapes(header.shapes)
+
+
+def _told(header: Header) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
+    return told
 
 
 def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:

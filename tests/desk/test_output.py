@@ -16,7 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sdcli.errors import OutputError, UsageError
-from sdcli.output import FIELDS, Target, template_values, write_atomically
+from sdcli.files import write_atomically
+from sdcli.output import FIELDS, Target, template_values
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 

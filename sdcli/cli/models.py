@@ -1,0 +1,249 @@
+"""Owns `sdcli models`: what is in the model folders, what a file holds, and other forms of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from sdcli import config, hub, models
+from sdcli.errors import SdcliError, UsageError
+from sdcli.layers import Layer, merge, validate
+from sdcli.models import folder as diffusers_folder
+from sdcli.models import hashes
+from sdcli.models.header import read_header
+from sdcli.models.library import Found, Kind, library, shelves
+from sdcli.models.single_file import METADATA, family_of
+from sdcli.settings import Settings
+
+from . import ui
+from .command import Json, command, new_app, option
+from .conversion import write
+
+app = new_app(help="List, tell apart, fetch and convert models.")
+
+_Name = Annotated[str, typer.Argument(metavar="MODEL", help="A path, a name, or a hash.")]
+_Folders = Annotated[
+    list[str],
+    option("--models-dir", panel="Model", metavar="FOLDER", help="Look here; may be repeated."),
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def _settings(folders: list[str]) -> Settings:
+    """Where to look: as typed, or else as the environment or the config file says."""
+    layers = [config.read(), config.environment()]
+    if folders:
+        layers.append(Layer("", {"models_dir": tuple(folders)}))
+    merged = merge(layers)
+    return validate(Settings, merged.values, merged)
+
+
+@command(app, "list")
+def list_models(
+    kind: Annotated[
+        str, option("--kind", panel="Model", metavar="KIND", help=f"One of {', '.join(KINDS)}.")
+    ] = "",
+    models_dir: _Folders = [],  # noqa: B006  # typer copies it
+    json: Json = False,
+) -> int:
+    """List what the model folders hold."""
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind: unknown kind {kind!r}", f"one of {', '.join(KINDS)}")
+    folders = _settings(models_dir).models_folders
+    if not folders:
+        raise UsageError(
+            "no models folder is known", "sdcli config set models_dir FOLDER, or --models-dir"
+        )
+    found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
+    if json:
+        for item in found:
+            ui.out_json(_facts(item))
+        return 0
+    rows = [
+        (item.name, item.kind, _family(item.path), _size(item.path), _short_hash(item.path))
+        for item in found
+    ]
+    ui.table(("NAME", "KIND", "MODEL", "SIZE", "HASH"), rows)
+    return 0
+
+
+def _facts(item: Found) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "title": item.title,
+        "kind": item.kind,
+        "path": str(item.path),
+        "family": _family(item.path),
+        "bytes": _bytes(item.path),
+        "sha256": hashes.remembered(item.path),
+    }
+
+
+def _family(path: Path) -> str:
+    """The family's title; what else it is; or what is wrong with the file."""
+    try:
+        if path.is_dir():
+            return diffusers_folder.inspect(path, path.name).family.title
+        return family_of(read_header(path)).title
+    except SdcliError as error:
+        return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
+
+
+def _size(path: Path) -> str:
+    return f"{_bytes(path) / 2**20:,.0f} MiB"
+
+
+def _short_hash(path: Path) -> str:
+    return (hashes.remembered(path) or "")[:10]
+
+
+@command(app)
+def info(name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
+    """Tell what a model is, without loading it."""
+    path = _path(name, models_dir)
+    facts = _model_facts(path)
+    if json:
+        ui.out_json(facts)
+    else:
+        for key, value in facts.items():
+            if value not in (None, {}):
+                ui.out(f"{key:<12} {_told(value)}")
+    return 0
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_shortened(str(text))}" for key, text in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _model_facts(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        model = diffusers_folder.inspect(path, str(path))
+        files = [
+            f for part in diffusers_folder.COMPONENTS for f in models.weight_files(path / part)
+        ]
+        family, native = model.family.title, model.native_size
+        prediction: str = model.prediction
+    else:
+        files = [path]
+        row = family_of(read_header(path))
+        family, native, prediction = row.title, row.native_size, row.prediction
+    headers = [read_header(file) for file in files]
+    formats = Counter(kind for header in headers for kind in header.formats.values())
+    weights = sum(math.prod(shape) for header in headers for shape in header.shapes.values())
+    return {
+        "path": str(path),
+        "model": family,
+        "prediction": prediction,
+        "native size": native,
+        "parameters": weights,
+        "formats": dict(formats),
+        "bytes": _bytes(path),
+        "sha256": hashes.remembered(path),
+        "metadata": {
+            key: text
+            for header in headers
+            for key, text in header.metadata.items()
+            if key != METADATA
+        },
+    }
+
+
+def _path(name: str, models_dir: list[str]) -> Path:
+    path = models.locate(name, _settings(models_dir).models_folders)
+    if path is None:
+        raise UsageError(f"{name} is on the hub, not here", f"sdcli models pull {name}")
+    return path
+
+
+@command(app)
+def hash(
+    names: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Paths or names.")],
+    models_dir: _Folders = [],  # noqa: B006
+    json: Json = False,
+) -> int:
+    """Print A1111's hashes of single files: ten digits, the old eight, and all of SHA-256."""
+    for name in names:
+        path = _path(name, models_dir)
+        if path.is_dir():
+            raise UsageError(f"{name} is a folder; only single files have a hash")
+        with ui.status(f"hashing {path.name}"):
+            digest, old = hashes.sha256(path), hashes.legacy(path)
+        if json:
+            ui.out_json({"path": str(path), "hash": digest[:10], "legacy": old, "sha256": digest})
+        else:
+            ui.out(f"{digest[:10]}\t{old}\t{digest}\t{path}")
+    return 0
+
+
+@command(app)
+def dirs(models_dir: _Folders = []) -> int:  # noqa: B006
+    """Print where each kind is looked for."""
+    rows = [
+        (kind, str(shelf))
+        for folder in _settings(models_dir).models_folders
+        for kind in KINDS
+        for shelf in shelves(folder, kind)
+    ]
+    ui.table(("KIND", "FOLDER"), rows)
+    return 0
+
+
+@command(app)
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A hub id such as owner/name, or `tokenizers`.")
+    ],
+) -> int:
+    """Fetch a model from the hub, or what single files need besides themselves."""
+    if name == "tokenizers":
+        ui.out(str(hub.tokenizer(say=ui.say)))
+    elif models.is_hub_id(name):
+        ui.out(str(hub.fetch(name, say=ui.say)))
+    else:
+        raise UsageError(f"{name!r} is no hub id", "write it as owner/name")
+    return 0
+
+
+@command(app)
+def convert(
+    name: _Name,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="NAME.safetensors, or a folder (ends in /).")
+    ],
+    dtype: Annotated[
+        str, option("--dtype", panel="Model", metavar="fp16|bf16|fp32", help="Else its own.")
+    ] = "",
+    models_dir: _Folders = [],  # noqa: B006
+) -> int:
+    """Write a model as a single file, or as a diffusers folder."""
+    if dtype not in ("", "fp16", "bf16", "fp32"):
+        raise UsageError(f"--dtype: must be fp16, bf16 or fp32, got {dtype!r}")
+    if not target.endswith(("/", ".safetensors")):
+        raise UsageError(
+            f"{target} is neither a .safetensors file nor a folder", f"did you mean {target}/ ?"
+        )
+    settings = _settings(models_dir)
+    model = models.find(name, folders=settings.models_folders, offline=settings.offline, say=ui.say)
+    path = Path(target)
+    if path.exists():
+        raise UsageError(f"{path} exists", "give another name")
+    with ui.status(f"converting {model.name}"):
+        write(model, path, dtype=dtype)
+    ui.out(str(path))
+    return 0

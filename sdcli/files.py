@@ -1,0 +1,52 @@
+"""Owns writing files so that each is whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+
+def open_temporary(folder: Path) -> tuple[int, Path]:
+    """A new file in `folder`, open for writing, and its path. Raises OSError."""
+    path = folder / f".sdcli-{secrets.token_hex(6)}.part"
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
+
+
+def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write all of `data` to `path` or nothing, through a temporary file in the same folder.
+
+    Raises FileExistsError unless `overwrite`, however late the other file appeared; OSError.
+    """
+    handle, temporary = open_temporary(path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(temporary, path, overwrite=overwrite)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name in the same folder, whole or not at all.
+
+    Raises FileExistsError unless `overwrite`, however late the other file appeared; OSError.
+    """
+    if overwrite:
+        temporary.replace(path)
+        return
+    try:
+        os.link(temporary, path)  # unlike replace, fails if the name is taken
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+        # A file system without hard links: claim the name first, then fill it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise

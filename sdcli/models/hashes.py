@@ -1,0 +1,89 @@
+"""Owns the hashes by which people tell weight files apart, remembered by size and time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from sdcli.errors import ModelError
+from sdcli.files import write_atomically
+
+_LEGACY_FROM, _LEGACY_LENGTH = 0x100000, 0x10000
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of the whole file, 64 hexadecimal digits; its first 10 are A1111's model hash.
+
+    Read once: the result is kept for as long as the file's size and time stay. Raises ModelError
+    for a file that cannot be read.
+    """
+    known = _Known.read()
+    try:
+        key, state = str(path.resolve()), _state(path)
+        if remembered := known.of(key, state):
+            return remembered
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    known.keep(key, state, digest)
+    return digest
+
+
+def remembered(path: Path) -> str | None:
+    """The file's SHA-256 if it is known and the file has not changed since; reads nothing else."""
+    try:
+        return _Known.read().of(str(path.resolve()), _state(path))
+    except OSError:
+        return None
+
+
+def legacy(path: Path) -> str:
+    """The eight digits that A1111 gave before 1.0: of 64 KiB from the first MiB on."""
+    try:
+        with path.open("rb") as file:
+            file.seek(_LEGACY_FROM)
+            return hashlib.sha256(file.read(_LEGACY_LENGTH)).hexdigest()[:8]
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _state(path: Path) -> list[int]:
+    told = path.stat()
+    return [told.st_size, told.st_mtime_ns]
+
+
+class _Known:
+    """The file of remembered hashes. It may be lost at any time."""
+
+    def __init__(self, entries: dict[str, list[object]]) -> None:
+        self._entries = entries
+
+    @staticmethod
+    def _path() -> Path:
+        return user_cache_path("sdcli", appauthor=False) / "hashes.json"
+
+    @classmethod
+    def read(cls) -> _Known:
+        try:
+            entries = json.loads(cls._path().read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none yet, or cut short by a crash: made anew
+            entries = {}
+        return cls(entries if isinstance(entries, dict) else {})
+
+    def of(self, key: str, state: list[int]) -> str | None:
+        *known, digest = self._entries.get(key) or [None]
+        return str(digest) if known == state else None
+
+    def keep(self, key: str, state: list[int], digest: str) -> None:
+        self._entries[key] = [*state, digest]
+        try:
+            self._path().parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(
+                self._path(), json.dumps(self._entries, indent=0).encode(), overwrite=True
+            )
+        except OSError:  # a cache that cannot be written only costs time
+            return

@@ -1,0 +1,128 @@
+"""Owns the model folders: what weight files are in them, and how a name finds one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sdcli.errors import ModelError, did_you_mean
+
+from . import hashes
+from .header import ENDINGS
+
+Kind = Literal["checkpoint", "vae", "lora", "embedding"]
+
+# Under a models folder: A1111's names, ComfyUI's, and what both have under their own roots.
+FOLDERS: dict[Kind, tuple[str, ...]] = {
+    "checkpoint": ("Stable-diffusion", "checkpoints"),
+    "vae": ("VAE", "vae"),
+    "lora": ("Lora", "LyCORIS", "loras"),
+    "embedding": ("embeddings",),
+}
+_ROOTS = ("", "models", "data")
+_HASH = re.compile(r"(?:(.+) )?\[?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f]{64})\]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of weights, or a diffusers folder. `title` is its path within the models folder."""
+
+    kind: Kind
+    path: Path
+    title: str
+
+    @property
+    def name(self) -> str:
+        """The title's last part, without its ending."""
+        last = self.title.rpartition("/")[2]
+        return last if self.path.is_dir() else last.rpartition(".")[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that A1111 takes for it, hashes apart; the plainest first."""
+        whole = self.title if self.path.is_dir() else self.title.rpartition(".")[0]
+        return (self.name, self.title, whole, whole.replace("/", "_"))
+
+
+def library(folders: Sequence[Path], kind: Kind) -> list[Found]:
+    """All of that kind in these folders, sorted by folder and title.
+
+    A folder may be A1111's or ComfyUI's own, its models folder, or a plain folder of checkpoints.
+    Raises ModelError for a folder that is not there.
+    """
+    found: dict[Path, Found] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ModelError(f"--models-dir: there is no folder {folder}")
+        for root in shelves(folder, kind):
+            for path in sorted(_weights(root), key=lambda path: path.as_posix().casefold()):
+                title = path.relative_to(root).as_posix()
+                if _is_a(kind, path):
+                    found.setdefault(path.resolve(), Found(kind, path, title))
+    return list(found.values())
+
+
+def shelves(folder: Path, kind: Kind) -> list[Path]:
+    """Where in a models folder files of that kind are looked for; only folders that are there."""
+    known = {
+        kind: [path for root in _ROOTS for name in names if (path := folder / root / name).is_dir()]
+        for kind, names in FOLDERS.items()
+    }
+    if kind == "checkpoint" and not any(known.values()):
+        return [folder]
+    return known[kind]
+
+
+def _weights(root: Path) -> Iterator[Path]:
+    """Weight files and diffusers folders below `root`, links followed, no folder twice."""
+    seen: set[Path] = set()
+    for place, folders, files in os.walk(root, followlinks=True):
+        folder = Path(place)
+        if folder.resolve() in seen or (folder / "model_index.json").is_file():
+            folders.clear()
+            if folder.resolve() not in seen and folder != root:
+                yield folder
+        else:
+            yield from (folder / name for name in files if name.lower().endswith(ENDINGS))
+        seen.add(folder.resolve())
+
+
+def _is_a(kind: Kind, path: Path) -> bool:
+    """A1111 keeps VAEs beside their checkpoints as NAME.vae.safetensors."""
+    return kind != "checkpoint" or not path.stem.lower().endswith(".vae")
+
+
+def named(name: str, found: Sequence[Found]) -> Found | None:
+    """The one of that name: stem, title, path with / or _, hash, or "name [hash]".
+
+    None for a name that none has. Raises ModelError where several have it.
+    """
+    fitting = [item for item in found if name in item.names]
+    fitting = fitting or [
+        item for item in found if name.casefold() in (known.casefold() for known in item.names)
+    ]
+    if not fitting and (match := _HASH.fullmatch(name)):
+        stem, digest = match[1], match[2]
+        among = [item for item in found if stem is None or stem in item.names]
+        fitting = [item for item in among if item.path.is_file() and _has_hash(item.path, digest)]
+    if len(fitting) > 1:
+        raise ModelError(
+            f"several files are called {name}: {', '.join(str(item.path) for item in fitting)}",
+            f"say which, such as {fitting[0].title!r}",
+        )
+    return fitting[0] if fitting else None
+
+
+def _has_hash(path: Path, digest: str) -> bool:
+    if len(digest) == 8:
+        return hashes.legacy(path) == digest
+    return hashes.sha256(path).startswith(digest)
+
+
+def nearest(name: str, found: Sequence[Found]) -> str:
+    """A hint at the names nearest to an unknown one; empty where none is near."""
+    return did_you_mean(name, [item.name for item in found])

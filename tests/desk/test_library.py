@@ -1,0 +1,182 @@
+"""Model folders: A1111's, ComfyUI's and plain ones; names and hashes that find a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from sdcli import models
+from sdcli.errors import ModelError
+from sdcli.models import hashes
+from sdcli.models.library import library, named
+
+
+def weights(path: Path, *, fill: float = 0.0) -> Path:
+    """A file that begins like a checkpoint of Stable Diffusion 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {
+            "model.diffusion_model.input_blocks.0.0.weight": np.full((8, 4, 3, 3), fill, "f2"),
+            "cond_stage_model.transformer.text_model.final_layer_norm.weight": np.ones(8, "f2"),
+        },
+        path,
+    )
+    return path
+
+
+@pytest.fixture
+def a1111(tmp_path: Path) -> Path:
+    """A web UI's folder."""
+    root = tmp_path / "webui"
+    weights(root / "models/Stable-diffusion/v1-5.safetensors")
+    weights(root / "models/Stable-diffusion/anime/Any Thing.safetensors", fill=1)
+    weights(root / "models/Stable-diffusion/v1-5.vae.safetensors")
+    weights(root / "models/VAE/good.safetensors")
+    weights(root / "models/Lora/style.safetensors")
+    weights(root / "embeddings/bad-hands.safetensors")
+    (root / "models/Stable-diffusion/readme.txt").write_text("no weights")
+    return root
+
+
+@pytest.mark.parametrize("inside", ["", "models"])
+def test_a1111s_folder_is_understood(a1111: Path, inside: str) -> None:
+    folders = [a1111 / inside]
+    titles = [item.title for item in library(folders, "checkpoint")]
+    assert titles == ["anime/Any Thing.safetensors", "v1-5.safetensors"]
+    assert [item.name for item in library(folders, "vae")] == ["good"]
+    assert [item.name for item in library(folders, "lora")] == ["style"]
+
+
+def test_comfyuis_folder_is_understood(tmp_path: Path) -> None:
+    weights(tmp_path / "models/checkpoints/sd15.safetensors")
+    weights(tmp_path / "models/loras/deep/er/style.safetensors")
+    assert [item.name for item in library([tmp_path], "checkpoint")] == ["sd15"]
+    assert [item.title for item in library([tmp_path], "lora")] == ["deep/er/style.safetensors"]
+    assert library([tmp_path], "vae") == []
+
+
+def test_a_plain_folder_holds_checkpoints(tmp_path: Path) -> None:
+    weights(tmp_path / "a.safetensors")
+    (tmp_path / "diffusers/unet").mkdir(parents=True)
+    (tmp_path / "diffusers/model_index.json").write_text("{}")
+    weights(tmp_path / "diffusers/unet/weights.safetensors")
+    assert {item.name for item in library([tmp_path], "checkpoint")} == {"a", "diffusers"}
+
+
+def test_links_that_go_round_end(tmp_path: Path) -> None:
+    weights(tmp_path / "a.safetensors")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert [item.name for item in library([tmp_path], "checkpoint")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Any Thing",
+        "any thing",
+        "anime/Any Thing.safetensors",
+        "anime/Any Thing",
+        "anime_Any Thing",
+    ],
+)
+def test_names_find_what_a1111_finds(a1111: Path, name: str) -> None:
+    found = named(name, library([a1111], "checkpoint"))
+    assert found is not None
+    assert found.name == "Any Thing"
+
+
+def test_hashes_find_it_too(a1111: Path) -> None:
+    file = a1111 / "models/Stable-diffusion/anime/Any Thing.safetensors"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    for name in (digest[:10], digest, f"Any Thing [{digest[:10]}]"):
+        found = named(name, library([a1111], "checkpoint"))
+        assert found is not None
+        assert found.path == file
+    assert named("0123456789", library([a1111], "checkpoint")) is None
+    assert named(f"v1-5 [{digest[:10]}]", library([a1111], "checkpoint")) is None
+
+
+def test_the_legacy_hash_is_of_64_kib_after_the_first_mib(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000
+    (tmp_path / "x.ckpt").write_bytes(data)
+    wanted = hashlib.sha256(data[0x100000:0x110000]).hexdigest()[:8]
+    assert hashes.legacy(tmp_path / "x.ckpt") == wanted
+
+
+def test_a_name_of_two_is_refused(a1111: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    weights(other / "v1-5.safetensors", fill=2)
+    with pytest.raises(ModelError, match="several files are called v1-5"):
+        models.locate("v1-5", [a1111, other])
+
+
+def test_an_unknown_name_tells_the_nearest(a1111: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        models.locate("v1-4", [a1111])
+    assert "'v1-5'" in caught.value.hint
+
+
+def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its size or its time changes."""
+    path = weights(tmp_path / "a.safetensors")
+    first = hashes.sha256(path)
+    assert first == hashlib.sha256(path.read_bytes()).hexdigest() == hashes.remembered(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", None)
+        assert hashes.sha256(path) == first
+    weights(path, fill=3)
+    assert hashes.remembered(path) is None
+    assert hashes.sha256(path) != first
+
+
+def test_a_spoilt_memory_is_made_anew(tmp_path: Path) -> None:
+    path = weights(tmp_path / "a.safetensors")
+    hashes.sha256(path)
+    hashes._Known._path().write_text("{")
+    assert hashes.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_list_tells_what_is_there(sdcli: Any, a1111: Path) -> None:
+    result = sdcli("models", "list", "--models-dir", str(a1111))
+    assert result.code == 0
+    rows = [line.split("\t") for line in result.lines]
+    assert rows[0] == ["NAME", "KIND", "MODEL", "SIZE", "HASH"]
+    assert ["v1-5", "checkpoint", "Stable Diffusion 1"] in [row[:3] for row in rows]
+    assert ["style", "lora"] in [row[:2] for row in rows]
+    only = sdcli("models", "list", "--models-dir", str(a1111), "--kind", "vae", "--json")
+    assert [json.loads(line)["name"] for line in only.lines] == ["good"]
+
+
+def test_hash_prints_all_three(sdcli: Any, a1111: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDCLI_MODELS_DIR", str(a1111))
+    result = sdcli("models", "hash", "v1-5")
+    ten, eight, whole, path = result.lines[0].split("\t")
+    assert whole == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert (ten, len(eight)) == (whole[:10], 8)
+    assert ten in sdcli("models", "list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list"], "no models folder is known"),
+        (["list", "--models-dir", "nowhere"], "there is no folder nowhere"),
+        (["list", "--models-dir", ".", "--kind", "car"], "unknown kind 'car'"),
+        (["info", "nothing"], "there is no file or folder nothing"),
+        (["hash", "builtin"], "is a folder"),
+        (["pull", "nothing"], "'nothing' is no hub id"),
+        (["convert", "builtin", "x.ckpt"], "neither a .safetensors file nor a folder"),
+        (["convert", "builtin", "x/", "--dtype", "fp8"], "must be fp16, bf16 or fp32"),
+    ],
+)
+def test_what_cannot_be_is_refused(sdcli: Any, arguments: list[str], message: str) -> None:
+    result = sdcli("models", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert list(Path().iterdir()) == []
