@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import __version__
@@ -15,6 +14,7 @@ from .errors import UsageError
 from .models import is_hub_id
 from .request import GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
+from .text_rows import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
 
 _NEGATIVE = "Negative prompt:"
 _ITEM = re.compile(
@@ -38,66 +38,16 @@ class PictureText:
     settings: Mapping[str, str]
 
 
-def _number(value: float) -> str:
-    """7 for 7.0, as A1111 writes; else every digit that is needed to read the same number back."""
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _list(values: Sequence[float]) -> str:
-    return ", ".join(map(_number, values))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One setting: A1111's key, the request's field, and how its value is written and read."""
-
-    key: str
-    field: str
-    write: Callable[[Any], str] = _number
-    read: Callable[[str], Any] = float
-
-
-_BEFORE_MODEL = (
-    _Row("Steps", "steps", str, int),
-    _Row("Sampler", "sampler", str, str),
-    _Row("Schedule type", "scheduler", str, str),
-    _Row("CFG scale", "cfg_scale"),
-    _Row("Seed", "seed", str, int),
-)
-_AFTER_MODEL = (
-    _Row("ENSD", "ensd", str, int),
-    _Row("RNG", "rng", str.upper, str.lower),
-    _Row("Eta", "eta"),
-    _Row("Eta DDIM", "eta"),
-    _Row("Sigma churn", "s_churn"),
-    _Row("Sigma tmin", "s_tmin"),
-    _Row("Sigma tmax", "s_tmax"),
-    _Row("Sigma noise", "s_noise"),
-    _Row("Schedule min sigma", "sigma_min"),
-    _Row("Schedule max sigma", "sigma_max"),
-    _Row("Schedule rho", "rho"),
-    _Row("Relative tolerance", "rtol"),
-    _Row("Absolute tolerance", "atol"),
-    _Row("Max evaluations", "max_evals", str, int),
-    _Row("Sigmas", "sigmas", _list, str),
-    _Row("Timesteps", "timesteps", _list, str),
-    _Row("Init image", "init_img", str, str),
-    _Row("Invert", "invert", str, "True".__eq__),
-    _Row("Invert prompt", "invert_prompt", str, str),
-)
-_OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
-OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
-_NOT_SETTINGS = {
-    *("Size", "Model", "Model hash", "Model id", "Version", "User"),
-    *_OUR_PROMPTS,
-    *OUTCOMES,
-}
-
-
-def write_text(request: GenerationRequest, outcome: Mapping[str, str] | None = None) -> str:
+def write_text(
+    request: GenerationRequest,
+    outcome: Mapping[str, str] | None = None,
+    *,
+    hashes: Mapping[str, str] | None = None,
+) -> str:
     """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
 
-    `outcome` says under the keys of OUTCOMES what came of a run.
+    `outcome` says under the keys of OUTCOMES what came of a run, `hashes` under those of HASHES
+    which files made it.
 
     A prompt that A1111's layout cannot carry (a line "Negative prompt: …", outer blanks) is
     written a second time as JSON, so that it still comes back to the letter. `rng` is written
@@ -113,25 +63,29 @@ def write_text(request: GenerationRequest, outcome: Mapping[str, str] | None = N
         else sampler.resolved_schedule.name,
         "ensd": request.ensd or None,
         "invert": request.invert or None,
+        "vae": None if request.vae == "automatic" else request.vae,
     }
-    items = _items(_BEFORE_MODEL, shown)
+    items = _items(BEFORE_MODEL, shown)
     if request.width and request.height:
         items["Size"] = f"{request.width}x{request.height}"
-    items["Model"] = Path(request.model).name
-    items |= _items(_AFTER_MODEL, shown)
+    known = hashes or {}
+    items |= {key: known[key] for key in ("Model hash",) if key in known}
+    items["Model"] = file_name(request.model)
+    items |= {key: known[key] for key in ("VAE hash",) if key in known}
+    items |= _items(AFTER_MODEL, shown)
     items.pop("Eta" if sampler.unit_start else "Eta DDIM", None)  # A1111 keeps the two apart
     if is_hub_id(request.model):
         items["Model id"] = request.model
     items |= outcome or {}
     plain = _layout(request, items)
     read_back = read_text(plain)
-    for key, field in _OUR_PROMPTS.items():
+    for key, field in OUR_PROMPTS.items():
         if getattr(read_back, field) != getattr(request, field):
             items[key] = getattr(request, field)
     return _layout(request, items)
 
 
-def _items(rows: tuple[_Row, ...], shown: Mapping[str, Any]) -> dict[str, str]:
+def _items(rows: tuple[Row, ...], shown: Mapping[str, Any]) -> dict[str, str]:
     return {row.key: row.write(shown[row.field]) for row in rows if shown[row.field] is not None}
 
 
@@ -145,7 +99,7 @@ def _layout(request: GenerationRequest, items: Mapping[str, str]) -> str:
 def _quote(key: str, value: str) -> str:
     # Our prompts are JSON always: blanks at their ends are what they are there to keep.
     marked = value != value.strip() or any(mark in value for mark in ',\n:"')
-    needs = key in _OUR_PROMPTS or marked
+    needs = key in OUR_PROMPTS or marked
     return json.dumps(value, ensure_ascii=False) if needs else value
 
 
@@ -182,8 +136,8 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
     """
     settings = text.settings
     values: dict[str, Any] = {"prompt": text.prompt, "negative_prompt": text.negative_prompt}
-    known = set(_NOT_SETTINGS)
-    for row in (*_BEFORE_MODEL, *_AFTER_MODEL):
+    known = set(NOT_SETTINGS)
+    for row in (*BEFORE_MODEL, *AFTER_MODEL):
         known.add(row.key)
         if row.key in settings:
             try:
@@ -196,12 +150,12 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
         values |= {"width": int(size[1]), "height": int(size[2])}
     if model := settings.get("Model id", settings.get("Model")):
         values["model"] = model
-    values |= {field: settings[key] for key, field in _OUR_PROMPTS.items() if key in settings}
+    values |= {field: settings[key] for key, field in OUR_PROMPTS.items() if key in settings}
     if settings and "Schedule type" not in settings:
         values |= _schedule_before_1_9(settings)
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
-    rows = (*_BEFORE_MODEL, *_AFTER_MODEL)
+    rows = (*BEFORE_MODEL, *AFTER_MODEL)
     known -= {row.key for row in rows if row.field in _idle(values)}
     rest = {key: value for key, value in settings.items() if key not in known}
     return {key: value for key, value in values.items() if key not in _idle(values)}, rest

@@ -169,6 +169,11 @@ class GenerationRequest(BaseModel):
         Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
         flag("--model", "-m", panel="Model", metavar="MODEL"),
     ] = "builtin"
+    vae: Annotated[
+        str,
+        Field(min_length=1, description="A VAE's file or name, own, or automatic (A1111's rule)."),
+        flag("--vae", panel="Model", metavar="VAE"),
+    ] = "automatic"
 
     @model_validator(mode="before")
     @classmethod

@@ -18,7 +18,17 @@ LONGEST = 250
 ORDER = [
     *("errors", "files", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
     *("request", "settings"),
-    *("layers", "output", "presets", "config", "jobs", "metadata", "picture_files", "init_image"),
+    *(
+        "layers",
+        "output",
+        "presets",
+        "config",
+        "jobs",
+        "text_rows",
+        "metadata",
+        "picture_files",
+        "init_image",
+    ),
     *("engine", "cli"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import Parameter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from sdcli import models, presets
 from sdcli.errors import SdcliError
 from sdcli.flag import flags_of
+from sdcli.models.hashes import Told
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
@@ -100,16 +102,25 @@ def gen(
         if json:
             Events().refused(error)
         raise
+    hashes = Told({} if plan.settings.no_metadata else _files(plan.folder))
     reporter: Reporter = Events() if json else People(show_paths=plan.settings.output != "-")
     with ui.status(f"loading {plan.folder.name}"):
         engine = load_engine(plan.folder, plan.settings)
-    destination = Destination(plan.target, plan.settings, preset[-1] if preset else "")
+    destination = Destination(plan.target, plan.settings, preset[-1] if preset else "", hashes)
     try:
         return make(engine, plan.requests, destination, reporter)
     except SdcliError as error:  # which only a loaded model could tell
         if json:
             Events().refused(error)
         raise
+
+
+def _files(model: models.Model) -> dict[str, Path | None]:
+    """The files whose hashes stand in the picture's text."""
+    return {
+        "Model hash": None if model.header is None else model.path,
+        "VAE hash": model.vae.path if model.vae else None,
+    }
 
 
 def load_engine(folder: models.Model, settings: Settings) -> Engine:

@@ -10,11 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
-from sdcli.metadata import OUTCOMES, write_text
+from sdcli.metadata import write_text
+from sdcli.models.hashes import Told
 from sdcli.output import Target, template_values
 from sdcli.picture_files import encode
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
+from sdcli.text_rows import OUTCOMES
 
 from .progress import Reporter
 
@@ -32,10 +34,13 @@ class Destination:
     target: Target | None
     settings: Settings
     preset: str
+    hashes: Told
 
     def deliver(self, picture: Picture, *, row: int) -> Picture:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
-        text = None if self.settings.no_metadata else write_text(picture.request, _outcome(picture))
+        text = None
+        if not self.settings.no_metadata:
+            text = write_text(picture.request, _outcome(picture), hashes=self.hashes.text())
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
         if self.target is None:
             sys.stdout.buffer.write(data)

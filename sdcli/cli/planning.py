@@ -15,6 +15,7 @@ from sdcli.init_image import sized
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
+from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
 from sdcli.request import GenerationRequest
@@ -82,6 +83,7 @@ def planned(words: Words, *, json: bool) -> Plan:
     folder = models.find(
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
     )
+    folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
     return Plan(requests, settings, target, folder)
 
 

@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 from sdcli.errors import ModelError, OutOfMemory
 from sdcli.models import Model, weight_files
 from sdcli.models.single_file import METADATA, original_places
+from sdcli.models.vae import place_in
 
 from .conditioning import TextEncoder
 from .device import Placement
@@ -58,25 +59,36 @@ def load(model: Model, placement: Placement) -> Components:
 
 
 def _where(model: Model, part: str) -> Path:
+    if part == "vae" and model.vae:
+        return model.vae.path
     return model.path / part if model.header is None else model.path
 
 
 def sources(model: Model) -> dict[str, Source]:
     """Where each component's tensors are. Raises ModelError for files that cannot be opened."""
     try:
-        if model.header is None:
-            return {part: in_folder(weight_files(model.path / part)) for part in _MAKERS}
-        file = File(model.path)
+        found = _own_sources(model)
+        if model.vae is None:
+            return found
+        if model.vae.prefix is None:
+            return {**found, "vae": in_folder([model.vae.path])}
+        return {**found, "vae": in_original(File(model.vae.path), place_in(model.vae))}
     except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"--model: cannot load {model.path}: {error}") from error
-    places = original_places(model)
+
+
+def _own_sources(model: Model) -> dict[str, Source]:
+    if model.header is None:
+        return {part: in_folder(weight_files(model.path / part)) for part in _MAKERS}
+    file, places = File(model.path), original_places(model)
     return {part: in_original(file, places[part]) for part in _MAKERS}
 
 
 def empty(model: Model, part: str) -> nn.Module:
     """A component with the shapes of its configuration, and no content."""
+    config = model.vae.config if part == "vae" and model.vae else model.configs[part]
     with no_content():
-        return _MAKERS[part](model.configs[part])
+        return _MAKERS[part](config)
 
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {

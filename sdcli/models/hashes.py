@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -54,6 +56,24 @@ def legacy(path: Path) -> str:
 def _state(path: Path) -> list[int]:
     told = path.stat()
     return [told.st_size, told.st_mtime_ns]
+
+
+class Told:
+    """The hashes that go into a picture's text, worked out by a thread while the picture is made.
+
+    A1111's keys: of the model's single file and of the VAE in its place, ten digits each.
+    """
+
+    def __init__(self, files: Mapping[str, Path | None]) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashes")
+        self._begun = {
+            key: self._thread.submit(sha256, path) for key, path in files.items() if path
+        }
+        self._thread.shutdown(wait=False)
+
+    def text(self) -> dict[str, str]:
+        """By key, waiting for what is not worked out yet. Raises ModelError."""
+        return {key: begun.result()[:10] for key, begun in self._begun.items()}
 
 
 class _Known:

@@ -16,13 +16,26 @@ from .header import Header
 
 
 @dataclass(frozen=True, slots=True)
+class Vae:
+    """A VAE in a file of its own.
+
+    `prefix` stands before its tensors' names in the original layout; None is diffusers' layout.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    prefix: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model whose files have been checked, and of which no weight is loaded.
 
     `path` is a diffusers folder, or a single file, which then has a `header`. `configs` are those
     of its networks, by component. `native_size` is in pixels, `latent_scale` what latents are
     multiplied by after encoding, `scheduler` the configuration that came with the model,
-    `tokenizer` the folder of its tokenizer; None where that is in the header.
+    `tokenizer` the folder of its tokenizer; None where that is in the header. `vae` is one in the
+    place of its own.
     """
 
     name: str
@@ -36,6 +49,7 @@ class Model:
     configs: Mapping[str, Mapping[str, Any]]
     tokenizer: Path | None
     header: Header | None = None
+    vae: Vae | None = None
 
 
 def model_of(

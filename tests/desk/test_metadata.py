@@ -13,10 +13,11 @@ from PIL import Image
 from sdcli import __version__
 from sdcli.choices import legal_options, obeys_ensd
 from sdcli.errors import UsageError
-from sdcli.metadata import OUTCOMES, read_text, to_values, write_text
+from sdcli.metadata import read_text, to_values, write_text
 from sdcli.picture_files import encode, read_file
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES, resolve
+from sdcli.text_rows import OUTCOMES
 
 IMAGE = Image.new("RGB", (8, 8), "red")
 SETTINGS = "Steps: 20, Sampler: DPM++ 2M, Seed: 3"

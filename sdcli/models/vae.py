@@ -1,0 +1,103 @@
+"""Owns the choice of a VAE in the place of a model's own, by A1111's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sdcli.errors import ModelError
+from sdcli.hub import silent
+
+from .architecture import vae_config
+from .header import ENDINGS, read_header
+from .layouts import VAE, Place, vae_place
+from .library import library, named, nearest
+from .model import Model, Vae
+
+AUTOMATIC, OWN = "automatic", "own"
+
+
+def with_vae(
+    model: Model,
+    choice: str,
+    *,
+    folders: Sequence[Path] = (),
+    say: Callable[[str], None] = silent,
+) -> Model:
+    """The model with the VAE of `choice`: a path, a name in the models folders, or a rule.
+
+    `own` is the one that the model came with. `automatic` is NAME.vae.safetensors beside
+    NAME.safetensors, else the first in the VAE folders whose name begins with NAME, else its own.
+    Raises ModelError for a VAE that is not there, or of another build.
+    """
+    if choice.casefold() == OWN:
+        return model
+    path = _beside(model, folders) if choice.casefold() == AUTOMATIC else _chosen(choice, folders)
+    if path is None:
+        return model
+    if choice.casefold() == AUTOMATIC:
+        say(f"with the VAE {path.name}, which is named after it")
+    return replace(model, vae=_inspect(path, model))
+
+
+def _beside(model: Model, folders: Sequence[Path]) -> Path | None:
+    if model.header is None:
+        return None
+    stem = model.path.stem
+    beside = (model.path.with_name(f"{stem}.vae{ending}") for ending in ENDINGS)
+    named_after = (item.path for item in library(folders, "vae") if item.name.startswith(stem))
+    return next((path for path in (*beside, *named_after) if path.is_file()), None)
+
+
+def _chosen(choice: str, folders: Sequence[Path]) -> Path:
+    path = Path(choice).expanduser()
+    if path.is_file():
+        return path
+    known = library(folders, "vae")
+    found = named(choice, known)
+    if found is None:
+        raise ModelError(
+            f"--vae: there is no file {choice}"
+            + (", and nothing of that name in the models folders" if folders else ""),
+            nearest(choice, known) or f"a path, a name, {AUTOMATIC} or {OWN}",
+        )
+    return found.path
+
+
+def _inspect(path: Path, model: Model) -> Vae:
+    try:
+        shapes = read_header(path).shapes
+    except ModelError as error:
+        raise ModelError(f"--vae: {error.message}", error.hint) from error
+    prefix = VAE if any(name.startswith(VAE) for name in shapes) else ""
+    diffusers = "encoder.conv_norm_out.weight" in shapes
+    own = model.configs["vae"]
+    blocks = len(own["block_out_channels"])
+    if diffusers:
+        original = {vae_place(name, blocks=blocks).name: shape for name, shape in shapes.items()}
+    else:
+        original = {VAE + name.removeprefix(prefix): shape for name, shape in shapes.items()}
+    try:
+        told = vae_config(original, latent_scale=model.latent_scale)
+    except KeyError as error:
+        raise ModelError(f"--vae: {path} is no VAE: it has no {error.args[0]}") from error
+    if told["latent_channels"] != own["latent_channels"]:
+        raise ModelError(
+            f"--vae: {path} is for latents of {told['latent_channels']} channels, the model's have "
+            f"{own['latent_channels']}",
+            "it belongs to another family",
+        )
+    return Vae(path, {**own, **told}, None if diffusers else prefix)
+
+
+def place_in(vae: Vae) -> Callable[[str], Place]:
+    """Where the tensors of a VAE in the original layout stand in its file."""
+    blocks = len(vae.config["block_out_channels"])
+    prefix = vae.prefix or ""
+
+    def place(name: str) -> Place:
+        found = vae_place(name, blocks=blocks)
+        return replace(found, name=prefix + found.name.removeprefix(VAE))
+
+    return place

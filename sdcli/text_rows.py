@@ -1,0 +1,76 @@
+"""Owns the rows of a picture's text: A1111's keys, and the request's fields that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from .models.header import ENDINGS
+
+
+def _number(value: float) -> str:
+    """7 for 7.0, as A1111 writes; else every digit that is needed to read the same number back."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(map(_number, values))
+
+
+def file_name(model: str) -> str:
+    """A model's name as A1111 writes it: of a path the last part, of a file without its ending."""
+    name = PurePath(model).name
+    ending = next((ending for ending in ENDINGS if name.endswith(ending)), "")
+    return name.removesuffix(ending)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: A1111's key, the request's field, and how its value is written and read."""
+
+    key: str
+    field: str
+    write: Callable[[Any], str] = _number
+    read: Callable[[str], Any] = float
+
+
+BEFORE_MODEL = (
+    Row("Steps", "steps", str, int),
+    Row("Sampler", "sampler", str, str),
+    Row("Schedule type", "scheduler", str, str),
+    Row("CFG scale", "cfg_scale"),
+    Row("Seed", "seed", str, int),
+)
+AFTER_MODEL = (
+    Row("VAE", "vae", file_name, str),
+    Row("ENSD", "ensd", str, int),
+    Row("RNG", "rng", str.upper, str.lower),
+    Row("Eta", "eta"),
+    Row("Eta DDIM", "eta"),
+    Row("Sigma churn", "s_churn"),
+    Row("Sigma tmin", "s_tmin"),
+    Row("Sigma tmax", "s_tmax"),
+    Row("Sigma noise", "s_noise"),
+    Row("Schedule min sigma", "sigma_min"),
+    Row("Schedule max sigma", "sigma_max"),
+    Row("Schedule rho", "rho"),
+    Row("Relative tolerance", "rtol"),
+    Row("Absolute tolerance", "atol"),
+    Row("Max evaluations", "max_evals", str, int),
+    Row("Sigmas", "sigmas", _list, str),
+    Row("Timesteps", "timesteps", _list, str),
+    Row("Init image", "init_img", str, str),
+    Row("Invert", "invert", str, "True".__eq__),
+    Row("Invert prompt", "invert_prompt", str, str),
+)
+OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
+OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
+HASHES = ("Model hash", "VAE hash")
+NOT_SETTINGS = {
+    *("Size", "Model", "Model id", "Version", "User"),
+    *HASHES,
+    *OUR_PROMPTS,
+    *OUTCOMES,
+}
