@@ -96,8 +96,8 @@ def _pipeline(engine: Engine) -> Any:
 def _embeddings(engine: Engine, batch: int) -> dict[str, torch.Tensor]:
     encoder = engine.text_encoder
     return {
-        "prompt_embeds": encoder(PROMPT).expand(batch, -1, -1),
-        "negative_prompt_embeds": encoder("").expand(batch, -1, -1),
+        "prompt_embeds": encoder(PROMPT).context.expand(batch, -1, -1),
+        "negative_prompt_embeds": encoder("").context.expand(batch, -1, -1),
     }
 
 

@@ -14,11 +14,15 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A text encoder in a single file: whose CLIP, under which prefix, how many layers of it."""
+    """A text encoder in a single file: whose CLIP, under which prefix, how many layers of it.
+
+    A `projected` one sums a prompt up besides.
+    """
 
     kind: Literal["clip", "open_clip"]
     prefix: str
     layers: int | None = None  # None for all
+    projected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,28 @@ class Family:
     channels: int = 4
     heads: int | None = None
     encoders: tuple[Encoder, ...] = ()
+    pipeline: str = "StableDiffusionPipeline"
+
+    @property
+    def clip_skips(self) -> bool:
+        """Whether A1111's clip skip means anything: the encoder is OpenAI's CLIP alone."""
+        return [encoder.kind for encoder in self.encoders] == ["clip"]
 
 
 _CLIP = (Encoder("clip", "cond_stage_model."),)
 _OPEN_CLIP = (Encoder("open_clip", "cond_stage_model.", layers=23),)
+_BOTH = (
+    Encoder("clip", "conditioner.embedders.0."),
+    Encoder("open_clip", "conditioner.embedders.1.", projected=True),
+)
+_XL = "StableDiffusionXLPipeline"
 
 FAMILIES: tuple[Family, ...] = (
     Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, 0.18215, 4, 8, _CLIP),
     Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, 0.18215, 4, None, _OPEN_CLIP),
     Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, 0.18215, 4, None, _OPEN_CLIP),
+    Family("sdxl", "SDXL", 2048, "epsilon", 1024, 0.13025, 4, None, _BOTH, _XL),
+    Family("sdxl-v", "SDXL for v", 2048, "v_prediction", 1024, 0.13025, 4, None, _BOTH, _XL),
     Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0, encoders=_CLIP),
 )
 
@@ -58,16 +75,13 @@ def by_name(name: str) -> Family:
     return next(row for row in FAMILIES if row.name == name)
 
 
-RUNNABLE = "StableDiffusionPipeline"
-
 _REFUSED = {
-    "StableDiffusionXLPipeline": "SDXL",
     "StableDiffusionXLInpaintPipeline": "SDXL inpainting",
     "StableDiffusion3Pipeline": "Stable Diffusion 3",
     "StableDiffusionInpaintPipeline": "Stable Diffusion inpainting",
     "FluxPipeline": "Flux",
 }
-_WHAT_RUNS = "sdcli runs Stable Diffusion 1 and 2"
+_WHAT_RUNS = "sdcli runs Stable Diffusion 1, 2 and XL"
 
 
 def of_folder(
@@ -79,7 +93,8 @@ def of_folder(
     that sdcli does not run, by its name.
     """
     pipeline = str(model_index.get("_class_name"))
-    if pipeline != RUNNABLE:
+    rows = [row for row in FAMILIES if row.pipeline == pipeline]
+    if not rows:
         title = _REFUSED.get(pipeline, pipeline)
         raise ModelError(f"this is a {title} model", _WHAT_RUNS)
     if unet.get("in_channels", 4) != 4:
@@ -88,9 +103,9 @@ def of_folder(
             f"{_WHAT_RUNS} for text-to-image",
         )
     prediction = scheduler.get("prediction_type", "epsilon")
+    rows = [row for row in rows if row.prediction == prediction] or rows
     width = unet.get("cross_attention_dim")
-    rows = [row for row in FAMILIES if (row.context_width, row.prediction) == (width, prediction)]
-    return rows[0] if rows else FAMILIES[-1]
+    return next((row for row in rows if row.context_width == width), rows[-1])
 
 
 # Tensors that tell a family by being there, in the order in which A1111 asks for them.
@@ -99,7 +114,8 @@ _SIGNS = {
     "model.diffusion_model.double_blocks.0.img_attn.qkv.weight": "Flux",
     "double_blocks.0.img_attn.qkv.weight": "Flux",
     "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight": "Stable Diffusion 3",
-    "conditioner.embedders.1.model.ln_final.weight": "SDXL",
+    "v_pred": "sdxl-v",
+    "conditioner.embedders.1.model.ln_final.weight": "sdxl",
     "conditioner.embedders.0.model.ln_final.weight": "SDXL refiner",
     "depth_model.model.pretrained.act_postprocess3.0.project.0.bias": "Stable Diffusion 2 depth",
     "embedder.model.ln_final.weight": "Stable Diffusion 2 unCLIP",

@@ -10,11 +10,13 @@ from pathlib import Path
 from .errors import ModelError
 
 _ALWAYS = re.compile(
-    r"model_index\.json|(scheduler|tokenizer)/[^/]+\.(json|txt)"
-    r"|(unet|vae|text_encoder)/config\.json"
+    r"model_index\.json|(scheduler|tokenizer(_2)?)/[^/]+\.(json|txt)"
+    r"|(unet|vae|text_encoder(_2)?)/config\.json"
 )
-_WEIGHTS = re.compile(r"(unet|vae|text_encoder)/[^/.]+(\.fp16)?(-\d+-of-\d+)?\.(safetensors|bin)")
-_INDEX = re.compile(r"(unet|vae|text_encoder)/[^/]+\.safetensors\.index[^/]*\.json")
+_WEIGHTS = re.compile(
+    r"(unet|vae|text_encoder|text_encoder_2)/[^/.]+(\.fp16)?(-\d+-of-\d+)?\.(safetensors|bin)"
+)
+_INDEX = re.compile(r"(unet|vae|text_encoder(_2)?)/[^/]+\.safetensors\.index[^/]*\.json")
 
 
 def silent(message: str) -> None:

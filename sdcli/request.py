@@ -169,6 +169,11 @@ class GenerationRequest(BaseModel):
         Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
         flag("--model", "-m", panel="Model", metavar="MODEL"),
     ] = "builtin"
+    clip_skip: Annotated[
+        int,
+        Field(ge=1, le=12, description="Take CLIP's layer so far from its end; 1 is the last."),
+        flag("--clip-skip", panel="Model", metavar="N"),
+    ] = 1
     vae: Annotated[
         str,
         Field(min_length=1, description="A VAE's file or name, own, or automatic (A1111's rule)."),

@@ -44,7 +44,8 @@ BEFORE_MODEL = (
     Row("Seed", "seed", str, int),
 )
 AFTER_MODEL = (
-    Row("VAE", "vae", file_name, str),
+    Row("VAE", "vae", lambda vae: PurePath(vae).name, str),
+    Row("Clip skip", "clip_skip", str, int),
     Row("ENSD", "ensd", str, int),
     Row("RNG", "rng", str.upper, str.lower),
     Row("Eta", "eta"),

@@ -80,7 +80,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.folder = Model(
-            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, None
+            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, ()
         )
         self.placement = FakePlacement()
         self.fails: set[int] = set()

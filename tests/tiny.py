@@ -66,24 +66,31 @@ def write_folder(folder: Path, networks: Mapping[str, Any], *, prediction: str =
         "prediction_type": prediction,
     }
     _write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
+    xl = "text_encoder_2" in networks
     _write_json(
         folder / "model_index.json",
         {
-            "_class_name": "StableDiffusionPipeline",
+            "_class_name": f"StableDiffusion{'XL' if xl else ''}Pipeline",
             "_diffusers_version": "0.42.1",
             "scheduler": ["diffusers", "EulerDiscreteScheduler"],
             "text_encoder": ["transformers", "CLIPTextModel"],
             "tokenizer": ["transformers", "CLIPTokenizer"],
             "unet": ["diffusers", "UNet2DConditionModel"],
             "vae": ["diffusers", "AutoencoderKL"],
-            "safety_checker": [None, None],
             "feature_extractor": [None, None],
-            "requires_safety_checker": False,
+            **(_SECOND if xl else _NO_CHECKER),
         },
     )
 
 
-def write_tokenizer(folder: Path) -> int:
+_SECOND = {
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
+}
+_NO_CHECKER = {"safety_checker": [None, None], "requires_safety_checker": False}
+
+
+def write_tokenizer(folder: Path, *, pad: str = "<|endoftext|>") -> int:
     """A vocabulary of single letters; returns its size."""
     from transformers import CLIPTokenizer
 
@@ -91,7 +98,7 @@ def write_tokenizer(folder: Path) -> int:
     vocabulary = {word: index for index, word in enumerate(words)}
     for special in ("<|startoftext|>", "<|endoftext|>"):
         vocabulary[special] = len(vocabulary)
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77, pad_token=pad)
     tokenizer.save_pretrained(folder)
     return len(vocabulary)
 

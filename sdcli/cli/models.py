@@ -134,9 +134,7 @@ def _shortened(text: str) -> str:
 def _model_facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
         model = diffusers_folder.inspect(path, str(path))
-        files = [
-            f for part in diffusers_folder.COMPONENTS for f in models.weight_files(path / part)
-        ]
+        files = [file for part in model.configs for file in models.weight_files(path / part)]
         family, native = model.family.title, model.native_size
         prediction: str = model.prediction
     else:

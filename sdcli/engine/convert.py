@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sdcli.families import RUNNABLE
 from sdcli.models import Model
 from sdcli.models.layouts import VAE, Place
 from sdcli.models.single_file import METADATA, original_places
@@ -73,10 +72,12 @@ def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -
     """Write the model as a diffusers folder, which any of its pipelines loads."""
     with quiet_libraries():
         _write_parts(model, target, dtype)
-    tokenizer_of(model).save_pretrained(target / "tokenizer")
+    for number, _ in enumerate(model.family.encoders):
+        name = ("tokenizer", "tokenizer_2")[number]
+        tokenizer_of(model, number).save_pretrained(target / name)
     scheduler = {"_class_name": "PNDMScheduler", **model.scheduler}
     _write(target / "scheduler" / "scheduler_config.json", scheduler)
-    _write(target / "model_index.json", _INDEX)
+    _write(target / "model_index.json", _index(model))
 
 
 def _write_parts(model: Model, target: Path, dtype: torch.dtype | None) -> None:
@@ -89,17 +90,22 @@ def _write_parts(model: Model, target: Path, dtype: torch.dtype | None) -> None:
         network.save_pretrained(target / part)
 
 
-_INDEX = {
-    "_class_name": RUNNABLE,
-    "scheduler": ["diffusers", "PNDMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-    "safety_checker": [None, None],
-    "feature_extractor": [None, None],
-    "requires_safety_checker": False,
-}
+def _index(model: Model) -> dict[str, Any]:
+    second = {
+        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+        "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    }
+    none = {"safety_checker": [None, None], "requires_safety_checker": False}
+    return {
+        "_class_name": model.family.pipeline,
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "feature_extractor": [None, None],
+        **(second if "text_encoder_2" in model.configs else none),
+    }
 
 
 def _write(path: Path, content: object) -> None:

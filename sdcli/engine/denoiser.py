@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ class UNetDenoiser:
     """x̂₀ = what the UNet says of x at σ, for one conditioning a row of x.
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
-    `sigma` is that of the last one. `timestep` finds the training timestep of σ.
+    `sigma` is that of the last one. `timestep` finds the training timestep of σ. `added` are
+    diffusers' further arguments for an SDXL.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class UNetDenoiser:
         *,
         timestep: Callable[[float], float],
         prediction: Prediction,
+        added: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._unet = unet
+        self._added = added
         self._context = context  # (rows, tokens, width)
         self._timestep = timestep
         self._v_prediction = prediction == "v_prediction"
@@ -46,7 +49,13 @@ class UNetDenoiser:
         variance = sigma**2 + 1
         t = torch.full((len(x),), self._timestep(sigma), dtype=self._t_dtype, device=x.device)
         scaled = (x / math.sqrt(variance)).to(self._dtype)
-        said = self._unet(scaled, t, encoder_hidden_states=self._context, return_dict=False)[0]
+        said = self._unet(
+            scaled,
+            t,
+            encoder_hidden_states=self._context,
+            added_cond_kwargs=self._added,
+            return_dict=False,
+        )[0]
         if self._v_prediction:
             return x / variance - said.float() * (sigma / math.sqrt(variance))
         return x - said.float() * sigma

@@ -16,15 +16,15 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from sdcli.errors import ModelError, OutOfMemory
 from sdcli.models import Model, weight_files
-from sdcli.models.single_file import METADATA, original_places
+from sdcli.models.single_file import ENCODERS, METADATA, original_places
 from sdcli.models.vae import place_in
 
-from .conditioning import TextEncoder
+from .conditioning import Clip, TextEncoder
 from .device import Placement
 from .weights import File, Source, fill, in_folder, in_original, no_content
 
@@ -53,9 +53,17 @@ def load(model: Model, placement: Placement) -> Components:
             ).to(placement.device)
             for part, source in sources(model).items()
         }
-        tokenizer = tokenizer_of(model)
-    text = TextEncoder(tokenizer, networks["text_encoder"], device=placement.device)
-    return Components(networks["unet"], networks["vae"], text)
+        encoders = [part for part in networks if part in ENCODERS]
+        clips = [
+            Clip(
+                tokenizer_of(model, number),
+                networks[part],
+                device=placement.device,
+                bare=len(encoders) > 1,
+            )
+            for number, part in enumerate(encoders)
+        ]
+    return Components(networks["unet"], networks["vae"], TextEncoder(clips))
 
 
 def _where(model: Model, part: str) -> Path:
@@ -79,9 +87,9 @@ def sources(model: Model) -> dict[str, Source]:
 
 def _own_sources(model: Model) -> dict[str, Source]:
     if model.header is None:
-        return {part: in_folder(weight_files(model.path / part)) for part in _MAKERS}
+        return {part: in_folder(weight_files(model.path / part)) for part in model.configs}
     file, places = File(model.path), original_places(model)
-    return {part: in_original(file, places[part]) for part in _MAKERS}
+    return {part: in_original(file, places[part]) for part in model.configs}
 
 
 def empty(model: Model, part: str) -> nn.Module:
@@ -95,24 +103,31 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
     "unet": UNet2DConditionModel.from_config,
     "vae": AutoencoderKL.from_config,
     "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig.from_dict(dict(config))),
+    "text_encoder_2": lambda config: CLIPTextModelWithProjection(
+        CLIPTextConfig.from_dict(dict(config))
+    ),
 }
 
 
-def tokenizer_of(model: Model) -> Any:
-    """The model's tokenizer. Raises ModelError."""
+def tokenizer_of(model: Model, number: int = 0) -> Any:
+    """The tokenizer of the model's text encoder of that number. Raises ModelError."""
     try:
-        if model.tokenizer is None:
+        if not model.tokenizers:
             assert model.header is not None
             told = json.loads(model.header.metadata[METADATA])
             tokenizer = CLIPTokenizer(tokenizer_object=Tokenizer.from_str(told["tokenizer"]))
         else:
-            tokenizer = CLIPTokenizer.from_pretrained(model.tokenizer, local_files_only=True)
+            tokenizer = CLIPTokenizer.from_pretrained(
+                model.tokenizers[number], local_files_only=True
+            )
     except (OSError, ValueError) as error:
-        where = model.tokenizer or model.path
+        where = model.tokenizers[number] if model.tokenizers else model.path
         raise ModelError(f"--model: cannot load the tokenizer in {where}: {error}") from error
+    if model.header and model.family.encoders[number].kind == "open_clip":
+        tokenizer.pad_token = "!"  # OpenCLIP fills up with 0, which is its id
     if "a</w>" not in tokenizer.get_vocab():
         # Transformers 5 builds an empty vocabulary, without a word, from files that it misreads.
-        raise ModelError(f"--model: the tokenizer in {model.tokenizer} has no vocabulary")
+        raise ModelError(f"--model: the tokenizer in {model.path} has no vocabulary")
     return tokenizer
 
 

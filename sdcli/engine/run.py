@@ -18,6 +18,7 @@ from sdcli.sampling.training import nearest_of
 
 from .ahead import Ahead
 from .brownian import BrownianNoise
+from .conditioning import Conditioning
 from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
@@ -70,6 +71,7 @@ class Run:
             device=placement.device,
             ensd=first.ensd,
         )
+        _check_clip_skip(first.clip_skip, folder, say)
         with memory_errors("reading the prompts"):
             self._denoise, self._counted = self._denoiser()
             self._inverting = self._shown() if first.invert else None
@@ -82,13 +84,14 @@ class Run:
         """The composed denoiser, and the UNet's part of it, which counts evaluations."""
         sampler = self._sampler
         scale = self.requests[0].cfg_scale / sampler.guidance_divisor
-        prompts = self._context([request.prompt for request in self.requests])
+        prompts = self._conditioning([request.prompt for request in self.requests])
         if scale == 1 and not sampler.unguided:
             unet = self._unet(prompts)
             return self._asked_as(unet), unet
-        negative = self._context([request.negative_prompt for request in self.requests])
-        if prompts.shape == negative.shape:
-            unet = self._unet(torch.cat([prompts, negative]))
+        texts = [request.negative_prompt for request in self.requests]
+        negative = self._conditioning(texts, negative=True)
+        if prompts.context.shape == negative.context.shape:
+            unet = self._unet(Conditioning.of([prompts, negative]))
             return self._asked_as(Guided(unet, scale)), unet
         unet = self._unet(prompts)
         return self._asked_as(GuidedApart(unet, self._unet(negative), scale)), unet
@@ -96,16 +99,18 @@ class Run:
     def _asked_as(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
         return consistent(denoise, self._timestep) if self._sampler.consistency else denoise
 
-    def _context(self, texts: Sequence[str]) -> Tensor:
-        embeddings = [self._components.text_encoder(text) for text in texts]
-        if len({len(embedding[0]) for embedding in embeddings}) > 1:
-            raise UsageError("prompts made at once must fill the same number of 75-token chunks")
-        return torch.cat(embeddings)
+    def _conditioning(self, texts: Sequence[str], *, negative: bool = False) -> Conditioning:
+        encode, skip = self._components.text_encoder, self.requests[0].clip_skip
+        return Conditioning.of([encode(text, skip=skip, negative=negative) for text in texts])
 
-    def _unet(self, context: Tensor) -> UNetDenoiser:
+    def _unet(self, told: Conditioning) -> UNetDenoiser:
+        first = self.requests[0]
+        assert first.width
+        assert first.height
         return UNetDenoiser(
             self._components.unet,
-            context,
+            told.context,
+            added=told.added(first.width, first.height),
             timestep=self._timestep,
             prediction=self._folder.prediction,
         )
@@ -113,7 +118,8 @@ class Run:
     def _shown(self) -> UNetDenoiser:
         """The denoiser that believes, without guidance, what the picture shows."""
         own = self.requests[0].invert_prompt
-        return self._unet(self._context([r.prompt if own is None else own for r in self.requests]))
+        texts = [r.prompt if own is None else own for r in self.requests]
+        return self._unet(self._conditioning(texts))
 
     @property
     def evaluations(self) -> int:
@@ -208,3 +214,12 @@ class Run:
             Picture(image, request, seconds, self.evaluations, tries=self._tries)
             for image, request in zip(images, self.requests, strict=True)
         ]
+
+
+def _check_clip_skip(skip: int, model: Model, say: Callable[[str], None]) -> None:
+    """Tell where it does nothing, as in A1111, whose pictures' texts name it all the same."""
+    layers = int(model.configs["text_encoder"]["num_hidden_layers"])
+    if skip > 1 and not model.family.clip_skips:
+        say(f"clip skip {skip} changes nothing of {model.family.title}")
+    elif skip > layers:
+        raise UsageError(f"--clip-skip: {skip} is too far, the text encoder has {layers} layers")

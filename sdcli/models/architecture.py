@@ -18,8 +18,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 HEAD = 64  # channels of a head, where a family counts heads by them
 
 
-def unet_config(shapes: Shapes, *, heads: int | None) -> dict[str, Any]:
+def unet_config(shapes: Shapes, *, heads: int | None, summary: int = 0) -> dict[str, Any]:
     """UNet2DConditionModel's configuration; `heads` of every attention, None for 64 channels each.
+
+    `summary` is the width of the prompt's summary that an SDXL is told, beside six sizes.
 
     Raises KeyError with the name of a tensor that must be there and is not.
     """
@@ -59,9 +61,11 @@ def unet_config(shapes: Shapes, *, heads: int | None) -> dict[str, Any]:
         "use_linear_projection": len(shapes[f"{middle}proj_in.weight"]) == 2,
     }
     if f"{UNET}label_emb.0.0.weight" in shapes:
+        told = shapes[f"{UNET}label_emb.0.0.weight"][1]
         config |= {
             "addition_embed_type": "text_time",
-            "projection_class_embeddings_input_dim": shapes[f"{UNET}label_emb.0.0.weight"][1],
+            "addition_time_embed_dim": (told - summary) // 6,
+            "projection_class_embeddings_input_dim": told,
         }
     return config
 
@@ -105,11 +109,13 @@ def open_clip_config(shapes: Shapes, prefix: str, *, most: int | None) -> dict[s
     """CLIPTextConfig's arguments for OpenCLIP, of whose layers the first `most` are used."""
     inside = f"{prefix}model."
     layers = _numbers(shapes, rf"{re.escape(inside)}transformer\.resblocks\.(\d+)\.")
+    width = shapes[f"{inside}ln_final.weight"][0]
     return {
         **_text(shapes, f"{inside}token_embedding.weight"),
         "max_position_embeddings": shapes[f"{inside}positional_embedding"][0],
         "intermediate_size": shapes[f"{inside}transformer.resblocks.0.mlp.c_fc.weight"][0],
         "num_hidden_layers": min(layers, most or layers),
+        "projection_dim": shapes.get(f"{inside}text_projection", (0, width))[1],
         "hidden_act": "gelu",
     }
 

@@ -13,7 +13,11 @@ from sdcli.families import of_folder
 from .header import read_header
 from .model import Model, model_of
 
-COMPONENTS = ("unet", "vae", "text_encoder")
+
+def components(index: Mapping[str, Any]) -> tuple[str, ...]:
+    """The networks of a folder, as its `model_index.json` lists them."""
+    parts = ("unet", "vae", "text_encoder", "text_encoder_2")
+    return tuple(part for part in parts if part != parts[-1] or index.get(part))
 
 
 def inspect(path: Path, name: str) -> Model:
@@ -27,17 +31,20 @@ def inspect(path: Path, name: str) -> Model:
             "give the folder that holds unet/, vae/ and text_encoder/",
         )
     index = _read_json(path / "model_index.json")
-    configs = {part: _read_json(path / part / "config.json") for part in COMPONENTS}
+    parts = components(index)
+    configs = {part: _read_json(path / part / "config.json") for part in parts}
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
     try:
         family = of_folder(index, configs["unet"], scheduler)
     except ModelError as error:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
-    for part in COMPONENTS:
+    for part in parts:
         _check_weights(path / part)
-    if not (path / "tokenizer").is_dir():
-        raise ModelError(f"--model: {path} has no tokenizer folder")
-    return model_of(name, path, family, configs, scheduler, tokenizer=path / "tokenizer")
+    tokenizers = tuple(path / part.replace("text_encoder", "tokenizer") for part in parts[2:])
+    for folder in tokenizers:
+        if not folder.is_dir():
+            raise ModelError(f"--model: {path} has no {folder.name} folder")
+    return model_of(name, path, family, configs, scheduler, tokenizers=tokenizers)
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -34,8 +34,8 @@ class Model:
     `path` is a diffusers folder, or a single file, which then has a `header`. `configs` are those
     of its networks, by component. `native_size` is in pixels, `latent_scale` what latents are
     multiplied by after encoding, `scheduler` the configuration that came with the model,
-    `tokenizer` the folder of its tokenizer; None where that is in the header. `vae` is one in the
-    place of its own.
+    `tokenizers` the folders of its text encoders' tokenizers, which a header may hold instead.
+    `vae` is one in the place of its own.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Model:
     table: TrainingTable
     scheduler: Mapping[str, Any]
     configs: Mapping[str, Mapping[str, Any]]
-    tokenizer: Path | None
+    tokenizers: tuple[Path, ...]
     header: Header | None = None
     vae: Vae | None = None
 
@@ -59,7 +59,7 @@ def model_of(
     configs: Mapping[str, Mapping[str, Any]],
     scheduler: Mapping[str, Any],
     *,
-    tokenizer: Path | None = None,
+    tokenizers: tuple[Path, ...] = (),
     header: Header | None = None,
 ) -> Model:
     """The model of these configurations, which win over the family's constants."""
@@ -73,7 +73,7 @@ def model_of(
         table=_table(scheduler, path),
         scheduler=scheduler,
         configs=configs,
-        tokenizer=tokenizer,
+        tokenizers=tokenizers,
         header=header,
     )
 

@@ -17,6 +17,7 @@ from .header import Header, read_header
 from .layouts import Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
 
+ENCODERS = ("text_encoder", "text_encoder_2")
 METADATA = "sdcli"
 """The key under which `models convert` keeps, as JSON, what no tensor tells."""
 
@@ -56,8 +57,8 @@ def inspect(
         path,
         family,
         configs,
-        told.get("scheduler") or {**_SCHEDULER, "prediction_type": family.prediction},
-        tokenizer=None if "tokenizer" in told else tokenizer(offline=offline, say=say),
+        told.get("scheduler") or _scheduler(header, family),
+        tokenizers=_tokenizers(told, family, offline=offline, say=say),
         header=header,
     )
 
@@ -78,16 +79,34 @@ def _told(header: Header) -> dict[str, Any]:
 
 def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:
     """The configurations of the file's networks, read off its tensors' shapes."""
-    [encoder] = family.encoders
-    if encoder.kind == "clip":
-        text = clip_config(shapes, encoder.prefix)
-    else:
-        text = open_clip_config(shapes, encoder.prefix, most=encoder.layers)
-    return {
-        "unet": unet_config(shapes, heads=family.heads),
-        "vae": vae_config(shapes, latent_scale=family.latent_scale),
-        "text_encoder": text,
+    texts = {
+        part: clip_config(shapes, encoder.prefix)
+        if encoder.kind == "clip"
+        else open_clip_config(shapes, encoder.prefix, most=encoder.layers)
+        for part, encoder in zip(ENCODERS, family.encoders, strict=False)
     }
+    summary = texts[list(texts)[-1]]["projection_dim"]
+    return {
+        "unet": unet_config(shapes, heads=family.heads, summary=summary),
+        "vae": vae_config(shapes, latent_scale=family.latent_scale),
+        **texts,
+    }
+
+
+def _scheduler(header: Header, family: Family) -> dict[str, Any]:
+    return {
+        **_SCHEDULER,
+        "prediction_type": family.prediction,
+        "rescale_betas_zero_snr": "ztsnr" in header.shapes,
+    }
+
+
+def _tokenizers(
+    told: Mapping[str, Any], family: Family, *, offline: bool, say: Callable[[str], None]
+) -> tuple[Path, ...]:
+    if "tokenizer" in told:
+        return ()
+    return (tokenizer(offline=offline, say=say),) * len(family.encoders)
 
 
 def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
@@ -95,10 +114,14 @@ def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
     unet = model.configs["unet"]
     ups = enumerate(unet["up_block_types"])
     attending = frozenset(number for number, kind in ups if kind.startswith("CrossAttn"))
-    [encoder] = model.family.encoders
-    text = clip_place if encoder.kind == "clip" else open_clip_place
+    texts = {
+        part: partial(
+            clip_place if encoder.kind == "clip" else open_clip_place, prefix=encoder.prefix
+        )
+        for part, encoder in zip(ENCODERS, model.family.encoders, strict=False)
+    }
     return {
         "unet": partial(unet_place, layers=unet["layers_per_block"], attending=attending),
         "vae": partial(vae_place, blocks=len(model.configs["vae"]["block_out_channels"])),
-        "text_encoder": partial(text, prefix=encoder.prefix),
+        **texts,
     }

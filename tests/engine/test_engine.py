@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +139,9 @@ def test_text_is_encoded_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
     encoder = engine._components.text_encoder
     texts: list[str] = []
     encode = encoder._encode
-    monkeypatch.setattr(encoder, "_encode", lambda text: texts.append(text) or encode(text))
+    monkeypatch.setattr(
+        encoder, "_encode", lambda text, skip: texts.append(text) or encode(text, skip)
+    )
     together(engine, request(seed=1), request(seed=2))
     engine.generate(request(seed=3))
     assert texts == ["a fox", ""]
@@ -225,3 +229,16 @@ def test_what_a_sampler_sees_on_its_way(builtin: Engine, tmp_path: Path) -> None
     assert errors == sorted(errors)
     assert errors[0] < 100  # 28 dB
     assert errors[-1] > 20 * errors[0]
+
+
+def test_clip_skip_is_a_text_encoder_without_its_last_layers(tiny: Engine, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny.folder.path, tmp_path / "shorter"))
+    path = folder / "text_encoder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 1}))
+    shorter = Engine.load(str(folder), device="cpu")
+    wanted = shorter.text_encoder("a fox").context
+    assert torch.equal(tiny.text_encoder("a fox", skip=2).context, wanted)
+    one, two = (np.asarray(tiny.generate(request(clip_skip=skip)).image) for skip in (1, 2))
+    assert not np.array_equal(one, two)
+    with pytest.raises(UsageError, match="has 2 layers"):
+        tiny.generate(request(clip_skip=3))

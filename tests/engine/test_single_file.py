@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.loaders import single_file_utils as theirs
 from safetensors.torch import load_file, save_file
 from tiny import write_folder, write_tokenizer
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from sdcli import Engine, GenerationRequest
 from sdcli.engine.convert import to_single_file
 from sdcli.engine.loading import empty, sources
+from sdcli.engine.noise import NvStream
 from sdcli.errors import ModelError
 from sdcli.families import by_name
 from sdcli.models import find, single_file
 from sdcli.models.header import read_header
+from sdcli.models.single_file import ENCODERS
 
 ATTENDING = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
 RISING = ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3
@@ -44,44 +50,73 @@ def test_a_single_file_makes_the_folders_picture(tiny_folder: Path, single: Path
     assert np.abs(picture(single) - picture(tiny_folder)).max() <= 1
 
 
-def networks(kind: str, vocabulary: int) -> Mapping[str, Any]:
+def text_config(vocabulary: int, width: int, *, open_clip: bool) -> CLIPTextConfig:
+    """CLIP's, made small: 64 channels a head."""
+    return CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        projection_dim=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=width // 64,
+        hidden_act="gelu" if open_clip else "quick_gelu",
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
+        pad_token_id=vocabulary - 1,
+    )
+
+
+XL: dict[str, Any] = {
+    "block_out_channels": (64, 128, 128),
+    "cross_attention_dim": 192,
+    "transformer_layers_per_block": (1, 1, 2),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 32,
+    "projection_class_embeddings_input_dim": 128 + 6 * 32,
+}
+EARLIER: dict[str, Any] = {
+    "block_out_channels": (64, 64, 128, 128),
+    "cross_attention_dim": 128,
+    "down_block_types": ATTENDING,
+    "up_block_types": RISING,
+}
+
+
+def networks(kind: str, vocabulary: int) -> dict[str, Any]:
     """Networks as Stable Diffusion has them, made small: 8 heads, or 64 channels a head."""
-    linear = kind == "sd2"
+    linear = kind != "sd1"
+    shape = XL if kind == "sdxl" else EARLIER
+    heads = tuple(width // 64 for width in shape["block_out_channels"]) if linear else 8
     unet = UNet2DConditionModel(
-        sample_size=64,
-        block_out_channels=(64, 64, 128, 128),
-        cross_attention_dim=128,
-        attention_head_dim=(1, 1, 2, 2) if linear else 8,
+        sample_size={"sd1": 64, "sd2": 64, "sdxl": 128}[kind],
+        attention_head_dim=heads,
         use_linear_projection=linear,
         layers_per_block=2,
-        down_block_types=ATTENDING,
-        up_block_types=RISING,
+        **shape,
     )
     vae = AutoencoderKL(
         block_out_channels=(32, 32, 64, 64),
         layers_per_block=2,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.18215,
+        scaling_factor=0.13025 if kind == "sdxl" else 0.18215,
     )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=vocabulary,
-            hidden_size=128,
-            projection_dim=128,
-            intermediate_size=256,
-            num_hidden_layers=3,
-            num_attention_heads=2,
-            hidden_act="gelu" if linear else "quick_gelu",
-            bos_token_id=vocabulary - 2,
-            eos_token_id=vocabulary - 1,
-            pad_token_id=vocabulary - 1,
-        )
-    )
-    return {"unet": unet, "vae": vae, "text_encoder": text}
+    found = {"unet": unet, "vae": vae}
+    if kind == "sdxl":
+        first = text_config(vocabulary, 64, open_clip=False)
+        second = text_config(vocabulary, 128, open_clip=True)
+        return found | {
+            "text_encoder": CLIPTextModel(first),
+            "text_encoder_2": CLIPTextModelWithProjection(second),
+        }
+    return found | {
+        "text_encoder": CLIPTextModel(text_config(vocabulary, 128, open_clip=kind == "sd2"))
+    }
 
 
-@pytest.fixture(scope="module", params=["sd1", "sd2"])
+@pytest.fixture(scope="module", params=["sd1", "sd2", "sdxl"])
 def family(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, Path]:
@@ -89,7 +124,10 @@ def family(
     root = tmp_path_factory.mktemp("family")
     folder, file = root / "folder", root / "single.safetensors"
     torch.manual_seed(5)
-    vocabulary = write_tokenizer(folder / "tokenizer")
+    openclip = "!" if request.param == "sd2" else "<|endoftext|>"
+    vocabulary = write_tokenizer(folder / "tokenizer", pad=openclip)
+    if request.param == "sdxl":
+        write_tokenizer(folder / "tokenizer_2", pad="!")
     write_folder(folder, networks(request.param, vocabulary))
     model = find(str(folder))
     to_single_file(replace(model, family=by_name(request.param)), file)
@@ -111,7 +149,7 @@ def test_the_family_and_its_shapes_are_told_by_the_tensors(family: tuple[str, Pa
     for part, config in found.configs.items():
         for key, value in config.items():
             wanted = known.configs[part][key]
-            if key == "transformer_layers_per_block":
+            if key == "transformer_layers_per_block" and isinstance(wanted, int):
                 assert set(value) == {wanted}
             else:
                 assert wanted == (list(value) if isinstance(value, tuple) else value), (part, key)
@@ -122,18 +160,54 @@ def test_it_makes_the_folders_picture(family: tuple[str, Path, Path]) -> None:
     assert np.abs(picture(file) - picture(folder)).max() <= 1
 
 
+@pytest.mark.parametrize("negative", ["", "blue"])
+@pytest.mark.parametrize("family", ["sdxl"], indirect=True)
+def test_sdxl_equals_diffusers_own_pipeline(family: tuple[str, Path, Path], negative: str) -> None:
+    """Both encoders, the summary, the sizes, and zeros for an empty negative prompt."""
+    _, folder, file = family
+    request = GenerationRequest(
+        prompt="a fox",
+        negative_prompt=negative,
+        sampler="Euler",
+        steps=6,
+        cfg_scale=5,
+        seed=5,
+        width=64,
+        height=96,
+    )
+    ours = np.asarray(Engine.load(str(file), device="cpu").generate(request).image, np.int16)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(
+        pipeline.scheduler.config, timestep_spacing="linspace", steps_offset=0
+    )
+    theirs_picture = pipeline(
+        "a fox",
+        negative_prompt=negative or None,
+        num_inference_steps=6,
+        guidance_scale=5,
+        width=64,
+        height=96,
+        latents=NvStream(5).next((1, 4, 12, 8)),
+    ).images[0]
+    assert np.abs(ours - np.asarray(theirs_picture, np.int16)).max() <= 2
+
+
 def test_the_weights_are_those_that_diffusers_reads(family: tuple[str, Path, Path]) -> None:
     """Bit for bit, by its own converters."""
-    name, _, file = family
+    _, _, file = family
     model, tensors = find(str(file)), load_file(file)
-    text = empty(model, "text_encoder")
     wanted = {
         "unet": theirs.convert_ldm_unet_checkpoint(dict(tensors), model.configs["unet"]),
         "vae": theirs.convert_ldm_vae_checkpoint(dict(tensors), model.configs["vae"]),
-        "text_encoder": theirs.convert_ldm_clip_checkpoint(dict(tensors))
-        if name == "sd1"
-        else theirs.convert_open_clip_checkpoint(text, dict(tensors)),
     }
+    for part, encoder in zip(ENCODERS, model.family.encoders, strict=False):
+        text = empty(model, part)
+        wanted[part] = (
+            theirs.convert_ldm_clip_checkpoint(dict(tensors))
+            if encoder.kind == "clip"
+            else theirs.convert_open_clip_checkpoint(text, dict(tensors), f"{encoder.prefix}model.")
+        )
     for part, source in sources(model).items():
         for key, theirs_tensor in wanted[part].items():
             ours = source(key.removeprefix("text_model."))
