@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from .errors import UsageError
+from .prompts.networks import tagged
 from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
 from .sampling.listed import parse_sigmas, parse_timesteps
 
@@ -23,6 +24,10 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(data)
     if isinstance(values.get("rng"), str):
         values["rng"] = values["rng"].lower()
+    loras = values.get("lora") or ()
+    if loras := (loras,) if isinstance(loras, str) else tuple(loras):
+        values["prompt"] = _look_up("lora", tagged, values.get("prompt", ""), loras)
+        values["lora"] = ()
     name = values.get("sampler", SAMPLERS[0].name)
     schedule = values.get("scheduler", AUTOMATIC)
     if isinstance(name, str) and isinstance(schedule, str):
@@ -123,7 +128,7 @@ def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
     return sampler.stochastic
 
 
-def _look_up(field: str, table: Callable[..., Found], *names: str) -> Found:
+def _look_up(field: str, table: Callable[..., Found], *names: Any) -> Found:
     try:
         return table(*names)
     except UsageError as error:

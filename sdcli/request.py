@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
+from .errors import UsageError
 from .flag import flag
+from .prompts import networks
 from .sampling import AUTOMATIC, SAMPLERS, Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
 
@@ -169,6 +171,11 @@ class GenerationRequest(BaseModel):
         Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
         flag("--model", "-m", panel="Model", metavar="MODEL"),
     ] = "builtin"
+    lora: Annotated[
+        tuple[str, ...],
+        Field(description="NAME[:STRENGTH]; may be repeated. As <lora:NAME:0.8> in the prompt."),
+        flag("--lora", panel="Model", metavar="LORA", repeatable=True),
+    ] = ()
     clip_skip: Annotated[
         int,
         Field(ge=1, le=12, description="Take CLIP's layer so far from its end; 1 is the last."),
@@ -199,6 +206,10 @@ class GenerationRequest(BaseModel):
             why = path if sampler.brownian else "draws no noise after the first"
             raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
         choices.check_inversion(sampler, self.model_dump())
+        try:
+            networks.split(self.prompt)
+        except UsageError as error:
+            raise choices.field_error("prompt", error.message, error.hint) from error
         for key in ("prompt", "negative_prompt", "invert_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
                 raise choices.field_error(

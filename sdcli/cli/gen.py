@@ -127,4 +127,9 @@ def load_engine(folder: models.Model, settings: Settings) -> Engine:
     """Cross the wall: import torch and load the weights."""
     from sdcli.engine import Engine
 
-    return Engine.of(folder, device=settings.device, dtype=settings.dtype)
+    return Engine.of(
+        folder,
+        device=settings.device,
+        dtype=settings.dtype,
+        folders=settings.models_folders,
+    )

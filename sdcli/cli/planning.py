@@ -15,9 +15,11 @@ from sdcli.init_image import sized
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
+from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
+from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
@@ -84,6 +86,8 @@ def planned(words: Words, *, json: bool) -> Plan:
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
     )
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
+    for tag in split(base.prompt)[1]:
+        find_lora(tag.name, settings.models_folders)
     return Plan(requests, settings, target, folder)
 
 

@@ -102,6 +102,10 @@ class TextEncoder:
         found = self._cache[key]
         return found.empty() if negative and not text and found.pooled is not None else found
 
+    def forget(self) -> None:
+        """Encode every text anew: the weights are others."""
+        self._cache.clear()
+
     @torch.inference_mode()
     def _encode(self, text: str, skip: int) -> Conditioning:
         said = [clip(text, skip) for clip in self._clips]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -13,12 +14,15 @@ from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.hub import silent
 from sdcli.init_image import sized
+from sdcli.models.library import find_lora
+from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 
 from .conditioning import TextEncoder
 from .device import Placement, choose
 from .latents import decode, encode
-from .loading import Components, load
+from .loading import Components, load, memory_errors
+from .lora import Lora
 from .noise import NvStream
 from .picture import Picture
 from .run import Run
@@ -27,10 +31,17 @@ from .run import Run
 class Engine:
     """Loaded weights on a device: the only stateful thing, reused for every picture."""
 
-    def __init__(self, folder: models.Model, placement: Placement, components: Components) -> None:
+    def __init__(
+        self,
+        folder: models.Model,
+        placement: Placement,
+        components: Components,
+        folders: Sequence[Path] = (),
+    ) -> None:
         self.folder = folder
         self.placement = placement
         self._components = components
+        self.folders = tuple(folders)
 
     @classmethod
     def load(
@@ -50,10 +61,17 @@ class Engine:
         return cls.of(models.find(model, offline=offline, say=say), device=device, dtype=dtype)
 
     @classmethod
-    def of(cls, folder: models.Model, *, device: str = "auto", dtype: str = "auto") -> Self:
-        """Load a folder that has been found and checked already."""
+    def of(
+        cls,
+        folder: models.Model,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        folders: Sequence[Path] = (),
+    ) -> Self:
+        """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)
-        return cls(folder, placement, load(folder, placement))
+        return cls(folder, placement, load(folder, placement), folders)
 
     @property
     def text_encoder(self) -> TextEncoder:
@@ -97,8 +115,14 @@ class Engine:
         """
         requests = [self.complete(request) for request in requests]
         own = {"prompt", "negative_prompt", "seed"}
+        tags = [split(request.prompt)[1] for request in requests]
+        if any(each != tags[0] for each in tags):
+            raise UsageError("pictures made at once must have the same LoRAs")
         if any(r.model_dump(exclude=own) != requests[0].model_dump(exclude=own) for r in requests):
             raise UsageError("pictures made at once may differ in prompts and seed only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
             raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
+        loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
+        with memory_errors("merging LoRAs"):
+            self._components.use(loras, say)
         return Run(requests, self.folder, self.placement, self._components, say)

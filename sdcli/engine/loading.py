@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,23 @@ from sdcli.models.vae import place_in
 
 from .conditioning import Clip, TextEncoder
 from .device import Placement
+from .lora import Lora, Loras
 from .weights import File, Source, fill, in_folder, in_original, no_content
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The three networks of a Stable Diffusion model, ready to run."""
+    """The networks of a Stable Diffusion model, ready to run, and the LoRAs in them."""
 
     unet: Any
     vae: Any
     text_encoder: TextEncoder
+    loras: Loras
+
+    def use(self, loras: Sequence[Lora], say: Callable[[str], None]) -> None:
+        """Make these the LoRAs of the networks, and no others. Raises ModelError."""
+        if self.loras.use(loras, say):
+            self.text_encoder.forget()
 
 
 def load(model: Model, placement: Placement) -> Components:
@@ -63,7 +70,7 @@ def load(model: Model, placement: Placement) -> Components:
             )
             for number, part in enumerate(encoders)
         ]
-    return Components(networks["unet"], networks["vae"], TextEncoder(clips))
+    return Components(networks["unet"], networks["vae"], TextEncoder(clips), Loras(model, networks))
 
 
 def _where(model: Model, part: str) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 from sdcli.errors import SdcliError, UsageError
 from sdcli.init_image import open_init
 from sdcli.models import Model
+from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Noise, Sampler, inversion
 from sdcli.sampling.training import nearest_of
@@ -84,7 +85,7 @@ class Run:
         """The composed denoiser, and the UNet's part of it, which counts evaluations."""
         sampler = self._sampler
         scale = self.requests[0].cfg_scale / sampler.guidance_divisor
-        prompts = self._conditioning([request.prompt for request in self.requests])
+        prompts = self._conditioning([split(request.prompt)[0] for request in self.requests])
         if scale == 1 and not sampler.unguided:
             unet = self._unet(prompts)
             return self._asked_as(unet), unet
@@ -118,7 +119,7 @@ class Run:
     def _shown(self) -> UNetDenoiser:
         """The denoiser that believes, without guidance, what the picture shows."""
         own = self.requests[0].invert_prompt
-        texts = [r.prompt if own is None else own for r in self.requests]
+        texts = [split(r.prompt if own is None else own)[0] for r in self.requests]
         return self._unet(self._conditioning(texts))
 
     @property

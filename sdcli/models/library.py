@@ -126,3 +126,17 @@ def _has_hash(path: Path, digest: str) -> bool:
 def nearest(name: str, found: Sequence[Found]) -> str:
     """A hint at the names nearest to an unknown one; empty where none is near."""
     return did_you_mean(name, [item.name for item in found])
+
+
+def find_lora(name: str, folders: Sequence[Path]) -> Path:
+    """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    known = library(folders, "lora")
+    if found := named(name, known):
+        return found.path
+    where = "in the models folders" if folders else "here, and no models folder is known"
+    raise ModelError(
+        f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
+    )
