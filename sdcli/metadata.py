@@ -74,6 +74,7 @@ def write_text(
     items["Model"] = file_name(request.model)
     items |= {key: known[key] for key in ("VAE hash",) if key in known}
     items |= _items(AFTER_MODEL, shown)
+    items |= {key: known[key] for key in ("Lora hashes", "TI hashes") if key in known}
     items.pop("Eta" if sampler.unit_start else "Eta DDIM", None)  # A1111 keeps the two apart
     if is_hub_id(request.model):
         items["Model id"] = request.model

@@ -68,7 +68,7 @@ AFTER_MODEL = (
 )
 OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
-HASHES = ("Model hash", "VAE hash")
+HASHES = ("Model hash", "VAE hash", "Lora hashes", "TI hashes")
 NOT_SETTINGS = {
     *("Size", "Model", "Model id", "Version", "User"),
     *HASHES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from inspect import Parameter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,8 @@ from sdcli import models, presets
 from sdcli.errors import SdcliError
 from sdcli.flag import flags_of
 from sdcli.models.hashes import Told
+from sdcli.models.library import find_lora, in_texts, library
+from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
@@ -19,7 +20,7 @@ from sdcli.settings import Settings
 from . import ui
 from .command import Json, command, new_app, option
 from .making import Destination, make
-from .planning import Words, planned
+from .planning import Plan, Words, planned
 from .progress import Events, People, Reporter
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def gen(
         if json:
             Events().refused(error)
         raise
-    hashes = Told({} if plan.settings.no_metadata else _files(plan.folder))
+    hashes = _hashes(plan)
     reporter: Reporter = Events() if json else People(show_paths=plan.settings.output != "-")
     with ui.status(f"loading {plan.folder.name}"):
         engine = load_engine(plan.folder, plan.settings)
@@ -115,12 +116,19 @@ def gen(
         raise
 
 
-def _files(model: models.Model) -> dict[str, Path | None]:
-    """The files whose hashes stand in the picture's text."""
-    return {
-        "Model hash": None if model.header is None else model.path,
-        "VAE hash": model.vae.path if model.vae else None,
-    }
+def _hashes(plan: Plan) -> Told:
+    """Of the files that make the pictures of this plan."""
+    if plan.settings.no_metadata:
+        return Told()
+    model, folders, request = plan.folder, plan.settings.models_folders, plan.requests[0]
+    known = {item.name: item.path for item in library(folders, "embedding")}
+    used = in_texts(known, (request.prompt, request.negative_prompt))
+    return Told(
+        model=None if model.header is None else model.path,
+        vae=model.vae.path if model.vae else None,
+        loras={tag.name: find_lora(tag.name, folders) for tag in split(request.prompt)[1]},
+        embeddings={name: known[name] for name in used},
+    )
 
 
 def load_engine(folder: models.Model, settings: Settings) -> Engine:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdcli.errors import UsageError
-from sdcli.prompts.chunks import CHUNK, chunks
+from sdcli.prompts.chunks import CHUNK, chunks, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,34 @@ class Clip:
         self._device = device
         self._bare = bare
         self._comma = tokenizer.convert_tokens_to_ids(",</w>")
+        self._words: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+    @property
+    def width(self) -> int:
+        """Of its tokens' vectors."""
+        return int(self._model.get_input_embeddings().weight.shape[1])
+
+    def learn(self, name: str, vectors: Tensor) -> None:
+        """Let `name` stand for these vectors, (tokens, width), wherever a text has it."""
+        table = self._model.get_input_embeddings()
+        first = len(table.weight)
+        grown = torch.cat([table.weight, vectors.to(table.weight)])
+        table.weight = torch.nn.Parameter(grown, requires_grad=False)
+        table.num_embeddings = len(grown)
+        self._words[tuple(self._ids(name))] = tuple(range(first, len(grown)))
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
 
     def __call__(self, text: str, skip: int) -> tuple[Tensor, Tensor | None]:
         """(1, 77·chunks, width), all chunks in a row; and the first one's summary, if any."""
-        ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        units = joined(self._ids(text), self._words)
         start, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         pad = self._tokenizer.pad_token_id
         rows = [
             [start, *chunk, end, *[pad] * (CHUNK - len(chunk))]
-            for chunk in chunks(ids, comma=self._comma)
+            for chunk in chunks(units, comma=self._comma)
         ]
         batch = torch.tensor(rows, device=self._device)  # (chunks, 77)
         early = self._bare or skip > 1
@@ -88,7 +107,7 @@ class TextEncoder:
     """A model's text encoders together. The same text is encoded once."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
-        self._clips = clips
+        self.clips = clips
         self._cache: dict[tuple[str, int], Conditioning] = {}
 
     def __call__(self, text: str, *, skip: int = 1, negative: bool = False) -> Conditioning:
@@ -108,5 +127,5 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode(self, text: str, skip: int) -> Conditioning:
-        said = [clip(text, skip) for clip in self._clips]
+        said = [clip(text, skip) for clip in self.clips]
         return Conditioning(torch.cat([hidden for hidden, _ in said], dim=-1), said[-1][1])

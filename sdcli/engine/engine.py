@@ -14,12 +14,13 @@ from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.hub import silent
 from sdcli.init_image import sized
-from sdcli.models.library import find_lora
+from sdcli.models.library import find_lora, library
 from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 
 from .conditioning import TextEncoder
 from .device import Placement, choose
+from .embeddings import Embeddings
 from .latents import decode, encode
 from .loading import Components, load, memory_errors
 from .lora import Lora
@@ -42,6 +43,8 @@ class Engine:
         self.placement = placement
         self._components = components
         self.folders = tuple(folders)
+        known = library(self.folders, "embedding")
+        self._embeddings = Embeddings(known, components.text_encoder.clips)
 
     @classmethod
     def load(
@@ -125,4 +128,7 @@ class Engine:
         loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
         with memory_errors("merging LoRAs"):
             self._components.use(loras, say)
+        texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
+        if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
+            self.text_encoder.forget()
         return Run(requests, self.folder, self.placement, self._components, say)

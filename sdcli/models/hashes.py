@@ -13,21 +13,27 @@ from platformdirs import user_cache_path
 from sdcli.errors import ModelError
 from sdcli.files import write_atomically
 
+from .header import read_header
+
 _LEGACY_FROM, _LEGACY_LENGTH = 0x100000, 0x10000
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, *, weights_only: bool = False) -> str:
     """The SHA-256 of the whole file, 64 hexadecimal digits; its first 10 are A1111's model hash.
+
+    With `weights_only` that of what follows a safetensors header.
 
     Read once: the result is kept for as long as the file's size and time stay. Raises ModelError
     for a file that cannot be read.
     """
     known = _Known.read()
     try:
-        key, state = str(path.resolve()), _state(path)
+        key, state = str(path.resolve()) + ("#weights" if weights_only else ""), _state(path)
         if remembered := known.of(key, state):
             return remembered
         with path.open("rb") as file:
+            if weights_only:
+                file.seek(8 + int.from_bytes(file.read(8), "little"))
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
@@ -58,22 +64,50 @@ def _state(path: Path) -> list[int]:
     return [told.st_size, told.st_mtime_ns]
 
 
+def of_weights(path: Path) -> str:
+    """The hash by which LoRAs are told apart, twelve digits of it: without the file's header.
+
+    As A1111 and kohya have it: what the file's own metadata says, or SHA-256 of what follows a
+    safetensors header; of other files the whole. Raises ModelError.
+    """
+    if path.suffix.lower() != ".safetensors":
+        return sha256(path)[:12]
+    said = read_header(path).metadata.get("sshs_model_hash")
+    return (said or sha256(path, weights_only=True))[:12]
+
+
 class Told:
     """The hashes that go into a picture's text, worked out by a thread while the picture is made.
 
-    A1111's keys: of the model's single file and of the VAE in its place, ten digits each.
+    Under A1111's keys: of the model's single file and of the VAE in its place, ten digits each; of
+    LoRAs and embeddings by name, twelve.
     """
 
-    def __init__(self, files: Mapping[str, Path | None]) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashes")
-        self._begun = {
-            key: self._thread.submit(sha256, path) for key, path in files.items() if path
-        }
-        self._thread.shutdown(wait=False)
+    def __init__(
+        self,
+        *,
+        model: Path | None = None,
+        vae: Path | None = None,
+        loras: Mapping[str, Path] | None = None,
+        embeddings: Mapping[str, Path] | None = None,
+    ) -> None:
+        self._single = {"Model hash": model, "VAE hash": vae}
+        self._named = {"Lora hashes": loras or {}, "TI hashes": embeddings or {}}
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashes")
+        self._text = thread.submit(self._work_out)
+        thread.shutdown(wait=False)
 
     def text(self) -> dict[str, str]:
         """By key, waiting for what is not worked out yet. Raises ModelError."""
-        return {key: begun.result()[:10] for key, begun in self._begun.items()}
+        return self._text.result()
+
+    def _work_out(self) -> dict[str, str]:
+        found = {key: sha256(path)[:10] for key, path in self._single.items() if path}
+        for key, files in self._named.items():
+            one = of_weights if key == "Lora hashes" else lambda path: sha256(path)[:12]
+            if files:
+                found[key] = ", ".join(f"{name}: {one(path)}" for name, path in files.items())
+        return found
 
 
 class _Known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -126,6 +126,12 @@ def _has_hash(path: Path, digest: str) -> bool:
 def nearest(name: str, found: Sequence[Found]) -> str:
     """A hint at the names nearest to an unknown one; empty where none is near."""
     return did_you_mean(name, [item.name for item in found])
+
+
+def in_texts(names: Iterable[str], texts: Iterable[str]) -> list[str]:
+    """Of the names of embeddings those that stand in the texts, in any case, sorted."""
+    whole = "\n".join(texts).casefold()
+    return sorted(name for name in names if name.casefold() in whole)
 
 
 def find_lora(name: str, folders: Sequence[Path]) -> Path:

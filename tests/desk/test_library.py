@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import FakeEngine
 from safetensors.numpy import save_file
 
 from sdcli import models
@@ -180,3 +181,25 @@ def test_what_cannot_be_is_refused(sdcli: Any, arguments: list[str], message: st
     assert result.code == 2
     assert message in result.err
     assert list(Path().iterdir()) == []
+
+
+def test_the_pictures_text_has_the_hashes(
+    sdcli: Any, engine: FakeEngine, a1111: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A1111's keys: LoRAs by their weights alone, embeddings by the whole file."""
+    lora = a1111 / "models/Lora/style.safetensors"
+    word = a1111 / "embeddings/bad-hands.safetensors"
+    monkeypatch.setenv("SDCLI_MODELS_DIR", str(a1111))
+    assert sdcli("gen", "a fox <lora:style:0.5>", "-n", "Bad-Hands", "-o", "x.png").code == 0
+    data = lora.read_bytes()
+    weights_alone = data[8 + int.from_bytes(data[:8], "little") :]
+    text = sdcli("info", "x.png", "--json").out
+    settings = json.loads(text)
+    assert f"style: {hashlib.sha256(weights_alone).hexdigest()[:12]}" in text
+    assert f"bad-hands: {hashlib.sha256(word.read_bytes()).hexdigest()[:12]}" in text
+    assert settings
+
+
+def test_a_lora_that_says_its_hash_is_believed(tmp_path: Path) -> None:
+    save_file({"x": np.zeros(2)}, tmp_path / "a.safetensors", {"sshs_model_hash": "ab" * 32})
+    assert hashes.of_weights(tmp_path / "a.safetensors") == "ab" * 6

@@ -147,7 +147,7 @@ OLD = [
         {"prompt": "(cat:1.2), [red|blue]\nby night", "negative_prompt": "lowres,\nbad hands"}
         | {"steps": 28, "sampler": "DPM++ 2M Karras", "cfg_scale": 7.0, "seed": 1234567890}
         | {"width": 512, "height": 768, "model": "v1-5-pruned", "rng": "nv", "clip_skip": 2},
-        {"Lora hashes": "detail: 7c6bad76eb54, x: 1"},
+        {},
         "Karras",
     ),
     (

@@ -29,7 +29,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 def networks(engine: Engine) -> dict[str, Any]:
     parts = engine._components
-    return {"unet": parts.unet, "text_encoder": parts.text_encoder._clips[0]._model}
+    return {"unet": parts.unet, "text_encoder": parts.text_encoder.clips[0]._model}
 
 
 def weight(engine: Engine, part: str, name: str) -> Tensor:
