@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from sdcli.errors import SdcliError
+from sdcli.errors import OutOfMemory, SdcliError
 from sdcli.families import FAMILIES
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
@@ -63,6 +63,8 @@ class FakeRun:
         self.requests = requests
 
     def __iter__(self) -> Iterator[FakeStep]:
+        if len(self.requests) > self.engine.room:
+            raise OutOfMemory("out of memory while sampling")
         for index in (1, 2, 3):
             if any(request.seed in self.engine.fails for request in self.requests):
                 raise SdcliError("the model gave NaN", "try fp32")
@@ -84,6 +86,7 @@ class FakeEngine:
         )
         self.placement = FakePlacement()
         self.fails: set[int] = set()
+        self.room = 8  # pictures at once
         self.interrupts: set[int] = set()
         self.batches: list[list[int]] = []
 

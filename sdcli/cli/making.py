@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
@@ -59,8 +58,9 @@ def make(
 ) -> int:
     """Make every request's picture; returns the exit code, 0 if none failed and 1 otherwise.
 
-    A failure is reported and the others go on. An interruption ends the run with what is finished
-    kept and counted, and is raised on.
+    A failure is reported and the others go on; what does not fit into memory is tried again with
+    half as many at once, which changes no picture beyond rounding. An interruption ends the run
+    with what is finished kept and counted, and is raised on.
     """
     placement = engine.placement
     reporter.start(
@@ -73,19 +73,25 @@ def make(
     made = failed = 0
     try:
         size = batch_size(engine, destination.settings, requests[0])
-        jobs = iter(enumerate(requests, start=1))
-        while batch := list(islice(jobs, size)):
+        jobs = list(enumerate(requests, start=1))
+        while jobs:
+            batch, jobs = jobs[:size], jobs[size:]
             first = batch[0][0]
             try:
                 pictures = _run(engine, [request for _, request in batch], first, reporter)
             except UsageError:
                 raise  # all pictures share what is wrong, and none has been made
             except SdcliError as error:
+                if isinstance(error, OutOfMemory) and len(batch) > 1:
+                    size = len(batch) // 2
+                    reporter.warning(f"{error.message}: going on with {size} at once")
+                    jobs = [*batch, *jobs]
+                    continue
                 failed += len(batch)
                 for job, _ in batch:
                     reporter.error(error, job=job)
                 if isinstance(error, OutOfMemory):
-                    break  # the next batch is no smaller
+                    break  # the next picture is no smaller
                 continue
             for job, picture in enumerate(pictures, start=first):
                 try:

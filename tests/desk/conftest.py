@@ -17,6 +17,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr(gen, "load_engine", lambda folder, settings: fake)
     monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
+    monkeypatch.setattr("sdcli.cli.planning.with_vae", lambda model, choice, **_: model)
     return fake
 
 

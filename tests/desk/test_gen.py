@@ -187,3 +187,26 @@ def test_bytes_go_to_stdout(engine: FakeEngine, capfdbinary: pytest.CaptureFixtu
     assert run(["gen", "a", "-s", "1", "-o", "-"]) == 0
     with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as image:
         assert image.format == "PNG"
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_what_does_not_fit_is_tried_with_fewer_at_once(
+    sdcli: Any, engine: FakeEngine, room: int
+) -> None:
+    """The same pictures in the same order, and said."""
+    engine.room = room
+    result = sdcli("gen", "a", "-s", "1-5", "-b", "4", "-o", "{seed}")
+    assert result.code == 0
+    assert result.lines == [f"{seed}.png" for seed in range(1, 6)]
+    assert "out of memory while sampling: going on with 2 at once" in result.err
+    assert engine.batches[0] == [1, 2, 3, 4]
+    assert all(len(batch) <= room for batch in engine.batches[2 if room > 1 else 3 :])
+
+
+def test_one_picture_that_does_not_fit_fails(sdcli: Any, engine: FakeEngine) -> None:
+    engine.room = 0
+    result = sdcli("gen", "a", "-s", "1-3", "-o", "{seed}")
+    assert result.code == 1
+    assert result.out == ""
+    assert "picture 1: out of memory" in result.err
+    assert "not made" in result.err

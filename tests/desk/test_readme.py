@@ -8,8 +8,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import FakeEngine
+from safetensors.numpy import save_file
 
 import sdcli.output
 from sdcli.presets import presets
@@ -49,6 +51,9 @@ def test_every_command_works(
     sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In README's order, so that what one writes another reads. `doctor` needs torch."""
+    lora = Path.home() / "stable-diffusion-webui/models/Lora/ink.safetensors"
+    lora.parent.mkdir(parents=True)
+    save_file({"x": np.zeros(1)}, lora)
     ran = 0
     for arguments in commands():
         if arguments == ["doctor"]:
