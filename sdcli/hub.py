@@ -102,15 +102,11 @@ def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> 
     Raises ModelError where it is in neither.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
     from huggingface_hub.utils import httpx
 
-    try:
-        folder = Path(snapshot_download(TOKENIZER, local_files_only=True))
-        if all((folder / name).is_file() for name in _TOKENIZER_FILES):
-            return folder
-    except LocalEntryNotFoundError:
-        pass
+    folder = cached(TOKENIZER)
+    if folder and all((folder / name).is_file() for name in _TOKENIZER_FILES):
+        return folder
     lacking = "a single file needs CLIP's tokenizer, which is not in the hub's cache"
     if offline:
         raise ModelError(f"--model: {lacking}", _PULL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,17 +13,25 @@ from threading import Thread
 import huggingface_hub.constants
 import pytest
 
+from sdcli.cli import run
 from sdcli.errors import ModelError
+from sdcli.hub import tokenizer
 from sdcli.models import find
 
 COMMIT = "a" * 40
+REPOSITORIES = "(?:some/model|openai/clip-vit-large-patch14)"
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the hub's API as a download speaks, for the model some/model."""
+    """As much of the hub's API as a download speaks, for two repositories.
+
+    A file that is named in `cuts` ends in its middle, once.
+    """
 
     files: dict[str, bytes]
     asked: list[str]
+    cuts: set[str]
+    ranges: list[str]
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -36,20 +45,20 @@ class Hub(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         path = self.path.partition("?")[0]
         headers = {"X-Repo-Commit": COMMIT}
-        status, data = 404, b"{}"
+        status, data, name = 404, b"{}", ""
         if path == "/api/models/some/gated":
             status, headers["X-Error-Code"] = 403, "GatedRepo"
-        elif path.startswith("/api/models/some/model/tree/"):
+        elif re.match(rf"/api/models/{REPOSITORIES}/tree/", path):
             listing = [
                 {"type": "file", "path": name, "size": len(content), "oid": self._etag(content)}
                 for name, content in self.files.items()
             ]
             status, data = 200, json.dumps(listing).encode()
-        elif path.startswith("/api/models/some/model"):
+        elif match := re.match(rf"/api/models/({REPOSITORIES})", path):
             siblings = [{"rfilename": name} for name in self.files]
-            told = {"id": "some/model", "sha": COMMIT, "siblings": siblings, "private": False}
+            told = {"id": match[1], "sha": COMMIT, "siblings": siblings, "private": False}
             status, data = 200, json.dumps(told).encode()
-        elif path.startswith("/some/model/resolve/"):
+        elif re.match(rf"/{REPOSITORIES}/resolve/", path):
             name = path.split("/", 5)[5]
             status, data = 200, self.files[name]
             headers["ETag"] = f'"{self._etag(data)}"'
@@ -57,10 +66,26 @@ class Hub(BaseHTTPRequestHandler):
                 self.asked.append(name)
         else:
             headers["X-Error-Code"] = "RepoNotFound"
+        self._send(status, headers, data, name, body=body)
+
+    def _send(
+        self, status: int, headers: dict[str, str], data: bytes, name: str, *, body: bool
+    ) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        whole = len(data)
+        if asked and name and body:
+            first = int(asked[1])
+            self.ranges.append(name)
+            headers["Content-Range"] = f"bytes {first}-{whole - 1}/{whole}"
+            status, data = 206, data[first:]
         self.send_response(status)
         for key, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
+        if body and name in self.cuts:
+            self.cuts.discard(name)
+            data = data[: len(data) // 2]
+            self.close_connection = True
         if body:
             self.wfile.write(data)
 
@@ -81,7 +106,7 @@ def hub(
     }
     Hub.files["unet/diffusion_pytorch_model.bin"] = b"a pickle"
     Hub.files["v1-5-pruned.safetensors"] = b"seven gigabytes"
-    Hub.asked = []
+    Hub.asked, Hub.cuts, Hub.ranges = [], set(), []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -132,3 +157,31 @@ def test_a_model_in_another_layout_is_told(hub: ThreadingHTTPServer) -> None:
     Hub.files = {"model.safetensors": b"weights"}
     with pytest.raises(ModelError, match=r"has no model_index\.json"):
         find("some/model")
+
+
+def test_a_connection_that_is_cut_is_taken_up_where_it_ended(
+    hub: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)
+    name = "unet/diffusion_pytorch_model.safetensors"
+    Hub.cuts = {name}
+    assert find("some/model").native_size == 64
+    assert Hub.ranges == [name]
+
+
+def test_clips_tokenizer_is_fetched_once(
+    hub: ThreadingHTTPServer, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelError, match="not in the hub's cache") as caught:
+        tokenizer(offline=True)
+    assert "sdcli models pull tokenizers" in caught.value.hint
+    Hub.files = {path.name: path.read_bytes() for path in (tiny_folder / "tokenizer").iterdir()}
+    Hub.files |= {"model.safetensors": b"weights of CLIP, which are not needed"}
+    Hub.files |= {name: name.encode() for name in NEEDED if name not in Hub.files}
+    assert run(["models", "pull", "tokenizers"]) == 0
+    assert set(Hub.asked) == set(NEEDED)
+    folder = Path(capsys.readouterr().out.strip())
+    assert tokenizer(offline=True) == folder
+
+
+NEEDED = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
