@@ -96,7 +96,7 @@ def of_folder(
     rows = [row for row in FAMILIES if row.pipeline == pipeline]
     if not rows:
         title = _REFUSED.get(pipeline, pipeline)
-        raise ModelError(f"this is a {title} model", _WHAT_RUNS)
+        raise ModelError(f"this is {_article(title)} {title} model", _WHAT_RUNS)
     if unet.get("in_channels", 4) != 4:
         raise ModelError(
             f"this UNet takes {unet['in_channels']} channels: an inpainting or depth model",
@@ -151,7 +151,7 @@ def of_shapes(shapes: Shapes) -> Family:
     if found is None or (found in rows and first is None):
         raise ModelError(f"this file is {_part(shapes)}", "give a whole checkpoint")
     if found not in rows:
-        raise ModelError(f"this is a {found} model", _WHAT_RUNS)
+        raise ModelError(f"this is {_article(found)} {found} model", _WHAT_RUNS)
     assert first is not None
     if first[1] != rows[found].channels:
         raise ModelError(
@@ -159,6 +159,10 @@ def of_shapes(shapes: Shapes) -> Family:
             f"{_WHAT_RUNS} for text-to-image",
         )
     return rows[found]
+
+
+def _article(title: str) -> str:
+    return "an" if title.startswith(("SDXL", "A")) else "a"
 
 
 def _part(names: Iterable[str]) -> str:

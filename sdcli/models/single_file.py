@@ -43,10 +43,13 @@ def inspect(
     """
     try:
         header = read_header(path)
+    except ModelError as error:
+        raise ModelError(f"--model: {error.message}", error.hint) from error
+    try:
         told, family = _told(header), family_of(header)
         configs = told.get("configs") or derived(header.shapes, family)
     except ModelError as error:
-        raise ModelError(f"--model: {error.message}", error.hint) from error
+        raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     except KeyError as error:
         raise ModelError(
             f"--model: {path} looks like {family.title}, but has no {error.args[0]}",
