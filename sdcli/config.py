@@ -68,6 +68,8 @@ def to_toml(key: str, value: Any) -> str:
         return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return f"{key} = {str(value).lower()}"
+    if isinstance(value, tuple):
+        value = list(value)
     return f"{key} = {value!r}"
 
 

@@ -63,6 +63,7 @@ def write_text(
         else sampler.resolved_schedule.name,
         "ensd": request.ensd or None,
         "invert": request.invert or None,
+        "tiling": request.tiling or None,
         "clip_skip": request.clip_skip if request.clip_skip > 1 else None,
         "vae": None if request.vae == "automatic" else request.vae,
     }

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .flag import flag
 from .prompts import networks
-from .sampling import AUTOMATIC, SAMPLERS, Sampler, TrainingTable, resolve
+from .sampling import Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
+from .sampling_fields import SamplingFields
 
 
-class GenerationRequest(BaseModel):
+class GenerationRequest(SamplingFields):
     """Everything needed to make *one* picture again, frozen and flat.
 
     Names are put in their canonical form, and an option equal to the sampler's or schedule's own
@@ -41,106 +42,6 @@ class GenerationRequest(BaseModel):
         Field(description="What to keep away from."),
         flag("--negative-prompt", "-n", panel="Prompt", metavar="TEXT"),
     ] = ""
-    sampler: Annotated[
-        str,
-        Field(description="An A1111 name, old or new, or an alias; see `sdcli samplers`."),
-        flag("--sampler", "-S", panel="Sampling", metavar="NAME"),
-    ] = SAMPLERS[0].name
-    scheduler: Annotated[
-        str,
-        Field(description="Schedule type; Automatic is the sampler's own."),
-        flag("--scheduler", panel="Sampling", metavar="NAME"),
-    ] = AUTOMATIC
-    steps: Annotated[
-        int,
-        Field(ge=1, le=1000, description="Sampling steps, 1 to 1000."),
-        flag("--steps", panel="Sampling", metavar="N"),
-    ] = 20
-    cfg_scale: Annotated[
-        float,
-        Field(ge=0, le=100, description="Pull of the prompt; 1 is none, at half the cost."),
-        flag("--cfg-scale", "--cfg", panel="Sampling", metavar="X"),
-    ] = 7.0
-    seed: Annotated[
-        int,
-        Field(ge=0, lt=2**64, description="Number, list or range (7 or 1,2,5-8); -1 is random."),
-        flag("--seed", "-s", panel="Sampling", metavar="SEEDS"),
-    ]
-    eta: Annotated[
-        float | None,
-        Field(ge=0, description="Share of noise put back at each step."),
-        flag("--eta", panel="Sampling", metavar="X"),
-    ] = None
-    s_churn: Annotated[
-        float | None,
-        Field(ge=0, description="Noise added before each step, spread over the run."),
-        flag("--s-churn", panel="Sampling", metavar="X"),
-    ] = None
-    s_tmin: Annotated[
-        float | None,
-        Field(ge=0, description="Least σ at which churn acts."),
-        flag("--s-tmin", panel="Sampling", metavar="SIGMA"),
-    ] = None
-    s_tmax: Annotated[
-        float | None,
-        Field(gt=0, description="Greatest σ at which churn acts."),
-        flag("--s-tmax", panel="Sampling", metavar="SIGMA"),
-    ] = None
-    s_noise: Annotated[
-        float | None,
-        Field(gt=0, description="Strength of added noise."),
-        flag("--s-noise", panel="Sampling", metavar="X"),
-    ] = None
-    rtol: Annotated[
-        float | None,
-        Field(gt=0, le=1, description="Tolerated error of a step, relative to the picture."),
-        flag("--rtol", panel="Sampling", metavar="X"),
-    ] = None
-    atol: Annotated[
-        float | None,
-        Field(gt=0, le=1, description="Tolerated error of a step, at least."),
-        flag("--atol", panel="Sampling", metavar="X"),
-    ] = None
-    max_evals: Annotated[
-        int | None,
-        Field(ge=1, description="Model calls at most; then the best so far is the picture."),
-        flag("--max-evals", panel="Sampling", metavar="N"),
-    ] = None
-    sigma_min: Annotated[
-        float | None,
-        Field(gt=0, description="Where the schedule ends."),
-        flag("--sigma-min", panel="Sampling", metavar="SIGMA"),
-    ] = None
-    sigma_max: Annotated[
-        float | None,
-        Field(gt=0, description="Where the schedule starts."),
-        flag("--sigma-max", panel="Sampling", metavar="SIGMA"),
-    ] = None
-    rho: Annotated[
-        float | None,
-        Field(gt=0, description="Curvature of the Karras schedule."),
-        flag("--rho", panel="Sampling", metavar="X"),
-    ] = None
-    sigmas: Annotated[
-        tuple[float, ...] | None,
-        Field(description="Own noise levels instead of a schedule: falling, comma separated."),
-        flag("--sigmas", panel="Sampling", metavar="LIST"),
-    ] = None
-    timesteps: Annotated[
-        tuple[float, ...] | None,
-        Field(description="The same as training timesteps, or sections:10,15,20 to respace."),
-        flag("--timesteps", panel="Sampling", metavar="LIST"),
-    ] = None
-    rng: Annotated[
-        Literal["nv", "cpu", "gpu"],
-        Field(description="Noise source: nv is an NVIDIA card's, on every device."),
-        flag("--rng", panel="Sampling", metavar="nv|cpu|gpu"),
-    ] = "nv"
-    ensd: Annotated[
-        int,
-        Field(ge=0, lt=2**32, description="Added to the seed for all noise after the first."),
-        flag("--ensd", panel="Sampling", metavar="N"),
-    ] = 0
     width: Annotated[
         int | None,
         Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
@@ -151,6 +52,11 @@ class GenerationRequest(BaseModel):
         Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
         flag("--height", "-H", panel="Picture", metavar="PIXELS"),
     ] = None
+    tiling: Annotated[
+        bool,
+        Field(description="A picture whose edges meet, to be laid side by side."),
+        flag("--tiling", panel="Picture", metavar=""),
+    ] = False
     init_img: Annotated[
         str | None,
         Field(min_length=1, description="The picture to begin from, with --invert."),

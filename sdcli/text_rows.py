@@ -48,6 +48,7 @@ AFTER_MODEL = (
     Row("Clip skip", "clip_skip", str, int),
     Row("ENSD", "ensd", str, int),
     Row("RNG", "rng", str.upper, str.lower),
+    Row("Tiling", "tiling", str, "True".__eq__),
     Row("Eta", "eta"),
     Row("Eta DDIM", "eta"),
     Row("Sigma churn", "s_churn"),

@@ -17,7 +17,7 @@ LONGEST = 250
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
     *("errors", "files", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
-    *("request", "settings"),
+    *("sampling_fields", "request", "settings"),
     *(
         "layers",
         "output",

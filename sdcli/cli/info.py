@@ -95,8 +95,11 @@ def _as_command(taken: PictureText, path: str) -> str:
     words = ["sdcli", "gen", request.pop("prompt")]
     typed = flags_of(GenerationRequest)
     for key, value in request.items():
-        if value not in (None, ""):
-            words += [typed[key].names[0], str(value)]
+        if value is True:
+            words.append(typed[key].names[0])
+        elif value not in (None, "", False, ()):
+            whole = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [typed[key].names[0], whole]
     return shlex.join(words)
 
 
@@ -106,5 +109,5 @@ def _as_preset(taken: PictureText, path: str) -> str:
     return "\n".join(
         to_toml(key, value)
         for key, value in request.items()
-        if key in PRESET_KEYS and value not in (None, "")
+        if key in PRESET_KEYS and value not in (None, "", ())
     )

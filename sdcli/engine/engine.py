@@ -128,6 +128,7 @@ class Engine:
         loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
         with memory_errors("merging LoRAs"):
             self._components.use(loras, say)
+        self._components.tile(requests[0].tiling)
         texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
         if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
             self.text_encoder.forget()

@@ -44,6 +44,13 @@ class Components:
         if self.loras.use(loras, say):
             self.text_encoder.forget()
 
+    def tile(self, wanted: bool) -> None:
+        """Let every convolution wrap around, or pad with zeros as it was trained to."""
+        for network in (self.unet, self.vae):
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.padding_mode = "circular" if wanted else "zeros"
+
 
 def load(model: Model, placement: Placement) -> Components:
     """Load every component in the placement's number format.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeEngine
 from PIL import Image, PngImagePlugin
 
 from sdcli.cli.app import COMMANDS
@@ -137,7 +138,7 @@ def test_config_refuses(sdcli: Any, arguments: list[str], said: str) -> None:
 
 TEXT = (
     "a fox\nNegative prompt: fog\nSteps: 30, Sampler: Euler a, Schedule type: Karras, "
-    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Version: v1.10.1"
+    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Hires upscale: 2, Version: v1.10.1"
 )
 
 
@@ -158,7 +159,8 @@ def test_info_as_json(sdcli: Any, picture: str) -> None:
     told = json.loads(sdcli("info", picture, "--json").out)
     assert told["prompt"] == "a fox"
     assert told["settings"]["Clip skip"] == "2"
-    assert told["not_honoured"] == {"Clip skip": "2"}
+    assert told["not_honoured"] == {"Hires upscale": "2"}
+    assert told["request"]["clip_skip"] == 2
     assert told["request"]["cfg_scale"] == 6.5
     assert told["request"]["rng"] == "nv"
 
@@ -175,12 +177,13 @@ def test_info_as_command_is_a_command(sdcli: Any, picture: str) -> None:
         "--steps": "30",
         "--cfg-scale": "6.5",
         "--seed": "9",
+        "--clip-skip": "2",
         "--rng": "nv",
         "--width": "64",
         "--height": "72",
         "--model": "some",
     }
-    assert "Clip skip" in result.err
+    assert "Hires upscale" in result.err
 
 
 def test_info_as_preset_is_a_preset(sdcli: Any, picture: str) -> None:
@@ -250,3 +253,17 @@ def test_the_shell_completes(typed: str, offered: list[str]) -> None:
         check=True,
     )
     assert done.stdout.splitlines() == offered
+
+
+def test_lists_and_switches_are_typed_as_they_must_be(sdcli: Any, engine: FakeEngine) -> None:
+    arguments = ["-S", "Euler", "--sigmas", "14,7.5,2,0", "--tiling", "-s", "1", "-o", "x.png"]
+    assert sdcli("gen", "a fox", *arguments).code == 0
+    words = shlex.split(sdcli("info", "x.png", "--as-command").out)
+    assert sdcli(*words[1:], "-o", "y.png").code == 0
+    texts = [sdcli("info", name).out for name in ("x.png", "y.png")]
+    assert texts[0] == texts[1]
+    assert "Tiling: True" in texts[0]
+    Path("presets").mkdir()
+    Path("presets/mine.toml").write_text(sdcli("info", "x.png", "--as-preset").out)
+    assert sdcli("gen", "a fox", "--preset", "mine", "-s", "1", "-o", "z.png").code == 0
+    assert sdcli("info", "z.png").out == texts[0]

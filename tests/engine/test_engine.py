@@ -242,3 +242,23 @@ def test_clip_skip_is_a_text_encoder_without_its_last_layers(tiny: Engine, tmp_p
     assert not np.array_equal(one, two)
     with pytest.raises(UsageError, match="has 2 layers"):
         tiny.generate(request(clip_skip=3))
+
+
+@torch.inference_mode()
+def test_with_tiling_what_leaves_at_one_edge_enters_at_the_other(tiny: Engine) -> None:
+    """Noise that is moved round moves the picture round, and no seam tells where it began."""
+    parts = tiny._components
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    context = tiny.text_encoder("a fox").context
+
+    def seen(latents: torch.Tensor) -> torch.Tensor:
+        said = parts.unet(latents, 500, encoder_hidden_states=context, return_dict=False)[0]
+        decoded: torch.Tensor = parts.vae.decode(said, return_dict=False)[0]
+        return decoded
+
+    for wanted in (True, False):
+        parts.tile(wanted)
+        moved = seen(x.roll((2, 4), (2, 3))).roll((-16, -32), (2, 3))
+        assert torch.allclose(moved, seen(x), atol=1e-4) is wanted
+    one, two = (np.asarray(tiny.generate(request(tiling=on)).image) for on in (True, False))
+    assert not np.array_equal(one, two)
