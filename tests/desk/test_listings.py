@@ -138,7 +138,8 @@ def test_config_refuses(sdcli: Any, arguments: list[str], said: str) -> None:
 
 TEXT = (
     "a fox\nNegative prompt: fog\nSteps: 30, Sampler: Euler a, Schedule type: Karras, "
-    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Hires upscale: 2, Version: v1.10.1"
+    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Hires upscale: 2, "
+    "Version: v1.10.1"
 )
 
 
