@@ -15,6 +15,7 @@ from sdcli.init_image import sized
 from sdcli.jobs import expand, parse_seeds
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
+from sdcli.models.header import read_header
 from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
@@ -87,7 +88,7 @@ def planned(words: Words, *, json: bool) -> Plan:
     )
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
     for tag in split(base.prompt)[1]:
-        find_lora(tag.name, settings.models_folders)
+        read_header(find_lora(tag.name, settings.models_folders))
     return Plan(requests, settings, target, folder)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import FakeEngine
 from pydantic import ValidationError
+from safetensors.numpy import save_file
 
 from sdcli.errors import UsageError
 from sdcli.metadata import read_text, to_values, write_text
@@ -60,10 +62,14 @@ def test_a_lora_that_is_not_there_is_told_before_anything_is_made(
 ) -> None:
     folder = Path("models/Lora")
     folder.mkdir(parents=True)
-    (folder / "film.safetensors").write_bytes(b"")
+    save_file({"x": np.zeros(1)}, folder / "film.safetensors")
+    (folder / "cut.safetensors").write_bytes(b"half of it")
     result = sdcli("gen", "a fox", "--lora", "filn:0.5", "--models-dir", ".")
     assert result.code == 2
     assert "there is no LoRA filn" in result.err
     assert "'film'" in result.err
+    result = sdcli("gen", "a fox", "--lora", "cut", "--models-dir", ".")
+    assert result.code == 2
+    assert "cut.safetensors is damaged" in result.err
     assert engine.batches == []
     assert sdcli("gen", "a fox", "--lora", "film:0.5", "--models-dir", ".").code == 0
