@@ -22,7 +22,7 @@ from .conditioning import TextEncoder
 from .device import Placement, choose
 from .embeddings import Embeddings
 from .latents import decode, encode
-from .loading import Components, load, memory_errors
+from .loading import Components, load, memory_errors, settled
 from .lora import Lora
 from .noise import NvStream
 from .picture import Picture
@@ -74,7 +74,8 @@ class Engine:
     ) -> Self:
         """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)
-        return cls(folder, placement, load(folder, placement), folders)
+        components = load(folder, placement)
+        return cls(settled(folder, components), placement, components, folders)
 
     @property
     def text_encoder(self) -> TextEncoder:

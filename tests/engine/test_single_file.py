@@ -193,6 +193,19 @@ def test_sdxl_equals_diffusers_own_pipeline(family: tuple[str, Path, Path], nega
     assert np.abs(ours - np.asarray(theirs_picture, np.int16)).max() <= 2
 
 
+@pytest.mark.parametrize("family", ["sd2"], indirect=True)
+def test_whether_stable_diffusion_2_predicts_v_is_told_by_its_answer(
+    family: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    _, _, file = family
+    assert Engine.load(str(file), device="cpu").folder.prediction == "epsilon"
+    tensors = load_file(file)
+    tensors["model.diffusion_model.out.2.bias"] -= 3
+    save_file(tensors, tmp_path / "v.safetensors")
+    found = Engine.load(str(tmp_path / "v.safetensors"), device="cpu").folder
+    assert (found.prediction, found.native_size) == ("v_prediction", 768)
+
+
 def test_the_weights_are_those_that_diffusers_reads(family: tuple[str, Path, Path]) -> None:
     """Bit for bit, by its own converters."""
     _, _, file = family
