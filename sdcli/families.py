@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .errors import ModelError
@@ -60,14 +60,27 @@ _BOTH = (
 )
 _XL = "StableDiffusionXLPipeline"
 
-FAMILIES: tuple[Family, ...] = (
+_TO_IMAGES = (
     Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, 0.18215, 4, 8, _CLIP),
     Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, 0.18215, 4, None, _OPEN_CLIP),
     Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, 0.18215, 4, None, _OPEN_CLIP),
     Family("sdxl", "SDXL", 2048, "epsilon", 1024, 0.13025, 4, None, _BOTH, _XL),
     Family("sdxl-v", "SDXL for v", 2048, "v_prediction", 1024, 0.13025, 4, None, _BOTH, _XL),
-    Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0, encoders=_CLIP),
 )
+_FILLING = 9  # channels: the latents, a mask, and the latents of the picture under it
+_TO_FILL = tuple(
+    replace(
+        row,
+        name=f"{row.name}-inpainting",
+        title=f"{row.title.removesuffix(' base')} inpainting",
+        channels=_FILLING,
+        pipeline=row.pipeline.replace("Pipeline", "InpaintPipeline"),
+    )
+    for row in _TO_IMAGES
+    if row.prediction == "epsilon"
+)
+_SMALL = Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0, encoders=_CLIP)
+FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 
 def by_name(name: str) -> Family:
@@ -76,9 +89,7 @@ def by_name(name: str) -> Family:
 
 
 _REFUSED = {
-    "StableDiffusionXLInpaintPipeline": "SDXL inpainting",
     "StableDiffusion3Pipeline": "Stable Diffusion 3",
-    "StableDiffusionInpaintPipeline": "Stable Diffusion inpainting",
     "FluxPipeline": "Flux",
 }
 _WHAT_RUNS = "sdcli runs Stable Diffusion 1, 2 and XL"
@@ -97,15 +108,12 @@ def of_folder(
     if not rows:
         title = _REFUSED.get(pipeline, pipeline)
         raise ModelError(f"this is {_article(title)} {title} model", _WHAT_RUNS)
-    if unet.get("in_channels", 4) != 4:
-        raise ModelError(
-            f"this UNet takes {unet['in_channels']} channels: an inpainting or depth model",
-            f"{_WHAT_RUNS} for text-to-image",
-        )
+    _check_channels(int(unet.get("in_channels", 4)), rows[0].channels)
     prediction = scheduler.get("prediction_type", "epsilon")
     rows = [row for row in rows if row.prediction == prediction] or rows
     width = unet.get("cross_attention_dim")
-    return next((row for row in rows if row.context_width == width), rows[-1])
+    odd = _SMALL if _SMALL in rows else rows[0]
+    return next((row for row in rows if row.context_width == width), odd)
 
 
 # Tensors that tell a family by being there, in the order in which A1111 asks for them.
@@ -153,12 +161,17 @@ def of_shapes(shapes: Shapes) -> Family:
     if found not in rows:
         raise ModelError(f"this is {_article(found)} {found} model", _WHAT_RUNS)
     assert first is not None
-    if first[1] != rows[found].channels:
-        raise ModelError(
-            f"this UNet takes {first[1]} channels: an inpainting, depth or editing model",
-            f"{_WHAT_RUNS} for text-to-image",
-        )
+    if first[1] == _FILLING and f"{found}-inpainting" in rows:
+        found += "-inpainting"
+    _check_channels(first[1], rows[found].channels)
     return rows[found]
+
+
+def _check_channels(found: int, wanted: int) -> None:
+    if found != wanted:
+        raise ModelError(
+            f"this UNet takes {found} channels, not {wanted}: a depth or editing model", _WHAT_RUNS
+        )
 
 
 def _article(title: str) -> str:

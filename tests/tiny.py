@@ -54,7 +54,13 @@ def write_tiny_model(
     return folder
 
 
-def write_folder(folder: Path, networks: Mapping[str, Any], *, prediction: str = "epsilon") -> None:
+def write_folder(
+    folder: Path,
+    networks: Mapping[str, Any],
+    *,
+    prediction: str = "epsilon",
+    inpainting: bool = False,
+) -> None:
     """A diffusers folder of these networks, but for the tokenizer."""
     for name, network in networks.items():
         network.save_pretrained(folder / name)
@@ -70,7 +76,9 @@ def write_folder(folder: Path, networks: Mapping[str, Any], *, prediction: str =
     _write_json(
         folder / "model_index.json",
         {
-            "_class_name": f"StableDiffusion{'XL' if xl else ''}Pipeline",
+            "_class_name": "StableDiffusion"
+            + ("XL" if xl else "")
+            + ("InpaintPipeline" if inpainting else "Pipeline"),
             "_diffusers_version": "0.42.1",
             "scheduler": ["diffusers", "EulerDiscreteScheduler"],
             "text_encoder": ["transformers", "CLIPTextModel"],

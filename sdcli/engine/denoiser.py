@@ -18,7 +18,8 @@ class UNetDenoiser:
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
     `sigma` is that of the last one. `timestep` finds the training timestep of σ. `added` are
-    diffusers' further arguments for an SDXL.
+    diffusers' further arguments for an SDXL; `beside` is what an inpainting model sees beside
+    the latents, (1, channels, height, width).
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class UNetDenoiser:
         timestep: Callable[[float], float],
         prediction: Prediction,
         added: Mapping[str, Tensor] | None = None,
+        beside: Tensor | None = None,
     ) -> None:
         self._unet = unet
+        self._beside = beside
         self._added = added
         self._context = context  # (rows, tokens, width)
         self._timestep = timestep
@@ -49,6 +52,8 @@ class UNetDenoiser:
         variance = sigma**2 + 1
         t = torch.full((len(x),), self._timestep(sigma), dtype=self._t_dtype, device=x.device)
         scaled = (x / math.sqrt(variance)).to(self._dtype)
+        if self._beside is not None:
+            scaled = torch.cat([scaled, self._beside.expand(len(x), -1, -1, -1)], dim=1)
         said = self._unet(
             scaled,
             t,

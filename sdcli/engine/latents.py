@@ -13,12 +13,16 @@ from torch import Tensor
 from sdcli.errors import SdcliError
 
 
-@torch.inference_mode()
 def encode(vae: Any, image: Image.Image, *, scale: float) -> Tensor:
     """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
     levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-    pixels = (levels.float() / 127.5 - 1).to(vae.device, vae.dtype)
-    mean: Tensor = vae.encode(pixels).latent_dist.mean
+    return encode_pixels(vae, levels.float() / 127.5 - 1, scale=scale)
+
+
+@torch.inference_mode()
+def encode_pixels(vae: Any, pixels: Tensor, *, scale: float) -> Tensor:
+    """The same of pixels (1, 3, 8h, 8w) from -1 to 1."""
+    mean: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mean
     return mean.float() * scale
 
 

@@ -23,7 +23,7 @@ from .conditioning import Conditioning
 from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
-from .latents import decode, encode
+from .latents import decode, encode, encode_pixels
 from .loading import Components, memory_errors
 from .noise import ImageNoise
 from .picture import Picture, Step, Tries
@@ -112,9 +112,19 @@ class Run:
             self._components.unet,
             told.context,
             added=told.added(first.width, first.height),
+            beside=self._beside(first.width, first.height),
             timestep=self._timestep,
             prediction=self._folder.prediction,
         )
+
+    def _beside(self, width: int, height: int) -> Tensor | None:
+        """What an inpainting model sees where there is no picture: grey, all of it masked."""
+        if self._folder.family.channels == self._noise.shape[0]:
+            return None
+        grey = torch.zeros(1, 3, height, width)
+        latents = encode_pixels(self._components.vae, grey, scale=self._folder.latent_scale)
+        mask = torch.ones_like(latents[:, :1])
+        return torch.cat([mask, latents], dim=1).to(self._components.unet.dtype)
 
     def _shown(self) -> UNetDenoiser:
         """The denoiser that believes, without guidance, what the picture shows."""

@@ -75,7 +75,7 @@ CASES = [
         id="refiner",
     ),
     pytest.param(
-        "a.safetensors", tensors(INPUT, SD1, channels=9), "takes 9 channels", id="inpainting"
+        "a.safetensors", tensors(INPUT, SD1, channels=8), "takes 8 channels", id="editing"
     ),
     pytest.param("a.safetensors", WHOLE, "looks like Stable Diffusion 1, but has no", id="pruned"),
 ]

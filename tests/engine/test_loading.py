@@ -83,7 +83,6 @@ def test_it_is_told_before_torch_is_imported(
 @pytest.mark.parametrize(
     ("pipeline", "title"),
     [
-        ("StableDiffusionXLInpaintPipeline", "SDXL inpainting"),
         ("StableDiffusion3Pipeline", "Stable Diffusion 3"),
         ("FluxPipeline", "Flux"),
         ("SomethingNewPipeline", "SomethingNewPipeline"),

@@ -12,10 +12,13 @@ import torch
 from diffusers import (
     AutoencoderKL,
     EulerDiscreteScheduler,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from diffusers.loaders import single_file_utils as theirs
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny import write_folder, write_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -84,7 +87,7 @@ EARLIER: dict[str, Any] = {
 }
 
 
-def networks(kind: str, vocabulary: int) -> dict[str, Any]:
+def networks(kind: str, vocabulary: int, *, channels: int = 4) -> dict[str, Any]:
     """Networks as Stable Diffusion has them, made small: 8 heads, or 64 channels a head."""
     linear = kind != "sd1"
     shape = XL if kind == "sdxl" else EARLIER
@@ -94,6 +97,7 @@ def networks(kind: str, vocabulary: int) -> dict[str, Any]:
         attention_head_dim=heads,
         use_linear_projection=linear,
         layers_per_block=2,
+        in_channels=channels,
         **shape,
     )
     vae = AutoencoderKL(
@@ -193,6 +197,47 @@ def test_sdxl_equals_diffusers_own_pipeline(family: tuple[str, Path, Path], nega
     assert np.abs(ours - np.asarray(theirs_picture, np.int16)).max() <= 2
 
 
+@pytest.mark.parametrize("family", ["sd1", "sdxl"], indirect=True)
+def test_an_inpainting_model_is_told_of_a_grey_picture_all_masked(
+    family: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    """As A1111 does without a picture: then diffusers' own pipeline says the same."""
+    which, _, _ = family
+    folder, file = tmp_path / "folder", tmp_path / "single.safetensors"
+    vocabulary = write_tokenizer(folder / "tokenizer")
+    if which == "sdxl":
+        write_tokenizer(folder / "tokenizer_2", pad="!")
+    write_folder(folder, networks(which, vocabulary, channels=9), inpainting=True)
+    to_single_file(find(str(folder)), file)
+    save_file(load_file(file), file)
+    assert find(str(file)).family.name == f"{which}-inpainting"
+    ours = picture(file, sampler="Euler", cfg_scale=3)
+    assert np.abs(ours - picture(folder, sampler="Euler", cfg_scale=3)).max() <= 1
+
+    kind = StableDiffusionXLInpaintPipeline if which == "sdxl" else StableDiffusionInpaintPipeline
+    pipeline = kind.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(
+        pipeline.scheduler.config, timestep_spacing="linspace", steps_offset=0
+    )
+    vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
+    with torch.inference_mode():
+        under = vae.encode(torch.zeros(1, 3, 64, 64)).latent_dist.mean * scale
+    wanted = pipeline(
+        "a fox",
+        image=Image.new("RGB", (64, 64), (128, 128, 128)),
+        mask_image=Image.new("L", (64, 64), 255),
+        num_inference_steps=3,
+        guidance_scale=3,
+        strength=1.0,
+        width=64,
+        height=64,
+        masked_image_latents=under,
+        latents=NvStream(1).next((1, 4, 8, 8)),
+    ).images[0]
+    assert np.abs(ours - np.asarray(wanted, np.int16)).max() <= 3
+
+
 @pytest.mark.parametrize("family", ["sd2"], indirect=True)
 def test_whether_stable_diffusion_2_predicts_v_is_told_by_its_answer(
     family: tuple[str, Path, Path], tmp_path: Path
@@ -233,6 +278,34 @@ def test_a_pickle_makes_the_same_picture(family: tuple[str, Path, Path], tmp_pat
     torch.save({"state_dict": load_file(file)}, tmp_path / "tiny.ckpt")
     assert read_header(tmp_path / "tiny.ckpt").shapes == read_header(file).shapes
     assert np.abs(picture(tmp_path / "tiny.ckpt") - picture(file)).max() <= 1
+
+
+@pytest.mark.parametrize("family", ["sd1"], indirect=True)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_other_number_formats_are_read(
+    family: tuple[str, Path, Path], tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """As the nearest numbers that the format holds; norms and biases are kept, as fp8 files do."""
+    _, _, file = family
+    kept = {key: t.to(dtype) if t.ndim > 1 else t for key, t in load_file(file).items()}
+    save_file(kept, tmp_path / "a.safetensors")
+    save_file({key: t.float() for key, t in kept.items()}, tmp_path / "b.safetensors")
+    pictures = [picture(tmp_path / f"{which}.safetensors") for which in "ab"]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_averaged_weights_beside_the_others_are_left_alone(
+    family: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    _, _, file = family
+    tensors = load_file(file)
+    averaged = {
+        "model_ema." + name.removeprefix("model.").replace(".", ""): torch.zeros_like(tensor)
+        for name, tensor in tensors.items()
+        if name.startswith("model.diffusion_model.")
+    }
+    save_file({**tensors, **averaged}, tmp_path / "ema.safetensors")
+    assert np.array_equal(picture(tmp_path / "ema.safetensors"), picture(file))
 
 
 class Malicious:
