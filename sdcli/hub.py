@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -60,7 +61,12 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
     Raises ModelError: no such model, no access, no network.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
     from huggingface_hub.utils import disable_progress_bars, httpx
 
     if not sys.stderr.isatty():
@@ -85,7 +91,16 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
             f"--model: there is no folder {model} here and no such model on the hub",
             "check the name; a private model needs HF_TOKEN",
         ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"--model: {model} on the hub lacks the revision that was asked for", "try again"
+        ) from error
     except (httpx.HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise ModelError(
+                f"--model: there is no room on the disk for {model}",
+                f"make room, or move the cache with HF_HOME (now {HF_HUB_CACHE})",
+            ) from error
         raise ModelError(
             f"--model: there is no folder {model} here and the hub cannot be reached: {error}",
             "check the name and the network",

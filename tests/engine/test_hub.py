@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -31,6 +32,7 @@ class Hub(BaseHTTPRequestHandler):
     files: dict[str, bytes]
     asked: list[str]
     cuts: set[str]
+    refusal: tuple[int, str] | None = None
     ranges: list[str]
 
     def do_HEAD(self) -> None:
@@ -46,7 +48,9 @@ class Hub(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         headers = {"X-Repo-Commit": COMMIT}
         status, data, name = 404, b"{}", ""
-        if path == "/api/models/some/gated":
+        if self.refusal:
+            status, headers["X-Error-Code"] = self.refusal
+        elif path == "/api/models/some/gated":
             status, headers["X-Error-Code"] = 403, "GatedRepo"
         elif re.match(rf"/api/models/{REPOSITORIES}/tree/", path):
             listing = [
@@ -185,3 +189,39 @@ def test_clips_tokenizer_is_fetched_once(
 
 
 NEEDED = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (404, "RevisionNotFound", "lacks the revision"),
+        (401, "RepoNotFound", "no such model on the hub"),
+        (401, "GatedRepo", "is gated"),
+        (500, "", "the hub cannot be reached"),
+    ],
+)
+def test_what_the_hub_refuses_is_told(
+    hub: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr(Hub, "refusal", (status, code))
+    with pytest.raises(ModelError, match=message):
+        find("some/model")
+
+
+def test_a_full_disk_is_told(hub: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    find_files = huggingface_hub.snapshot_download
+    monkeypatch.setattr(
+        huggingface_hub,
+        "snapshot_download",
+        lambda *a, **k: find_files(*a, **k) if k.get("local_files_only") else full(),
+    )
+    with pytest.raises(ModelError, match="no room on the disk for some/model") as caught:
+        find("some/model")
+    assert "HF_HOME" in caught.value.hint
