@@ -38,6 +38,11 @@ class Settings(BaseModel):
         Field(description="Number format; auto is fp16 on a GPU and fp32 on a CPU."),
         flag("--dtype", panel="Model", metavar="auto|fp16|bf16|fp32"),
     ] = "auto"
+    offload: Annotated[
+        Literal["none", "model", "sequential"],
+        Field(description="Keep weights off the GPU till used: network by network, or by layers."),
+        flag("--offload", panel="Model", metavar="none|model|sequential"),
+    ] = "none"
     models_dir: Annotated[
         tuple[str, ...],
         Field(description="Where models are found by name: A1111's folder, ComfyUI's, or any."),

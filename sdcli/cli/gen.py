@@ -139,5 +139,6 @@ def load_engine(folder: models.Model, settings: Settings) -> Engine:
         folder,
         device=settings.device,
         dtype=settings.dtype,
+        offload=settings.offload,
         folders=settings.models_folders,
     )

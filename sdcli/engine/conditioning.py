@@ -69,8 +69,15 @@ class Clip:
         return int(self._model.get_input_embeddings().weight.shape[1])
 
     def learn(self, name: str, vectors: Tensor) -> None:
-        """Let `name` stand for these vectors, (tokens, width), wherever a text has it."""
+        """Let `name` stand for these vectors, (tokens, width), wherever a text has it.
+
+        Raises UsageError where the weights are offloaded layer by layer.
+        """
         table = self._model.get_input_embeddings()
+        if table.weight.is_meta:
+            raise UsageError(
+                "--offload: sequential keeps the words where none can be added", "--offload model"
+            )
         first = len(table.weight)
         grown = torch.cat([table.weight, vectors.to(table.weight)])
         table.weight = torch.nn.Parameter(grown, requires_grad=False)

@@ -70,12 +70,13 @@ class Engine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        offload: str = "none",
         folders: Sequence[Path] = (),
     ) -> Self:
         """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)
-        components = load(folder, placement)
-        return cls(settled(folder, components), placement, components, folders)
+        components = load(folder, placement, offload=offload)
+        return cls(settled(folder, components, placement), placement, components, folders)
 
     @property
     def text_encoder(self) -> TextEncoder:
@@ -89,7 +90,7 @@ class Engine:
         must be multiples of 8.
         """
         vae, scale = self._components.vae, self.folder.latent_scale
-        clean = encode(vae, image, scale=scale)
+        clean = encode(vae, image, scale=scale, device=self.placement.device)
         noise = NvStream(seed).next(tuple(clean.shape[1:])).to(clean.device)
         seen = [(clean + sigma * noise) / math.hypot(1, sigma) for sigma in sigmas]
         return decode(vae, torch.cat(seen), scale=scale, say=silent)

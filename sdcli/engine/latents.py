@@ -13,16 +13,16 @@ from torch import Tensor
 from sdcli.errors import SdcliError
 
 
-def encode(vae: Any, image: Image.Image, *, scale: float) -> Tensor:
+def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:
     """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
     levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-    return encode_pixels(vae, levels.float() / 127.5 - 1, scale=scale)
+    return encode_pixels(vae, (levels.float() / 127.5 - 1).to(device), scale=scale)
 
 
 @torch.inference_mode()
 def encode_pixels(vae: Any, pixels: Tensor, *, scale: float) -> Tensor:
-    """The same of pixels (1, 3, 8h, 8w) from -1 to 1."""
-    mean: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mean
+    """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+    mean: Tensor = vae.encode(pixels.to(vae.dtype)).latent_dist.mean
     return mean.float() * scale
 
 

@@ -28,6 +28,7 @@ from sdcli.models.vae import place_in
 from .conditioning import Clip, TextEncoder
 from .device import Placement
 from .lora import Lora, Loras
+from .offload import place
 from .weights import File, Source, fill, in_folder, in_original, no_content
 
 
@@ -53,10 +54,10 @@ class Components:
                     module.padding_mode = "circular" if wanted else "zeros"
 
 
-def load(model: Model, placement: Placement) -> Components:
-    """Load every component in the placement's number format.
+def load(model: Model, placement: Placement, *, offload: str = "none") -> Components:
+    """Load every component in the placement's number format; `offload` as in offload.py.
 
-    Raises ModelError for weights that do not fit their configuration, OutOfMemory.
+    Raises ModelError for weights that do not fit their configuration, OutOfMemory, UsageError.
     """
     with quiet_libraries(), memory_errors(f"loading {model.name}"):
         networks = {
@@ -65,9 +66,12 @@ def load(model: Model, placement: Placement) -> Components:
                 source,
                 dtype=placement.dtype,
                 where=f"--model: {_where(model, part)}",
-            ).to(placement.device)
+            )
             for part, source in sources(model).items()
         }
+        in_turn = ("text_encoder", "text_encoder_2", "unet", "vae")
+        called = [networks[part] for part in in_turn if part in networks]
+        place(called, placement.device, offload=offload)
         encoders = [part for part in networks if part in ENCODERS]
         clips = [
             Clip(
@@ -82,7 +86,7 @@ def load(model: Model, placement: Placement) -> Components:
 
 
 @torch.inference_mode()
-def settled(model: Model, components: Components) -> Model:
+def settled(model: Model, components: Components, placement: Placement) -> Model:
     """The model with what only its answers tell: whether a Stable Diffusion 2 file predicts v.
 
     A1111's test: asked of nothing but halves at the last timestep, a network for ε gives back about
@@ -91,7 +95,7 @@ def settled(model: Model, components: Components) -> Model:
     if model.header is None or METADATA in model.header.metadata or model.family.name != "sd2":
         return model
     unet = components.unet
-    x = torch.full((1, 4, 8, 8), 0.5, device=unet.device, dtype=unet.dtype)
+    x = torch.full((1, 4, 8, 8), 0.5, device=placement.device, dtype=placement.dtype)
     context = x.new_full((1, 2, unet.config.cross_attention_dim), 0.5)
     said = unet(x, 999, encoder_hidden_states=context, return_dict=False)[0]
     if (said - x).float().mean() >= -1:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdcli.errors import ModelError
+from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model
 from sdcli.models.single_file import ENCODERS, original_places
 
@@ -55,7 +55,8 @@ class Loras:
         """Make these the model's LoRAs, and no others; whether that changed any weight.
 
         `say` is told of layers that the model does not have. Raises ModelError for a file that
-        cannot be read, and for one none of whose layers the model has.
+        cannot be read, and for one none of whose layers the model has; UsageError where the
+        weights are offloaded layer by layer.
         """
         if tuple(loras) == self.active:
             return False
@@ -72,6 +73,11 @@ class Loras:
 
     def _add(self, part: str, inside: str, layer: Layer, strength: float) -> None:
         weight: Tensor = self._modules[part][inside].weight
+        if weight.is_meta:
+            raise UsageError(
+                "--offload: sequential keeps the weights where no LoRA can be merged into them",
+                "--offload model",
+            )
         if (part, inside) not in self._kept:
             self._kept[part, inside] = weight.detach().clone()
         delta = layer.delta(weight)

@@ -121,7 +121,7 @@ class Run:
         """What an inpainting model sees where there is no picture: grey, all of it masked."""
         if self._folder.family.channels == self._noise.shape[0]:
             return None
-        grey = torch.zeros(1, 3, height, width)
+        grey = torch.zeros(1, 3, height, width, device=self._noise.device)
         latents = encode_pixels(self._components.vae, grey, scale=self._folder.latent_scale)
         mask = torch.ones_like(latents[:, :1])
         return torch.cat([mask, latents], dim=1).to(self._components.unet.dtype)
@@ -179,7 +179,12 @@ class Run:
         """The latents of the picture to begin from, at the σ where the run is to end."""
         picture = open_init(self.requests[0])
         with memory_errors("encoding the picture"):
-            one = encode(self._components.vae, picture, scale=self._folder.latent_scale)
+            one = encode(
+                self._components.vae,
+                picture,
+                scale=self._folder.latent_scale,
+                device=self._noise.device,
+            )
         scale = math.hypot(1, self._sigmas[-1]) if self._sampler.unit_start else 1.0
         return one.repeat(len(self.requests), 1, 1, 1) * scale
 

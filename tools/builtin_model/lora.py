@@ -97,7 +97,8 @@ def toned(picture: np.ndarray) -> np.ndarray:
 def _latents(engine: Engine, pictures: np.ndarray) -> Tensor:
     images = [Image.fromarray(toned(picture).transpose(1, 2, 0)) for picture in pictures]
     scale = engine.folder.latent_scale
-    return torch.cat([encode(engine._components.vae, image, scale=scale) for image in images])
+    vae, device = engine._components.vae, engine.placement.device
+    return torch.cat([encode(vae, image, scale=scale, device=device) for image in images])
 
 
 def _adapted(unet: nn.Module) -> dict[str, Added]:
