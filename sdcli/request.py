@@ -74,7 +74,9 @@ class GenerationRequest(SamplingFields):
     ] = None
     model: Annotated[
         str,
-        Field(min_length=1, description="Folder or hub id (owner/name); `builtin` ships with us."),
+        Field(
+            min_length=1, description="File, folder, name, hash or hub id; `builtin` ships with us."
+        ),
         flag("--model", "-m", panel="Model", metavar="MODEL"),
     ] = "builtin"
     lora: Annotated[

@@ -175,7 +175,10 @@ def hash(
     models_dir: _Folders = [],  # noqa: B006
     json: Json = False,
 ) -> int:
-    """Print A1111's hashes of single files: ten digits, the old eight, and all of SHA-256."""
+    """Print the hashes of single files, as A1111 has them.
+
+    Ten digits, the eight of old, and all of SHA-256.
+    """
     for name in names:
         path = _path(name, models_dir)
         if path.is_dir():
@@ -208,7 +211,7 @@ def pull(
         str, typer.Argument(metavar="NAME", help="A hub id such as owner/name, or `tokenizers`.")
     ],
 ) -> int:
-    """Fetch a model from the hub, or what single files need besides themselves."""
+    """Fetch a model, or CLIP's tokenizer, from the hub."""
     if name == "tokenizers":
         ui.out(str(hub.tokenizer(say=ui.say)))
     elif models.is_hub_id(name):

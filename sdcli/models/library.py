@@ -56,8 +56,6 @@ def library(folders: Sequence[Path], kind: Kind) -> list[Found]:
     """
     found: dict[Path, Found] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise ModelError(f"--models-dir: there is no folder {folder}")
         for root in shelves(folder, kind):
             for path in sorted(_weights(root), key=lambda path: path.as_posix().casefold()):
                 title = path.relative_to(root).as_posix()
@@ -67,7 +65,12 @@ def library(folders: Sequence[Path], kind: Kind) -> list[Found]:
 
 
 def shelves(folder: Path, kind: Kind) -> list[Path]:
-    """Where in a models folder files of that kind are looked for; only folders that are there."""
+    """Where in a models folder files of that kind are looked for; only folders that are there.
+
+    Raises ModelError for a models folder that is not there.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"--models-dir: there is no folder {folder}")
     known = {
         kind: [path for root in _ROOTS for name in names if (path := folder / root / name).is_dir()]
         for kind, names in FOLDERS.items()

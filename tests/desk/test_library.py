@@ -168,6 +168,7 @@ def test_hash_prints_all_three(sdcli: Any, a1111: Path, monkeypatch: pytest.Monk
     [
         (["list"], "no models folder is known"),
         (["list", "--models-dir", "nowhere"], "there is no folder nowhere"),
+        (["dirs", "--models-dir", "nowhere"], "there is no folder nowhere"),
         (["list", "--models-dir", ".", "--kind", "car"], "unknown kind 'car'"),
         (["info", "nothing"], "there is no file or folder nothing"),
         (["hash", "builtin"], "is a folder"),
