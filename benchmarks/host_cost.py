@@ -22,8 +22,9 @@ from torch import Tensor
 
 from sdcli.engine.brownian import BrownianNoise
 from sdcli.engine.denoiser import UNetDenoiser
-from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+from sdcli.engine.diffusers_solver import DiffusersSolver
 from sdcli.engine.noise import ImageNoise
+from sdcli.families import STABLE_DIFFUSION
 from sdcli.sampling import SAMPLERS, Noise, Sampler, resolve
 from sdcli.sampling.training import scaled_linear
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from sdcli.engine.brownian import BrownianNoise
-from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+from sdcli.engine.diffusers_solver import DiffusersSolver
+from sdcli.families import STABLE_DIFFUSION
 from sdcli.sampling import Noise, Sampler, resolve
 from sdcli.sampling.training import scaled_linear
 

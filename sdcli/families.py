@@ -8,6 +8,16 @@ from typing import Any, Literal
 
 from .errors import ModelError
 
+# Stable Diffusion 1's own scheduler file, which single files mean, and runs without a model.
+STABLE_DIFFUSION: Mapping[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
 Prediction = Literal["epsilon", "v_prediction"]
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdcli.errors import UsageError
+from sdcli.families import STABLE_DIFFUSION
 from sdcli.models import BUILTIN
 from sdcli.sampling import Sampler, resolve
 from sdcli.sampling.trace import TracedStep
@@ -78,7 +79,7 @@ def explain(
 def _trace(sampler: Sampler, steps: int, table: TrainingTable) -> list[TracedStep]:
     if not sampler.scheduler:
         return sampler.trace(sampler.sigmas(steps))
-    from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+    from sdcli.engine.diffusers_solver import DiffusersSolver
 
     solver = DiffusersSolver(sampler, STABLE_DIFFUSION, table, steps=steps)
     return solver.trace(solver.sigmas)

@@ -24,17 +24,6 @@ from sdcli.sampling.training import TrainingTable
 _ALWAYS = {"prediction_type": "epsilon", "clip_sample": False}
 
 
-# Stable Diffusion 1's own scheduler file, for runs that are looked at without a model.
-STABLE_DIFFUSION = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "steps_offset": 1,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-}
-
-
 class DiffusersSolver:
     """A class of diffusers, asked as a Sampler is: where it starts, how it moves.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.errors import ModelError
-from sdcli.families import Family, by_name, of_shapes
+from sdcli.families import STABLE_DIFFUSION, Family, by_name, of_shapes
 from sdcli.hub import silent, tokenizer
 
 from .architecture import clip_config, open_clip_config, unet_config, vae_config
@@ -20,16 +20,6 @@ from .model import Model, model_of
 ENCODERS = ("text_encoder", "text_encoder_2")
 METADATA = "sdcli"
 """The key under which `models convert` keeps, as JSON, what no tensor tells."""
-
-# Stable Diffusion's own, which every single file means.
-_SCHEDULER = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "steps_offset": 1,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-}
 
 
 def inspect(
@@ -98,7 +88,7 @@ def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, 
 
 def _scheduler(header: Header, family: Family) -> dict[str, Any]:
     return {
-        **_SCHEDULER,
+        **STABLE_DIFFUSION,
         "prediction_type": family.prediction,
         "rescale_betas_zero_snr": "ztsnr" in header.shapes,
     }

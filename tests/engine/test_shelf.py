@@ -12,8 +12,9 @@ from diffusers import StableDiffusionPipeline
 
 from sdcli.cli import main
 from sdcli.engine import Engine
-from sdcli.engine.diffusers_solver import STABLE_DIFFUSION, DiffusersSolver
+from sdcli.engine.diffusers_solver import DiffusersSolver
 from sdcli.errors import UsageError
+from sdcli.families import STABLE_DIFFUSION
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Sampler, resolve
 from sdcli.sampling.shelf import SHELF
