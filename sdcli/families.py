@@ -94,8 +94,8 @@ FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 
 def by_name(name: str) -> Family:
-    """The row of that name."""
-    return next(row for row in FAMILIES if row.name == name)
+    """The row of that name. Raises KeyError."""
+    return {row.name: row for row in FAMILIES}[name]
 
 
 _REFUSED = {

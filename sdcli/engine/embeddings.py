@@ -57,12 +57,12 @@ class Embeddings:
         """
         fresh = in_texts(self._known.keys() - self._learnt, texts)
         for name in fresh:
-            self._learnt.add(name)
             vectors = read_vectors(self._known[name].path)
             widths = [vector.shape[1] for vector in vectors]
             if widths != [clip.width for clip in self._clips]:
                 say(f"embedding {name} is for another family of models: it is read as plain text")
-                continue
-            for clip, vector in zip(self._clips, vectors, strict=True):
-                clip.learn(name, vector)
+            else:
+                for clip, vector in zip(self._clips, vectors, strict=True):
+                    clip.learn(name, vector)
+            self._learnt.add(name)
         return bool(fresh)

@@ -15,6 +15,7 @@ from sdcli.errors import UsageError
 from sdcli.hub import silent
 from sdcli.init_image import sized
 from sdcli.models.library import find_lora, library
+from sdcli.models.vae import AUTOMATIC, OWN, with_vae
 from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 
@@ -53,15 +54,20 @@ class Engine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        vae: str = "automatic",
+        folders: Sequence[Path] = (),
         offline: bool = False,
         say: Callable[[str], None] = silent,
     ) -> Self:
-        """Load a folder in the diffusers layout, a hub id, or "builtin".
+        """Load a file, a folder, a name in the models `folders`, a hub id, or "builtin".
 
-        `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, fp16, bf16 or fp32. `say` is told
-        what a person should know. Raises ModelError, UsageError, OutOfMemory.
+        `vae` is as a request's. `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, fp16, bf16
+        or fp32. `say` is told what a person should know. Raises ModelError, UsageError,
+        OutOfMemory.
         """
-        return cls.of(models.find(model, offline=offline, say=say), device=device, dtype=dtype)
+        found = models.find(model, folders=folders, offline=offline, say=say)
+        found = with_vae(found, vae, folders=folders, say=say)
+        return cls.of(found, device=device, dtype=dtype, folders=folders)
 
     @classmethod
     def of(
@@ -127,6 +133,11 @@ class Engine:
             raise UsageError("pictures made at once may differ in prompts and seed only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
             raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
+        choice, other = requests[0].vae, self.folder.vae is not None
+        if choice != AUTOMATIC and other is (choice == OWN):
+            raise UsageError(
+                f"--vae: the model was not loaded with {choice}", "Engine.load takes it as vae="
+            )
         loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
         with memory_errors("merging LoRAs"):
             self._components.use(loras, say)

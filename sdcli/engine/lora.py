@@ -62,14 +62,21 @@ class Loras:
             return False
         read = [(lora, self._read(lora.path, say)) for lora in loras]
         self._restore()
-        for lora, layers in read:
-            for name, layer in layers.items():
-                for part, inside in self._names.get(name, ()):
-                    strength = lora.unet if part == "unet" else lora.text
-                    if strength:
-                        self._add(part, inside, layer, strength)
+        try:
+            for lora, layers in read:
+                self._merge(lora, layers)
+        except BaseException:
+            self._restore()  # half of a set is none
+            raise
         self.active = tuple(loras)
         return True
+
+    def _merge(self, lora: Lora, layers: Mapping[str, Layer]) -> None:
+        for name, layer in layers.items():
+            for part, inside in self._names.get(name, ()):
+                strength = lora.unet if part == "unet" else lora.text
+                if strength:
+                    self._add(part, inside, layer, strength)
 
     def _add(self, part: str, inside: str, layer: Layer, strength: float) -> None:
         weight: Tensor = self._modules[part][inside].weight
@@ -118,8 +125,11 @@ def _there(file: File, name: str) -> Tensor:
 
 
 _Modules = Mapping[str, Mapping[str, Any]]
-_KOHYA = {"unet": ("lora_unet",), "text_encoder": ("lora_te", "lora_te1")}
-_KOHYA |= {"text_encoder_2": ("lora_te2",)}
+_KOHYA = {
+    "unet": ("lora_unet",),
+    "text_encoder": ("lora_te", "lora_te1"),
+    "text_encoder_2": ("lora_te2",),
+}
 
 
 def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:

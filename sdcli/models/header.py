@@ -18,7 +18,6 @@ from sdcli.errors import ModelError
 
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 ENDINGS = (".safetensors", *PICKLED)
-_LARGEST_HEADER = 100_000_000  # bytes, as the safetensors library has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def _pickled(path: Path) -> Header:
         ) from error
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError) as error:
+    except (pickle.UnpicklingError, *_NONSENSE) as error:
         raise ModelError(f"{path} holds more than tensors: {error}", _SAFER) from error
     found = content.get("state_dict", content) if isinstance(content, dict) else {}
     tensors = {str(name): item for name, item in found.items() if isinstance(item, _Tensor)}
@@ -80,6 +79,8 @@ def _pickled(path: Path) -> Header:
     )
 
 
+# What a pickle of anything else makes the stand-ins stumble over.
+_NONSENSE = (EOFError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 _SAFER = "a pickle can run any code, so sdcli does not load it; look for a .safetensors file"
 
 

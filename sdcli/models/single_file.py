@@ -66,7 +66,14 @@ def family_of(header: Header) -> Family:
 
 
 def _told(header: Header) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
+    try:
+        told: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
+        if told:
+            by_name(told["family"])
+    except (ValueError, TypeError, LookupError) as error:
+        raise ModelError(
+            f"its metadata {METADATA!r} is none that sdcli wrote", "convert the model again"
+        ) from error
     return told
 
 

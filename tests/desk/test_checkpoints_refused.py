@@ -47,6 +47,12 @@ CASES = [
     pytest.param("a.ckpt", b"PK\x03\x04 and so on", "is damaged, or no file", id="no zip"),
     pytest.param("a.ckpt", pickled(Malicious()), "holds more than tensors", id="malicious"),
     pytest.param("a.ckpt", pickled([1, 2]), "no Stable Diffusion checkpoint", id="no tensors"),
+    pytest.param(
+        "a.safetensors",
+        save({"x": np.zeros(1)}, {"sdcli": '{"family": "no such"}'}),
+        "is none that sdcli wrote",
+        id="strange metadata",
+    ),
     pytest.param("a.txt", b"hello", "is no checkpoint by its name", id="text"),
     pytest.param(
         "a.safetensors",

@@ -195,10 +195,8 @@ def test_the_pictures_text_has_the_hashes(
     data = lora.read_bytes()
     weights_alone = data[8 + int.from_bytes(data[:8], "little") :]
     text = sdcli("info", "x.png", "--json").out
-    settings = json.loads(text)
     assert f"style: {hashlib.sha256(weights_alone).hexdigest()[:12]}" in text
     assert f"bad-hands: {hashlib.sha256(word.read_bytes()).hexdigest()[:12]}" in text
-    assert settings
 
 
 def test_a_lora_that_says_its_hash_is_believed(tmp_path: Path) -> None:

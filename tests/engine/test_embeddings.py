@@ -96,8 +96,10 @@ class Malicious:
 
 def test_what_is_no_embedding_is_refused(tiny_folder: Path, folder: Path) -> None:
     torch.save({"string_to_param": Malicious()}, folder / "embeddings/film.pt")
-    with pytest.raises(ModelError, match="cannot read the embedding"):
-        picture(engine(tiny_folder, folder), "a film")
+    taught = engine(tiny_folder, folder)
+    for _ in range(2):  # nor is it plain text the second time
+        with pytest.raises(ModelError, match="cannot read the embedding"):
+            picture(taught, "a film")
     assert not Path("it-ran").exists()
     (folder / "embeddings/film.pt").write_bytes(b"PK nothing")
     with pytest.raises(ModelError, match="cannot read the embedding"):

@@ -156,8 +156,10 @@ def test_a_lora_for_another_family_is_refused(engine: Engine, tmp_path: Path) ->
     name = next(name for name in misshapen if name.endswith("to_q.lora_up.weight"))
     misshapen[name] = noise(7, R)
     save_file(misshapen, tmp_path / "b.safetensors")
+    before = {key: weight(engine, *key).clone() for key in pairs(engine)}
     with pytest.raises(ModelError, match="does not fit a layer of shape"):
         engine._components.use([Lora(tmp_path / "b.safetensors", 1, 1)], said_nothing)
+    assert all(torch.equal(weight(engine, *key), kept) for key, kept in before.items())
 
 
 def layer(**parts: Tensor) -> Layer:

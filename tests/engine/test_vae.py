@@ -13,7 +13,7 @@ from tiny import write_tiny_model
 
 from sdcli.engine import Engine
 from sdcli.engine.convert import to_single_file
-from sdcli.errors import ModelError
+from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model, find
 from sdcli.models.layouts import VAE
 from sdcli.models.vae import with_vae
@@ -109,3 +109,20 @@ def test_what_is_no_vae_for_it_is_refused(two: tuple[Path, Path], tmp_path: Path
     wide_model = replace(model, configs={**model.configs, "vae": wide})
     with pytest.raises(ModelError, match="for latents of 4 channels"):
         with_vae(wide_model, str(other))
+
+
+def test_a_request_for_another_vae_than_the_loaded_one_is_refused(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    one, other = two
+    path = tmp_path / "other.safetensors"
+    save_file(vae_of(other), path)
+    wish = GenerationRequest(prompt="a", seed=1, steps=2, vae=str(path))
+    with pytest.raises(UsageError, match="was not loaded with"):
+        Engine.load(str(one), device="cpu").generate(wish)
+    loaded = Engine.load(str(one), device="cpu", vae=str(path))
+    assert np.array_equal(
+        np.asarray(loaded.generate(wish).image, np.int16), wanted(one, other, tmp_path)
+    )
+    with pytest.raises(UsageError, match="was not loaded with own"):
+        loaded.generate(GenerationRequest(prompt="a", seed=1, steps=2, vae="own"))
