@@ -133,10 +133,11 @@ class Engine:
             raise UsageError("pictures made at once may differ in prompts and seed only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
             raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
-        choice, other = requests[0].vae, self.folder.vae is not None
+        choice, other = requests[0].vae.casefold(), self.folder.vae is not None
         if choice != AUTOMATIC and other is (choice == OWN):
             raise UsageError(
-                f"--vae: the model was not loaded with {choice}", "Engine.load takes it as vae="
+                f"--vae: the model was not loaded with {requests[0].vae}",
+                "Engine.load takes it as vae=",
             )
         loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
         with memory_errors("merging LoRAs"):

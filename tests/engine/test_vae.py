@@ -126,3 +126,4 @@ def test_a_request_for_another_vae_than_the_loaded_one_is_refused(
     )
     with pytest.raises(UsageError, match="was not loaded with own"):
         loaded.generate(GenerationRequest(prompt="a", seed=1, steps=2, vae="own"))
+    loaded.generate(GenerationRequest(prompt="a", seed=1, steps=2, vae="Automatic"))
