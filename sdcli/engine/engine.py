@@ -23,8 +23,9 @@ from .conditioning import TextEncoder
 from .device import Placement, choose
 from .embeddings import Embeddings
 from .latents import decode, encode
-from .loading import Components, load, memory_errors, settled
+from .loading import Components, load, settled
 from .lora import Lora
+from .memory import memory_errors
 from .noise import NvStream
 from .picture import Picture
 from .run import Run

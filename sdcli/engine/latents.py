@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.hooks import remove_hook_from_submodules
 from PIL import Image
 from torch import Tensor
 
-from sdcli.errors import SdcliError
+from sdcli.errors import OutOfMemory, SdcliError
+
+from .memory import memory_errors
+from .strips import decode_in_strips
 
 
 def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:
@@ -32,16 +36,20 @@ def decode(
 ) -> list[Image.Image]:
     """Latents (n, channels, h, w), float32, to n pictures of 8h × 8w.
 
-    One at a time, so that a batch takes no more memory than one picture. A VAE that yields NaN in
-    half precision is moved to fp32 for good, and said. Raises SdcliError if it still does.
+    One at a time, so that a batch takes no more memory than one picture; in strips where one is too
+    large for the device, and said. A VAE that yields NaN in half precision is moved to fp32 for
+    good, and said. Raises SdcliError if it still does.
     """
+    decoder = _Decoder(vae, say)
     pictures = []
     for latent in latents.split(1):
-        pixels = _decode_one(vae, latent, scale)
+        pixels = decoder(latent / scale)
         if torch.isnan(pixels).any() and vae.dtype != torch.float32:
             say("the VAE gives NaN in half precision; it goes on in fp32")
-            vae.to(torch.float32)
-            pixels = _decode_one(vae, latent, scale)
+            # Its weights may be elsewhere, to be fetched in half precision when they are called for.
+            remove_hook_from_submodules(vae)
+            vae.to(latent.device, torch.float32)
+            pixels = decoder(latent / scale)
         if torch.isnan(pixels).any():
             raise SdcliError("the VAE gives NaN", "the model's VAE is damaged; try another model")
         # A1111 truncates here; rounding would differ by one level in half of the pixels.
@@ -50,6 +58,24 @@ def decode(
     return pictures
 
 
-def _decode_one(vae: Any, latent: Tensor, scale: float) -> Tensor:
-    decoded = vae.decode((latent / scale).to(vae.dtype), return_dict=False)[0]
-    return decoded.float()
+class _Decoder:
+    """Decodes whole pictures until one does not fit, and strips from then on."""
+
+    def __init__(self, vae: Any, say: Callable[[str], None]) -> None:
+        self._vae = vae
+        self._say = say
+        self._whole = True
+
+    def __call__(self, latent: Tensor) -> Tensor:
+        """Latents of the VAE's own scale to pixels, float32, from -1 to 1."""
+        latent = latent.to(self._vae.dtype)
+        if self._whole:
+            try:
+                with memory_errors("decoding"):
+                    return self._vae.decode(latent, return_dict=False)[0].float()
+            except OutOfMemory:
+                self._whole = False
+            # Outside the handler, whose error still holds on to the layers that filled the memory.
+            self._say("the picture does not fit in memory whole; it is decoded in strips")
+        with memory_errors("decoding in strips"):
+            return decode_in_strips(self._vae, latent).float()

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from sdcli.errors import ModelError, OutOfMemory
+from sdcli.errors import ModelError
 from sdcli.families import by_name
 from sdcli.models import Model, weight_files
 from sdcli.models.single_file import ENCODERS, METADATA, original_places
@@ -28,6 +28,7 @@ from sdcli.models.vae import place_in
 from .conditioning import Clip, TextEncoder
 from .device import Placement
 from .lora import Lora, Loras
+from .memory import memory_errors
 from .offload import place
 from .weights import File, Source, fill, in_folder, in_original, no_content
 
@@ -173,22 +174,6 @@ def tokenizer_of(model: Model, number: int = 0) -> Any:
         # Transformers 5 builds an empty vocabulary, without a word, from files that it misreads.
         raise ModelError(f"--model: the tokenizer in {model.path} has no vocabulary")
     return tokenizer
-
-
-@contextmanager
-def memory_errors(doing: str) -> Iterator[None]:
-    """Turn torch's out-of-memory errors into ours."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(f"out of memory while {doing}", _LESS) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise OutOfMemory(f"out of memory while {doing}", _LESS) from error
-
-
-_LESS = "try a smaller --batch-size or size"
 
 
 @contextmanager

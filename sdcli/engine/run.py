@@ -24,7 +24,8 @@ from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
 from .latents import decode, encode, encode_pixels
-from .loading import Components, memory_errors
+from .loading import Components
+from .memory import memory_errors
 from .noise import ImageNoise
 from .picture import Picture, Step, Tries
 
@@ -218,13 +219,8 @@ class Run:
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""
         assert self._latents is not None, "iterate over the run first"
-        with memory_errors("decoding"):
-            images = decode(
-                self._components.vae,
-                self._latents,
-                scale=self._folder.latent_scale,
-                say=self._say,
-            )
+        scale = self._folder.latent_scale
+        images = decode(self._components.vae, self._latents, scale=scale, say=self._say)
         seconds = (time.perf_counter() - self._started) / len(images)
         return [
             Picture(image, request, seconds, self.evaluations, tries=self._tries)

@@ -87,10 +87,12 @@ def loss_of(
     The ceiling is min-SNR's; the floor keeps the noisiest steps, where the caption decides colours
     and layout, from counting next to nothing.
     """
-    # One time from each equal slice of the range: every batch sees all noise levels.
+    # One time from each equal slice of the range, so that every batch sees all noise levels; more
+    # of them late, where shapes and places are not yet to be seen and only the caption tells them.
     count = len(clean)
     slices = torch.arange(count, device=clean.device) + torch.rand(count, device=clean.device)
-    times = (slices / count * STEPS_OF_NOISE).long().clamp_max(STEPS_OF_NOISE - 1)
+    late = (slices / count) ** settings.time_power
+    times = (late * STEPS_OF_NOISE).long().clamp_max(STEPS_OF_NOISE - 1)
     noise = torch.randn_like(clean)
     kept = alphas[times][:, None, None, None]
     noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise

@@ -43,7 +43,7 @@ class Settings:
     unet_channels: tuple[int, ...] = (64, 128, 192)
     unet_heads: int = 4
     batch: int = 32
-    steps: int = 24_000
+    steps: int = 21_500
     rate: float = 2e-3  # of Muon, on all matrices and convolutions
     small_rate: float = 1.5e-3  # of AdamW, on embeddings, norms and biases
     warm_up: int = 100
@@ -51,6 +51,7 @@ class Settings:
     caption_dropout: float = 0.1  # the share trained without a caption, for guidance
     singles: float = 0.25  # share of scenes of one figure on a plain colour,
     figures: float = 0.5  # and of any figures; the rest is drawn from everything
+    time_power: float = 0.65  # below 1: more of the training at high noise
     snr_ceiling: float = 5.0  # min-SNR weighting, Hang et al. 2023
     snr_floor: float = 0.02
     ema: float = 0.998
