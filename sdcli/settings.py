@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .flag import flag
+from .model_folders import Folders, Only
 
 DEFAULT_OUTPUT = "outputs/{date}/{index:05}-{seed}"
 Format = Literal["png", "jpg", "webp"]
@@ -48,6 +49,11 @@ class Settings(BaseModel):
         Field(description="Where models are found by name: A1111's folder, ComfyUI's, or any."),
         flag("--models-dir", panel="Model", metavar="FOLDER", repeatable=True),
     ] = ()
+    embeddings_dir: Annotated[
+        tuple[str, ...],
+        Field(description="Folders of nothing but embeddings, beside those of --models-dir."),
+        flag("--embeddings-dir", panel="Model", metavar="FOLDER", repeatable=True),
+    ] = ()
     offline: Annotated[
         bool,
         Field(description="Never go to the network; use what is on disk."),
@@ -81,15 +87,19 @@ class Settings(BaseModel):
         flag("--no-metadata", panel="Output", metavar=""),
     ] = False
 
-    @field_validator("models_dir", mode="before")
+    @field_validator("models_dir", "embeddings_dir", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
     @property
-    def models_folders(self) -> list[Path]:
-        """The folders that models are found in."""
-        return [Path(folder).expanduser() for folder in self.models_dir]
+    def models_folders(self) -> Folders:
+        """The folders that models, LoRAs, VAEs and embeddings are found in."""
+        own = [
+            Only(Path(folder).expanduser(), "embedding", "--embeddings-dir")
+            for folder in self.embeddings_dir
+        ]
+        return [*(Path(folder).expanduser() for folder in self.models_dir), *own]
 
     @property
     def file_format(self) -> Format:

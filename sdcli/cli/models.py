@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from sdcli import config, hub, models
 from sdcli.errors import SdcliError, UsageError
 from sdcli.layers import Layer, merge, validate
+from sdcli.model_folders import KINDS
 from sdcli.models import folder as diffusers_folder
 from sdcli.models import hashes
 from sdcli.models.header import read_header
-from sdcli.models.library import Found, Kind, library, shelves
+from sdcli.models.library import Found, library, shelves
 from sdcli.models.single_file import METADATA, family_of
 from sdcli.settings import Settings
 
@@ -30,7 +31,6 @@ _Folders = Annotated[
     list[str],
     option("--models-dir", panel="Model", metavar="FOLDER", help="Look here; may be repeated."),
 ]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def _settings(folders: list[str]) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -14,6 +13,7 @@ from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.hub import silent
 from sdcli.init_image import sized
+from sdcli.model_folders import Folders
 from sdcli.models.library import find_lora, library
 from sdcli.models.vae import AUTOMATIC, OWN, with_vae
 from sdcli.prompts.networks import split
@@ -39,7 +39,7 @@ class Engine:
         folder: models.Model,
         placement: Placement,
         components: Components,
-        folders: Sequence[Path] = (),
+        folders: Folders = (),
     ) -> None:
         self.folder = folder
         self.placement = placement
@@ -56,7 +56,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         vae: str = "automatic",
-        folders: Sequence[Path] = (),
+        folders: Folders = (),
         offline: bool = False,
         say: Callable[[str], None] = silent,
     ) -> Self:
@@ -78,7 +78,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         offload: str = "none",
-        folders: Sequence[Path] = (),
+        folders: Folders = (),
     ) -> Self:
         """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)

@@ -46,7 +46,7 @@ def decode(
         pixels = decoder(latent / scale)
         if torch.isnan(pixels).any() and vae.dtype != torch.float32:
             say("the VAE gives NaN in half precision; it goes on in fp32")
-            # Its weights may be elsewhere, to be fetched in half precision when they are called for.
+            # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
             vae.to(latent.device, torch.float32)
             pixels = decoder(latent / scale)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from sdcli.errors import ModelError
 from sdcli.hub import cached, fetch, silent
+from sdcli.model_folders import Folders
 
 from . import folder, single_file
 from .folder import weight_files
@@ -28,7 +29,7 @@ def is_hub_id(model: str) -> bool:
     )
 
 
-def locate(model: str, folders: Sequence[Path] = ()) -> Path | None:
+def locate(model: str, folders: Folders = ()) -> Path | None:
     """What `model` names on this disk; None for a hub id. Raises ModelError."""
     if model == BUILTIN:
         return Path(str(files("sdcli"))) / "builtin"
@@ -55,7 +56,7 @@ def locate(model: str, folders: Sequence[Path] = ()) -> Path | None:
 def find(
     model: str,
     *,
-    folders: Sequence[Path] = (),
+    folders: Folders = (),
     offline: bool = False,
     say: Callable[[str], None] = silent,
 ) -> Model:

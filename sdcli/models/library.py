@@ -7,14 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sdcli.errors import ModelError, did_you_mean
+from sdcli.model_folders import Folders, Kind, Only
 
 from . import hashes
 from .header import ENDINGS
-
-Kind = Literal["checkpoint", "vae", "lora", "embedding"]
 
 # Under a models folder: A1111's names, ComfyUI's, and what both have under their own roots.
 FOLDERS: dict[Kind, tuple[str, ...]] = {
@@ -48,10 +46,11 @@ class Found:
         return (self.name, self.title, whole, whole.replace("/", "_"))
 
 
-def library(folders: Sequence[Path], kind: Kind) -> list[Found]:
+def library(folders: Folders, kind: Kind) -> list[Found]:
     """All of that kind in these folders, sorted by folder and title.
 
-    A folder may be A1111's or ComfyUI's own, its models folder, or a plain folder of checkpoints.
+    A models folder may be A1111's or ComfyUI's own, its models folder, or a plain folder of
+    checkpoints.
     Raises ModelError for a folder that is not there.
     """
     found: dict[Path, Found] = {}
@@ -64,11 +63,15 @@ def library(folders: Sequence[Path], kind: Kind) -> list[Found]:
     return list(found.values())
 
 
-def shelves(folder: Path, kind: Kind) -> list[Path]:
-    """Where in a models folder files of that kind are looked for; only folders that are there.
+def shelves(folder: Path | Only, kind: Kind) -> list[Path]:
+    """Where in a folder files of that kind are looked for; only folders that are there.
 
-    Raises ModelError for a models folder that is not there.
+    Raises ModelError for a folder that is not there itself.
     """
+    if isinstance(folder, Only):
+        if not folder.path.is_dir():
+            raise ModelError(f"{folder.option}: there is no folder {folder.path}")
+        return [folder.path] if kind == folder.kind else []
     if not folder.is_dir():
         raise ModelError(f"--models-dir: there is no folder {folder}")
     known = {
@@ -137,7 +140,7 @@ def in_texts(names: Iterable[str], texts: Iterable[str]) -> list[str]:
     return sorted(name for name in names if name.casefold() in whole)
 
 
-def find_lora(name: str, folders: Sequence[Path]) -> Path:
+def find_lora(name: str, folders: Folders) -> Path:
     """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
     path = Path(name).expanduser()
     if path.is_file():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from sdcli.errors import ModelError
 from sdcli.hub import silent
+from sdcli.model_folders import Folders
 
 from .architecture import vae_config
 from .header import ENDINGS, read_header
@@ -22,7 +23,7 @@ def with_vae(
     model: Model,
     choice: str,
     *,
-    folders: Sequence[Path] = (),
+    folders: Folders = (),
     say: Callable[[str], None] = silent,
 ) -> Model:
     """The model with the VAE of `choice`: a path, a name in the models folders, or a rule.
@@ -41,7 +42,7 @@ def with_vae(
     return replace(model, vae=_inspect(path, model))
 
 
-def _beside(model: Model, folders: Sequence[Path]) -> Path | None:
+def _beside(model: Model, folders: Folders) -> Path | None:
     if model.header is None:
         return None
     stem = model.path.stem
@@ -50,7 +51,7 @@ def _beside(model: Model, folders: Sequence[Path]) -> Path | None:
     return next((path for path in (*beside, *named_after) if path.is_file()), None)
 
 
-def _chosen(choice: str, folders: Sequence[Path]) -> Path:
+def _chosen(choice: str, folders: Folders) -> Path:
     path = Path(choice).expanduser()
     if path.is_file():
         return path

@@ -154,6 +154,22 @@ def test_list_tells_what_is_there(sdcli: Any, a1111: Path) -> None:
     assert [json.loads(line)["name"] for line in only.lines] == ["good"]
 
 
+def test_a_folder_of_nothing_but_embeddings_is_looked_in_too(
+    sdcli: Any, engine: FakeEngine, tmp_path: Path
+) -> None:
+    """Files of it are embeddings wherever they lie, and no folder name is asked for."""
+    word = weights(tmp_path / "words/old/film.safetensors")
+    options = ("--embeddings-dir", str(tmp_path / "words"))
+    assert sdcli("gen", "a fox, film", *options, "-o", "x.png").code == 0
+    assert hashlib.sha256(word.read_bytes()).hexdigest()[:12] in sdcli("info", "x.png").out
+    sdcli("config", "set", "embeddings_dir", str(tmp_path / "words"))
+    rows = [line.split("\t")[:2] for line in sdcli("models", "list").lines]
+    assert rows == [["NAME", "KIND"], ["film", "embedding"]]
+    wrong = sdcli("gen", "a fox", "--embeddings-dir", "nowhere")
+    assert (wrong.code, wrong.lines) == (2, [])
+    assert "--embeddings-dir: there is no folder nowhere" in wrong.err
+
+
 def test_hash_prints_all_three(sdcli: Any, a1111: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDCLI_MODELS_DIR", str(a1111))
     result = sdcli("models", "hash", "v1-5")
