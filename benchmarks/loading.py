@@ -98,10 +98,15 @@ def _held() -> float:
 
 def _ours(name: str) -> Callable[[], Callable[[Path], list[Any]]]:
     def imported() -> Callable[[Path], list[Any]]:
-        from sdcli.engine import Engine
+        from sdcli.cli.wall import crossing
+
+        with crossing():
+            from sdcli.engine import Engine
 
         def load(work: Path) -> list[Any]:
-            parts = Engine.load(str(work / name), device="cpu", dtype="fp16")._components
+            with crossing():
+                engine = Engine.load(str(work / name), device="cpu", dtype="fp16")
+            parts = engine._components
             return [parts.unet, parts.vae, *(clip._model for clip in parts.text_encoder.clips)]
 
         return load

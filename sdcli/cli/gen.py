@@ -22,6 +22,7 @@ from .command import Json, command, new_app, option
 from .making import Destination, make
 from .planning import Plan, Words, planned
 from .progress import Events, People, Reporter
+from .wall import crossing
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine
@@ -133,12 +134,13 @@ def _hashes(plan: Plan) -> Told:
 
 def load_engine(folder: models.Model, settings: Settings) -> Engine:
     """Cross the wall: import torch and load the weights."""
-    from sdcli.engine import Engine
+    with crossing():
+        from sdcli.engine import Engine
 
-    return Engine.of(
-        folder,
-        device=settings.device,
-        dtype=settings.dtype,
-        offload=settings.offload,
-        folders=settings.models_folders,
-    )
+        return Engine.of(
+            folder,
+            device=settings.device,
+            dtype=settings.dtype,
+            offload=settings.offload,
+            folders=settings.models_folders,
+        )

@@ -29,5 +29,5 @@ def place(networks: Sequence[nn.Module], device: torch.device, *, offload: str) 
             network, hook = cpu_offload_with_hook(network, device, prev_module_hook=hook)
         elif offload == "sequential":
             cpu_offload(network, device, offload_buffers=True)
-        else:
+        elif device.type != "cpu":
             network.to(device)

@@ -86,7 +86,7 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
     Shapes that differ by ones are taken for one another. Raises ModelError, with `where` for the
     place, for a missing tensor or one of another shape.
     """
-    tensors: dict[str, Tensor] = {}
+    modules = dict(network.named_modules())
     missing, misshapen = [], []
     for name, wanted in network.state_dict().items():
         found = source(name)
@@ -95,7 +95,10 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
         elif [n for n in found.shape if n > 1] != [n for n in wanted.shape if n > 1]:
             misshapen.append(name)
         else:
-            tensors[name] = found.reshape(wanted.shape).to(dtype)
+            # As load_state_dict(assign=True) would, in a fraction of its time.
+            owner, _, last = name.rpartition(".")
+            tensor = found.reshape(wanted.shape).to(dtype)
+            modules[owner].register_parameter(last, nn.Parameter(tensor, requires_grad=False))
     for problem, names in (("missing", missing), ("of another shape", misshapen)):
         if names:
             raise ModelError(
@@ -103,11 +106,10 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
                 f"first {names[0]}",
                 "the weights and the configuration are of different models",
             )
-    network.load_state_dict(tensors, assign=True)
     for name, buffer in network.named_buffers():
         if buffer.is_meta:
             _number(network, name, buffer)
-    return network.eval().requires_grad_(False)
+    return network.eval()
 
 
 def _number(network: nn.Module, name: str, buffer: Tensor) -> None:
