@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sdcli import config, hub, models
-from sdcli.errors import SdcliError, UsageError
+from sdcli.errors import UsageError
 from sdcli.layers import Layer, merge, validate
 from sdcli.model_folders import KINDS
-from sdcli.models import folder as diffusers_folder
 from sdcli.models import hashes
-from sdcli.models.header import read_header
-from sdcli.models.library import Found, library, shelves
-from sdcli.models.single_file import METADATA, family_of
+from sdcli.models.library import library, shelves
+from sdcli.models.vae import AUTOMATIC, with_vae
 from sdcli.settings import Settings
 
 from . import ui
 from .command import Json, command, new_app, option
 from .conversion import write
+from .model_facts import facts_of, family_title, model_facts, short_hash, size
 
 app = new_app(help="List, tell apart, fetch and convert models.")
 
@@ -61,57 +58,21 @@ def list_models(
     found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
     if json:
         for item in found:
-            ui.out_json(_facts(item))
+            ui.out_json(facts_of(item))
         return 0
     rows = [
-        (item.name, item.kind, _family(item.path), _size(item.path), _short_hash(item.path))
+        (item.name, item.kind, family_title(item.path), size(item.path), short_hash(item.path))
         for item in found
     ]
     ui.table(("NAME", "KIND", "MODEL", "SIZE", "HASH"), rows)
     return 0
 
 
-def _facts(item: Found) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "title": item.title,
-        "kind": item.kind,
-        "path": str(item.path),
-        "family": _family(item.path),
-        "bytes": _bytes(item.path),
-        "sha256": hashes.remembered(item.path),
-    }
-
-
-def _family(path: Path) -> str:
-    """The family's title; what else it is; or what is wrong with the file."""
-    try:
-        if path.is_dir():
-            return diffusers_folder.inspect(path, path.name).family.title
-        return family_of(read_header(path)).title
-    except SdcliError as error:
-        return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
-
-
-def _bytes(path: Path) -> int:
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
-
-
-def _size(path: Path) -> str:
-    return f"{_bytes(path) / 2**20:,.0f} MiB"
-
-
-def _short_hash(path: Path) -> str:
-    return (hashes.remembered(path) or "")[:10]
-
-
 @command(app)
 def info(name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
     """Tell what a model is, without loading it."""
     path = _path(name, models_dir)
-    facts = _model_facts(path)
+    facts = model_facts(path)
     if json:
         ui.out_json(facts)
     else:
@@ -129,37 +90,6 @@ def _told(value: Any) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _model_facts(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        model = diffusers_folder.inspect(path, str(path))
-        files = [file for part in model.configs for file in models.weight_files(path / part)]
-        family, native = model.family.title, model.native_size
-        prediction: str = model.prediction
-    else:
-        files = [path]
-        row = family_of(read_header(path))
-        family, native, prediction = row.title, row.native_size, row.prediction
-    headers = [read_header(file) for file in files]
-    formats = Counter(kind for header in headers for kind in header.formats.values())
-    weights = sum(math.prod(shape) for header in headers for shape in header.shapes.values())
-    return {
-        "path": str(path),
-        "model": family,
-        "prediction": prediction,
-        "native size": native,
-        "parameters": weights,
-        "formats": dict(formats),
-        "bytes": _bytes(path),
-        "sha256": hashes.remembered(path),
-        "metadata": {
-            key: text
-            for header in headers
-            for key, text in header.metadata.items()
-            if key != METADATA
-        },
-    }
 
 
 def _path(name: str, models_dir: list[str]) -> Path:
@@ -241,6 +171,8 @@ def convert(
         )
     settings = _settings(models_dir)
     model = models.find(name, folders=settings.models_folders, offline=settings.offline, say=ui.say)
+    if "vae" not in model.configs:
+        model = with_vae(model, AUTOMATIC, folders=settings.models_folders, say=ui.say)
     path = Path(target)
     if path.exists():
         raise UsageError(f"{path} exists", "give another name")

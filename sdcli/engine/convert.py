@@ -41,10 +41,18 @@ def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = No
                 tensors[place.name] = _as_stored(tensor, place)
     for name, parts in thirds.items():
         tensors[name] = torch.cat([parts[third] for third in range(3)])
+    tensors |= {sign: torch.zeros(0) for sign in _signs(model)}
     target.touch()
     mode = target.stat().st_mode  # as the user's umask has it, which save_file ignores
     save_file(tensors, target, {METADATA: json.dumps(_untold(model)), "format": "pt"})
     target.chmod(mode)
+
+
+def _signs(model: Model) -> list[str]:
+    """Empty tensors by which A1111 and ComfyUI know an SDXL for v, and zero terminal SNR."""
+    if model.family.name != "sdxl-v":
+        return []
+    return ["v_pred", *(["ztsnr"] if model.scheduler.get("rescale_betas_zero_snr") else [])]
 
 
 def _as_stored(tensor: Tensor, place: Place) -> Tensor:

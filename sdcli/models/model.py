@@ -32,10 +32,10 @@ class Model:
     """A model whose files have been checked, and of which no weight is loaded.
 
     `path` is a diffusers folder, or a single file, which then has a `header`. `configs` are those
-    of its networks, by component. `native_size` is in pixels, `latent_scale` what latents are
-    multiplied by after encoding, `scheduler` the configuration that came with the model,
-    `tokenizers` the folders of its text encoders' tokenizers, which a header may hold instead.
-    `vae` is one in the place of its own.
+    of its networks, by component; a single file may have no VAE. `native_size` is in pixels,
+    `latent_scale` what latents are multiplied by after encoding, `scheduler` the configuration that
+    came with the model, `tokenizers` the folders of its text encoders' tokenizers, which a header
+    may hold instead. `vae` is one in the place of its own.
     """
 
     name: str
@@ -63,13 +63,14 @@ def model_of(
     header: Header | None = None,
 ) -> Model:
     """The model of these configurations, which win over the family's constants."""
+    vae = configs.get("vae", {})
     return Model(
         name=name,
         path=path,
         family=family,
         prediction=scheduler.get("prediction_type", family.prediction),
         native_size=8 * int(configs["unet"].get("sample_size") or family.native_size // 8),
-        latent_scale=float(configs["vae"].get("scaling_factor", family.latent_scale)),
+        latent_scale=float(vae.get("scaling_factor", family.latent_scale)),
         table=_table(scheduler, path),
         scheduler=scheduler,
         configs=configs,

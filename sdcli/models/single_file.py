@@ -14,7 +14,7 @@ from sdcli.hub import silent, tokenizer
 
 from .architecture import clip_config, open_clip_config, unet_config, vae_config
 from .header import Header, read_header
-from .layouts import Place, clip_place, open_clip_place, unet_place, vae_place
+from .layouts import VAE, Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
 
 ENCODERS = ("text_encoder", "text_encoder_2")
@@ -78,7 +78,10 @@ def _told(header: Header) -> dict[str, Any]:
 
 
 def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:
-    """The configurations of the file's networks, read off its tensors' shapes."""
+    """The configurations of the file's networks, read off its tensors' shapes; a VAE if it has one.
+
+    Raises KeyError with the name of a tensor that is not there.
+    """
     texts = {
         part: clip_config(shapes, encoder.prefix)
         if encoder.kind == "clip"
@@ -86,11 +89,10 @@ def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, 
         for part, encoder in zip(ENCODERS, family.encoders, strict=False)
     }
     summary = texts[list(texts)[-1]]["projection_dim"]
-    return {
-        "unet": unet_config(shapes, heads=family.heads, summary=summary),
-        "vae": vae_config(shapes, latent_scale=family.latent_scale),
-        **texts,
-    }
+    unet = unet_config(shapes, heads=family.heads, summary=summary)
+    if not any(name.startswith(VAE) for name in shapes):
+        return {"unet": unet, **texts}
+    return {"unet": unet, "vae": vae_config(shapes, latent_scale=family.latent_scale), **texts}
 
 
 def _scheduler(header: Header, family: Family) -> dict[str, Any]:
@@ -120,8 +122,9 @@ def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
         )
         for part, encoder in zip(ENCODERS, model.family.encoders, strict=False)
     }
+    vae = model.configs.get("vae", {"block_out_channels": ()})
     return {
         "unet": partial(unet_place, layers=unet["layers_per_block"], attending=attending),
-        "vae": partial(vae_place, blocks=len(model.configs["vae"]["block_out_channels"])),
+        "vae": partial(vae_place, blocks=len(vae["block_out_channels"])),
         **texts,
     }

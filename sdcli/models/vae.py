@@ -17,6 +17,8 @@ from .library import library, named, nearest
 from .model import Model, Vae
 
 AUTOMATIC, OWN = "automatic", "own"
+_AS_ALL = {"latent_channels": 4, "block_out_channels": (128, 256, 512, 512)}
+"""What every Stable Diffusion's VAE has."""
 
 
 def with_vae(
@@ -30,16 +32,22 @@ def with_vae(
 
     `own` is the one that the model came with. `automatic` is NAME.vae.safetensors beside
     NAME.safetensors, else the first in the VAE folders whose name begins with NAME, else its own.
-    Raises ModelError for a VAE that is not there, or of another build.
+    Raises ModelError for a VAE that is not there, or of another build, and for a model that has
+    none of its own where none is given.
     """
-    if choice.casefold() == OWN:
-        return model
-    path = _beside(model, folders) if choice.casefold() == AUTOMATIC else _chosen(choice, folders)
+    path = None
+    if choice.casefold() == AUTOMATIC:
+        path = _beside(model, folders)
+    elif choice.casefold() != OWN:
+        path = _chosen(choice, folders)
     if path is None:
+        if "vae" not in model.configs:
+            raise ModelError(f"--model: {model.path} has no VAE", "give it one with --vae")
         return model
     if choice.casefold() == AUTOMATIC:
         say(f"with the VAE {path.name}, which is named after it")
-    return replace(model, vae=_inspect(path, model))
+    vae = _inspect(path, model)
+    return replace(model, vae=vae, configs={"vae": vae.config, **model.configs})
 
 
 def _beside(model: Model, folders: Folders) -> Path | None:
@@ -73,7 +81,7 @@ def _inspect(path: Path, model: Model) -> Vae:
         raise ModelError(f"--vae: {error.message}", error.hint) from error
     prefix = VAE if any(name.startswith(VAE) for name in shapes) else ""
     diffusers = "encoder.conv_norm_out.weight" in shapes
-    own = model.configs["vae"]
+    own = model.configs.get("vae", _AS_ALL)
     blocks = len(own["block_out_channels"])
     if diffusers:
         original = {vae_place(name, blocks=blocks).name: shape for name, shape in shapes.items()}

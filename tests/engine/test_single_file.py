@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
-    AutoencoderKL,
     EulerDiscreteScheduler,
     StableDiffusionInpaintPipeline,
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
-    UNet2DConditionModel,
 )
 from diffusers.loaders import single_file_utils as theirs
+from families import networks
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny import write_folder, write_tokenizer
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from sdcli import Engine, GenerationRequest
 from sdcli.engine.convert import to_single_file
@@ -32,9 +30,6 @@ from sdcli.families import by_name
 from sdcli.models import find, single_file
 from sdcli.models.header import read_header
 from sdcli.models.single_file import ENCODERS
-
-ATTENDING = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
-RISING = ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3
 
 
 def picture(model: Path, **changes: Any) -> np.ndarray:
@@ -51,73 +46,6 @@ def single(tiny_folder: Path, tmp_path: Path) -> Path:
 
 def test_a_single_file_makes_the_folders_picture(tiny_folder: Path, single: Path) -> None:
     assert np.abs(picture(single) - picture(tiny_folder)).max() <= 1
-
-
-def text_config(vocabulary: int, width: int, *, open_clip: bool) -> CLIPTextConfig:
-    """CLIP's, made small: 64 channels a head."""
-    return CLIPTextConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        projection_dim=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=3,
-        num_attention_heads=width // 64,
-        hidden_act="gelu" if open_clip else "quick_gelu",
-        bos_token_id=vocabulary - 2,
-        eos_token_id=vocabulary - 1,
-        pad_token_id=vocabulary - 1,
-    )
-
-
-XL: dict[str, Any] = {
-    "block_out_channels": (64, 128, 128),
-    "cross_attention_dim": 192,
-    "transformer_layers_per_block": (1, 1, 2),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 32,
-    "projection_class_embeddings_input_dim": 128 + 6 * 32,
-}
-EARLIER: dict[str, Any] = {
-    "block_out_channels": (64, 64, 128, 128),
-    "cross_attention_dim": 128,
-    "down_block_types": ATTENDING,
-    "up_block_types": RISING,
-}
-
-
-def networks(kind: str, vocabulary: int, *, channels: int = 4) -> dict[str, Any]:
-    """Networks as Stable Diffusion has them, made small: 8 heads, or 64 channels a head."""
-    linear = kind != "sd1"
-    shape = XL if kind == "sdxl" else EARLIER
-    heads = tuple(width // 64 for width in shape["block_out_channels"]) if linear else 8
-    unet = UNet2DConditionModel(
-        sample_size={"sd1": 64, "sd2": 64, "sdxl": 128}[kind],
-        attention_head_dim=heads,
-        use_linear_projection=linear,
-        layers_per_block=2,
-        in_channels=channels,
-        **shape,
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(32, 32, 64, 64),
-        layers_per_block=2,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.13025 if kind == "sdxl" else 0.18215,
-    )
-    found = {"unet": unet, "vae": vae}
-    if kind == "sdxl":
-        first = text_config(vocabulary, 64, open_clip=False)
-        second = text_config(vocabulary, 128, open_clip=True)
-        return found | {
-            "text_encoder": CLIPTextModel(first),
-            "text_encoder_2": CLIPTextModelWithProjection(second),
-        }
-    return found | {
-        "text_encoder": CLIPTextModel(text_config(vocabulary, 128, open_clip=kind == "sd2"))
-    }
 
 
 @pytest.fixture(scope="module", params=["sd1", "sd2", "sdxl"])
