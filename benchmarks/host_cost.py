@@ -21,9 +21,11 @@ import torch
 from torch import Tensor
 
 from sdcli.engine.brownian import BrownianNoise
+from sdcli.engine.conditioning import Conditioning
 from sdcli.engine.denoiser import UNetDenoiser
 from sdcli.engine.diffusers_solver import DiffusersSolver
 from sdcli.engine.noise import ImageNoise
+from sdcli.engine.script import Line, Script
 from sdcli.families import STABLE_DIFFUSION
 from sdcli.sampling import SAMPLERS, Noise, Sampler, resolve
 from sdcli.sampling.training import scaled_linear
@@ -83,9 +85,9 @@ def _costs(row: Sampler, batch: int, steps: int, repeats: int) -> tuple[float, f
     def said(*_: Any, **__: Any) -> tuple[Tensor]:
         return (answer,)
 
-    unet = UNetDenoiser(
-        said, torch.zeros(batch, 77, 8), timestep=TABLE.timestep, prediction="epsilon"
-    )
+    line = Line(((steps, Conditioning(torch.zeros(1, 77, 8))),))
+    script = Script([line] * batch, width=512, height=512)
+    unet = UNetDenoiser(said, script, timestep=TABLE.timestep, prediction="epsilon")
     runs: list[Callable[[], Iterator[Tensor]]] = [
         lambda: row.solve(believed, x, sigmas, _noise(row, batch, sigmas)),
         lambda: row.solve(unet, x, sigmas, _noise(row, batch, sigmas)),

@@ -65,6 +65,7 @@ def write_text(
         "invert": request.invert or None,
         "tiling": request.tiling or None,
         "clip_skip": request.clip_skip if request.clip_skip > 1 else None,
+        "emphasis": None if request.emphasis == "original" else request.emphasis,
         "vae": None if request.vae == "automatic" else request.vae,
     }
     items = _items(BEFORE_MODEL, shown)

@@ -17,6 +17,7 @@ from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .flag import flag
 from .prompts import networks
+from .prompts.attention import Emphasis
 from .sampling import Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
 from .sampling_fields import SamplingFields
@@ -42,6 +43,11 @@ class GenerationRequest(SamplingFields):
         Field(description="What to keep away from."),
         flag("--negative-prompt", "-n", panel="Prompt", metavar="TEXT"),
     ] = ""
+    emphasis: Annotated[
+        Emphasis,
+        Field(description="What becomes of weights: even out, do not, drop them, or read none."),
+        flag("--emphasis", panel="Prompt", metavar="original|no-norm|ignore|none"),
+    ] = "original"
     width: Annotated[
         int | None,
         Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),

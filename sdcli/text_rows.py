@@ -15,6 +15,15 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+def _words(option: str) -> str:
+    """no-norm as "No norm"."""
+    return option.replace("-", " ").capitalize()
+
+
+def _option(words: str) -> str:
+    return words.replace(" ", "-").lower()
+
+
 def _list(values: Sequence[float]) -> str:
     return ", ".join(map(_number, values))
 
@@ -46,6 +55,7 @@ BEFORE_MODEL = (
 AFTER_MODEL = (
     Row("VAE", "vae", lambda vae: PurePath(vae).name, str),
     Row("Clip skip", "clip_skip", str, int),
+    Row("Emphasis", "emphasis", _words, _option),
     Row("ENSD", "ensd", str, int),
     Row("RNG", "rng", str.upper, str.lower),
     Row("Tiling", "tiling", str, "True".__eq__),

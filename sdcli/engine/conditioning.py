@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sdcli.errors import UsageError
-from sdcli.prompts.chunks import CHUNK, chunks, joined
+from sdcli.prompts.attention import Emphasis, Piece, parse
+from sdcli.prompts.chunks import CHUNK, END, Token, Unit, chunks, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,28 @@ class Clip:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
-    def __call__(self, text: str, skip: int) -> tuple[Tensor, Tensor | None]:
-        """(1, 77·chunks, width), all chunks in a row; and the first one's summary, if any."""
-        units = joined(self._ids(text), self._words)
-        start, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
-        pad = self._tokenizer.pad_token_id
-        rows = [
-            [start, *chunk, end, *[pad] * (CHUNK - len(chunk))]
-            for chunk in chunks(units, comma=self._comma)
-        ]
-        batch = torch.tensor(rows, device=self._device)  # (chunks, 77)
+    def chunks(self, text: str, emphasis: Emphasis) -> list[list[Token]]:
+        """The tokens of a text in chunks of at most 75; at least one chunk."""
+        found: list[Unit] = []
+        for piece in [Piece(text)] if emphasis == "none" else parse(text):
+            ends = piece.ends_chunk and emphasis != "none"
+            ids = () if ends else self._ids(piece.text)
+            found += [END] if ends else units(ids, self._words, piece.weight)
+        return chunks(found, comma=self._comma)
+
+    def __call__(
+        self, texts: Sequence[str], skip: int, emphasis: Emphasis
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """For each text (1, 77·chunks, width), and its first chunk's summary, if any.
+
+        All have as many chunks as the longest. Emphasis keeps the mean over all of them, so that
+        they have a share in one another.
+        """
+        parts = {text: self.chunks(text, emphasis) for text in texts}
+        count = max(len(part) for part in parts.values())
+        filled = [part + [[]] * (count - len(part)) for part in parts.values()]
+        rows = [self._row(chunk) for part in filled for chunk in part]
+        batch = torch.tensor([ids for ids, _ in rows], device=self._device)  # (texts·chunks, 77)
         early = self._bare or skip > 1
         said = self._model(input_ids=batch, return_dict=True, output_hidden_states=early)
         hidden = said.last_hidden_state
@@ -105,34 +118,90 @@ class Clip:
             hidden = said.hidden_states[-2]
         elif early:
             hidden = self._model.final_layer_norm(said.hidden_states[-skip])
+        weights = torch.tensor([weight for _, weight in rows], device=self._device)
+        if emphasis != "ignore" and not bool((weights == 1).all()):
+            shares = [texts.count(text) for text in parts]
+            hidden = _emphasised(hidden, weights, shares, keep_mean=emphasis == "original")
         pooled = getattr(said, "text_embeds", None)
-        whole = hidden.reshape(1, -1, hidden.shape[-1])
-        return whole, None if pooled is None else pooled[:1]
+        whole = hidden.reshape(len(parts), -1, hidden.shape[-1])
+        found = {
+            text: (whole[k : k + 1], None if pooled is None else pooled[k * count : k * count + 1])
+            for k, text in enumerate(parts)
+        }
+        return [found[text] for text in texts]
+
+    def _row(self, chunk: Sequence[Token]) -> tuple[list[int], list[float]]:
+        """The ids of a chunk as CLIP reads them, and their weights."""
+        tokenizer, rest = self._tokenizer, CHUNK - len(chunk)
+        inside = [id for id, _ in chunk]
+        ids = [tokenizer.bos_token_id, *inside, tokenizer.eos_token_id]
+        weights = [1.0, *(weight for _, weight in chunk), 1.0]
+        return ids + [tokenizer.pad_token_id] * rest, weights + [1.0] * rest
+
+
+def _emphasised(
+    hidden: Tensor, weights: Tensor, shares: Sequence[int], *, keep_mean: bool
+) -> Tensor:
+    """What each token became, times its weight.
+
+    `hidden` (texts·chunks, 77, width), `weights` (texts·chunks, 77), `shares` how often each text
+    counts. With `keep_mean` each chunk's mean over all texts is then made what it was, as A1111
+    does: the average of all numbers, whatever it means.
+    """
+    plain = hidden.float()
+    told = plain * weights[..., None]
+    if keep_mean:
+        count = len(hidden) // len(shares)
+        counts = torch.tensor(shares, device=hidden.device, dtype=torch.float32)
+        before, after = (
+            (x.reshape(len(shares), count, -1).mean(-1) * counts[:, None]).sum(0) / counts.sum()
+            for x in (plain, told)
+        )
+        told *= (before / after).repeat(len(shares))[:, None, None]
+    return told.to(hidden.dtype)
 
 
 class TextEncoder:
-    """A model's text encoders together. The same text is encoded once."""
+    """A model's text encoders together. The same texts are encoded once."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.clips = clips
-        self._cache: dict[tuple[str, int], Conditioning] = {}
+        self._cache: dict[tuple[tuple[str, ...], int, Emphasis], list[Conditioning]] = {}
 
-    def __call__(self, text: str, *, skip: int = 1, negative: bool = False) -> Conditioning:
-        """One row. Of SDXL, an empty `negative` prompt is zeros, as A1111 has it.
+    def __call__(
+        self, text: str, *, skip: int = 1, negative: bool = False, emphasis: Emphasis = "original"
+    ) -> Conditioning:
+        """The row of a text that stands alone."""
+        return self.encode((text,), skip=skip, negative=negative, emphasis=emphasis)[0]
 
-        `skip` is A1111's clip skip, which only Stable Diffusion 1 heeds.
+    def encode(
+        self,
+        texts: tuple[str, ...],
+        *,
+        skip: int = 1,
+        negative: bool = False,
+        emphasis: Emphasis = "original",
+    ) -> list[Conditioning]:
+        """A row for each text that one prompt is in turn, all of one length.
+
+        Of SDXL, a `negative` prompt that is empty is zeros, as A1111 has it. `skip` is A1111's clip
+        skip, which only Stable Diffusion 1 heeds.
         """
-        key = (text, skip)
+        key = (texts, skip, emphasis)
         if key not in self._cache:
-            self._cache[key] = self._encode(text, skip)
+            self._cache[key] = self._encode(texts, skip, emphasis)
         found = self._cache[key]
-        return found.empty() if negative and not text and found.pooled is not None else found
+        blank = negative and not any(texts)
+        return [row.empty() if blank and row.pooled is not None else row for row in found]
 
     def forget(self) -> None:
         """Encode every text anew: the weights are others."""
         self._cache.clear()
 
     @torch.inference_mode()
-    def _encode(self, text: str, skip: int) -> Conditioning:
-        said = [clip(text, skip) for clip in self.clips]
-        return Conditioning(torch.cat([hidden for hidden, _ in said], dim=-1), said[-1][1])
+    def _encode(self, texts: tuple[str, ...], skip: int, emphasis: Emphasis) -> list[Conditioning]:
+        said = [clip(texts, skip, emphasis) for clip in self.clips]
+        return [
+            Conditioning(torch.cat([hidden for hidden, _ in row], dim=-1), row[-1][1])
+            for row in zip(*said, strict=True)
+        ]

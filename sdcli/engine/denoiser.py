@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,33 +12,32 @@ from torch import Tensor
 from sdcli.families import Prediction
 from sdcli.sampling import Denoise
 
+from .script import Script, Told
+
 
 class UNetDenoiser:
-    """x̂₀ = what the UNet says of x at σ, for one conditioning a row of x.
+    """x̂₀ = what the UNet says of x at σ, told by a line of the script for each row of x.
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
-    `sigma` is that of the last one. `timestep` finds the training timestep of σ. `added` are
-    diffusers' further arguments for an SDXL; `beside` is what an inpainting model sees beside
-    the latents, (1, channels, height, width).
+    `sigma` is that of the last one. `timestep` finds the training timestep of σ. `beside` is what
+    an inpainting model sees beside the latents, (1, channels, height, width).
     """
 
     def __init__(
         self,
         unet: Any,
-        context: Tensor,
+        script: Script,
         *,
         timestep: Callable[[float], float],
         prediction: Prediction,
-        added: Mapping[str, Tensor] | None = None,
         beside: Tensor | None = None,
     ) -> None:
         self._unet = unet
         self._beside = beside
-        self._added = added
-        self._context = context  # (rows, tokens, width)
+        self._script = script
         self._timestep = timestep
         self._v_prediction = prediction == "v_prediction"
-        self._dtype = context.dtype
+        self._dtype = script.at(0)[0].context.dtype
         # A1111 rounds t to half precision with the rest; bf16, which it lacks, would lose whole
         # timesteps.
         self._t_dtype = torch.float16 if self._dtype == torch.float16 else torch.float32
@@ -47,6 +46,7 @@ class UNetDenoiser:
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
         """x: (rows, channels, height, width) at noise level σ, x₀ + σ·noise."""
+        told = self._script.at(self.evaluations)
         self.evaluations += 1
         self.sigma = sigma
         variance = sigma**2 + 1
@@ -54,28 +54,43 @@ class UNetDenoiser:
         scaled = (x / math.sqrt(variance)).to(self._dtype)
         if self._beside is not None:
             scaled = torch.cat([scaled, self._beside.expand(len(x), -1, -1, -1)], dim=1)
-        said = self._unet(
-            scaled,
-            t,
-            encoder_hidden_states=self._context,
-            added_cond_kwargs=self._added,
-            return_dict=False,
-        )[0]
+        if len(told) == 1:
+            said = self._said(scaled, t, told[0])
+        else:
+            said = torch.empty_like(x, dtype=self._dtype)
+            for group in told:
+                rows = group.rows
+                said[rows] = self._said(scaled[rows], t[rows], group)
         if self._v_prediction:
             return x / variance - said.float() * (sigma / math.sqrt(variance))
         return x - said.float() * sigma
 
+    def _said(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
+        said: Tensor = self._unet(
+            x,
+            t,
+            encoder_hidden_states=told.context,
+            added_cond_kwargs=told.added,
+            return_dict=False,
+        )[0]
+        return said
+
 
 class Guided:
-    """Classifier-free guidance, D_u + scale·(D_c − D_u), in one call (Ho & Salimans 2022).
+    """Classifier-free guidance, D_u + Σ wₖ·scale·(D_k − D_u), in one call.
 
-    `denoise` must believe the prompts in the first half of its rows and the negative prompts in
-    the second.
+    Ho & Salimans 2022; of several prompts with weights wₖ, Liu et al. 2022, as A1111's AND has it.
+    `denoise` must believe each image's prompts, one image after another, and then the negative
+    prompts. `weights` are those of each image's prompts; one of weight 1 each where there are none.
     """
 
-    def __init__(self, denoise: Denoise[Tensor], scale: float) -> None:
+    def __init__(
+        self, denoise: Denoise[Tensor], scale: float, weights: Sequence[Sequence[float]] = ()
+    ) -> None:
         self._denoise = denoise
         self._scale = scale
+        plain = all(list(each) == [1.0] for each in weights)
+        self._weights = () if plain else tuple(tuple(each) for each in weights)
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
         """The guided x̂₀."""
@@ -83,28 +98,21 @@ class Guided:
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
         """The guided x̂₀ and the one of the negative prompts."""
+        if self._weights:
+            return self._composed(x, sigma)
         conditional, without = self._denoise(torch.cat([x, x]), sigma).chunk(2)
         return without + (conditional - without) * self._scale, without
 
-
-class GuidedApart:
-    """The same guidance in two calls, for prompts whose embeddings differ in length."""
-
-    def __init__(
-        self, conditional: Denoise[Tensor], unconditional: Denoise[Tensor], scale: float
-    ) -> None:
-        self._conditional = conditional
-        self._unconditional = unconditional
-        self._scale = scale
-
-    def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """The guided x̂₀."""
-        return self.both(x, sigma)[0]
-
-    def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The guided x̂₀ and the one of the negative prompts."""
-        without = self._unconditional(x, sigma)
-        return without + (self._conditional(x, sigma) - without) * self._scale, without
+    def _composed(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        counts = [len(each) for each in self._weights]
+        asked = [image.expand(n, -1, -1, -1) for image, n in zip(x.split(1), counts, strict=True)]
+        believed = self._denoise(torch.cat([*asked, x]), sigma)
+        *images, without = believed.split([*counts, len(x)])
+        guided = without.clone()
+        for image, bare, rows, weights in zip(guided, without, images, self._weights, strict=True):
+            for believed_of_one, weight in zip(rows, weights, strict=True):
+                image += (believed_of_one - bare) * (weight * self._scale)
+        return guided, without
 
 
 def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> Denoise[Tensor]:

@@ -12,15 +12,16 @@ from torch import Tensor
 from sdcli.errors import SdcliError, UsageError
 from sdcli.init_image import open_init
 from sdcli.models import Model
+from sdcli.prompts.composition import shares
 from sdcli.prompts.networks import split
+from sdcli.prompts.timeline import Pass, timeline
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Noise, Sampler, inversion
 from sdcli.sampling.training import nearest_of
 
 from .ahead import Ahead
 from .brownian import BrownianNoise
-from .conditioning import Conditioning
-from .denoiser import Guided, GuidedApart, UNetDenoiser, consistent
+from .denoiser import Guided, UNetDenoiser, consistent
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
 from .latents import decode, encode, encode_pixels
@@ -28,6 +29,7 @@ from .loading import Components
 from .memory import memory_errors
 from .noise import ImageNoise
 from .picture import Picture, Step, Tries
+from .script import Line, Script
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
 
@@ -86,33 +88,40 @@ class Run:
         """The composed denoiser, and the UNet's part of it, which counts evaluations."""
         sampler = self._sampler
         scale = self.requests[0].cfg_scale / sampler.guidance_divisor
-        prompts = self._conditioning([split(request.prompt)[0] for request in self.requests])
-        if scale == 1 and not sampler.unguided:
-            unet = self._unet(prompts)
+        prompts = [shares(split(request.prompt)[0]) for request in self.requests]
+        weights = [[share.weight for share in each] for each in prompts]
+        lines = [self._line(share.text) for each in prompts for share in each]
+        if scale == 1 and not sampler.unguided and all(each == [1.0] for each in weights):
+            unet = self._unet(lines)
             return self._asked_as(unet), unet
-        texts = [request.negative_prompt for request in self.requests]
-        negative = self._conditioning(texts, negative=True)
-        if prompts.context.shape == negative.context.shape:
-            unet = self._unet(Conditioning.of([prompts, negative]))
-            return self._asked_as(Guided(unet, scale)), unet
-        unet = self._unet(prompts)
-        return self._asked_as(GuidedApart(unet, self._unet(negative), scale)), unet
+        lines += [self._line(request.negative_prompt, negative=True) for request in self.requests]
+        unet = self._unet(lines)
+        return self._asked_as(Guided(unet, scale, weights)), unet
 
     def _asked_as(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
         return consistent(denoise, self._timestep) if self._sampler.consistency else denoise
 
-    def _conditioning(self, texts: Sequence[str], *, negative: bool = False) -> Conditioning:
-        encode, skip = self._components.text_encoder, self.requests[0].clip_skip
-        return Conditioning.of([encode(text, skip=skip, negative=negative) for text in texts])
+    def _line(self, text: str, *, negative: bool = False) -> Line:
+        first = self.requests[0]
+        # A1111 counts the calls of a run, of which it takes its second-order samplers' for twice
+        # as many as steps.
+        twice = self._sampler.evaluations == 2
+        stretches = timeline(text, Pass(first.steps * (2 if twice else 1)))
+        rows = self._components.text_encoder.encode(
+            tuple(stretch.text for stretch in stretches),
+            skip=first.clip_skip,
+            negative=negative,
+            emphasis=first.emphasis,
+        )
+        return Line(tuple((s.until, row) for s, row in zip(stretches, rows, strict=True)))
 
-    def _unet(self, told: Conditioning) -> UNetDenoiser:
+    def _unet(self, lines: Sequence[Line]) -> UNetDenoiser:
         first = self.requests[0]
         assert first.width
         assert first.height
         return UNetDenoiser(
             self._components.unet,
-            told.context,
-            added=told.added(first.width, first.height),
+            Script(lines, width=first.width, height=first.height),
             beside=self._beside(first.width, first.height),
             timestep=self._timestep,
             prediction=self._folder.prediction,
@@ -131,7 +140,7 @@ class Run:
         """The denoiser that believes, without guidance, what the picture shows."""
         own = self.requests[0].invert_prompt
         texts = [split(r.prompt if own is None else own)[0] for r in self.requests]
-        return self._unet(self._conditioning(texts))
+        return self._unet([self._line(text) for text in texts])
 
     @property
     def evaluations(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 CHUNK = 75
 """Tokens in a chunk; the start and end tokens make it CLIP's 77."""
@@ -11,52 +12,64 @@ _BACKTRACK = 20
 """How far back from a full chunk's end a comma may lie to be cut at (A1111's default)."""
 
 
-Unit = int | tuple[int, ...]
-"""A token, or tokens that must not be parted."""
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Tokens that must not be parted, mostly one, and how much they count."""
+
+    ids: tuple[int, ...]
+    weight: float = 1.0
 
 
-def chunks(units: Sequence[Unit], *, comma: int) -> list[list[int]]:
-    """Token ids without start and end, cut into one or more lists of at most 75.
+END = Unit(())
+"""Where a chunk ends, full or not: the word BREAK."""
+
+Token = tuple[int, float]
+"""An id, and how much it counts."""
+
+
+def chunks(units: Sequence[Unit], *, comma: int) -> list[list[Token]]:
+    """Tokens without start and end, cut into one or more lists of at most 75.
 
     As A1111: where a chunk is full and its last comma among its last 20 tokens, what follows the
     comma moves to the next chunk. What must not be parted and has no room begins the next one.
     `comma` is the id of a comma that ends a word.
     """
-    done: list[list[int]] = []
-    chunk: list[int] = []
+    done: list[list[Token]] = []
+    chunk: list[Token] = []
     last_comma: int | None = None
     for unit in units:
-        if isinstance(unit, tuple):
-            if len(chunk) + len(unit) > CHUNK:
-                done.append(chunk)
-                chunk, last_comma = [], None
-            chunk.extend(unit)
-            continue
-        if len(chunk) == CHUNK:
+        tokens = [(id, unit.weight) for id in unit.ids]
+        single = len(tokens) == 1
+        if unit is END or (not single and len(chunk) + len(tokens) > CHUNK):
+            done.append(chunk)
+            chunk, last_comma = [], None
+        elif single and len(chunk) == CHUNK:
             cut = CHUNK
-            if unit != comma and last_comma is not None and CHUNK - last_comma <= _BACKTRACK:
+            if last_comma is not None and CHUNK - last_comma <= _BACKTRACK and unit.ids[0] != comma:
                 cut = last_comma + 1
             done.append(chunk[:cut])
             chunk, last_comma = chunk[cut:], None
-        if unit == comma:
+        if single and unit.ids[0] == comma:
             last_comma = len(chunk)
-        chunk.append(unit)
+        chunk.extend(tokens)
     if chunk or not done:
         done.append(chunk)
     return done
 
 
-def joined(ids: Sequence[int], words: Mapping[tuple[int, ...], tuple[int, ...]]) -> list[Unit]:
-    """The ids with every run that is one of `words` replaced by what that stands for, unparted.
+def units(
+    ids: Sequence[int], words: Mapping[tuple[int, ...], tuple[int, ...]], weight: float = 1.0
+) -> list[Unit]:
+    """The ids as units, every run that is one of `words` as what that stands for, unparted.
 
     Of words that begin alike the longest wins.
     """
     longest_first = sorted(words, key=len, reverse=True)
-    units: list[Unit] = []
+    found: list[Unit] = []
     place = 0
     while place < len(ids):
         here = tuple(ids[place : place + len(longest_first[0])]) if words else ()
         word = next((word for word in longest_first if here[: len(word)] == word), None)
-        units.append(ids[place] if word is None else words[word])
+        found.append(Unit((ids[place],) if word is None else words[word], weight))
         place += 1 if word is None else len(word)
-    return units
+    return found

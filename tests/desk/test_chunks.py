@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdcli.prompts.chunks import chunks
+from sdcli.prompts import chunks as module
+from sdcli.prompts.chunks import END, Unit, units
 
 COMMA = 267
 
@@ -14,6 +17,12 @@ COMMA = 267
 def prompt(length: int, *commas: int) -> list[int]:
     """Tokens 1000, 1001, … with a comma at these places."""
     return [COMMA if place in commas else 1000 + place for place in range(length)]
+
+
+def chunks(tokens: Sequence[int | Unit], *, comma: int) -> list[list[int]]:
+    """The ids of the chunks of these tokens."""
+    made = [token if isinstance(token, Unit) else Unit((token,)) for token in tokens]
+    return [[id for id, _ in chunk] for chunk in module.chunks(made, comma=comma)]
 
 
 def lengths(*args: int) -> list[int]:
@@ -86,3 +95,28 @@ def test_nothing_is_lost_or_reordered_and_no_chunk_is_too_long(tokens: list[int]
     assert all(len(chunk) <= 75 for chunk in found)
     assert all(len(chunk) >= 56 for chunk in found[:-1])
     assert found[-1] or not tokens
+
+
+def test_break_ends_a_chunk_full_or_not() -> None:
+    """Even an empty one; but nothing comes after one that ends the prompt."""
+    assert chunks([1, END, 2], comma=COMMA) == [[1], [2]]
+    assert chunks([END, 2], comma=COMMA) == [[], [2]]
+    assert chunks([1, END, END, 2], comma=COMMA) == [[1], [], [2]]
+    assert chunks([1, END], comma=COMMA) == [[1]]
+
+
+def test_a_comma_before_a_break_is_forgotten() -> None:
+    assert [len(chunk) for chunk in chunks([COMMA, END, *prompt(80)], comma=COMMA)] == [1, 75, 5]
+
+
+def test_what_must_not_be_parted_is_not() -> None:
+    word = Unit((7, 8, 9))
+    assert [len(c) for c in chunks([*prompt(73, 60), word, 1], comma=COMMA)] == [73, 4]
+    assert [len(c) for c in chunks([*prompt(72), word, 1], comma=COMMA)] == [75, 1]
+
+
+def test_every_token_keeps_its_weight() -> None:
+    made = units([1, 5, 6, 2], {(5, 6): (70, 71, 72)}, 1.3)
+    assert [unit.ids for unit in made] == [(1,), (70, 71, 72), (2,)]
+    [chunk] = module.chunks(made, comma=COMMA)
+    assert chunk == [(1, 1.3), (70, 1.3), (71, 1.3), (72, 1.3), (2, 1.3)]

@@ -9,11 +9,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdcli.engine.denoiser import Guided, GuidedApart, UNetDenoiser, consistent
+from sdcli.engine.conditioning import Conditioning
+from sdcli.engine.denoiser import Guided, UNetDenoiser, consistent
+from sdcli.engine.script import Line, Script
 from sdcli.families import Prediction
 from sdcli.sampling.training import scaled_linear
 
 TABLE = scaled_linear()
+
+
+def still(value: float = 0.0, length: int = 77, dtype: torch.dtype = torch.float32) -> Line:
+    """A line that is told one thing throughout."""
+    return Line(((0, Conditioning(torch.full((1, length, 4), value, dtype=dtype))),))
+
+
+def script(lines: list[Line]) -> Script:
+    return Script(lines, width=64, height=64)
 
 
 class Oracle:
@@ -40,7 +51,7 @@ def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: fl
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     unet = Oracle(clean, prediction)
     denoise = UNetDenoiser(
-        unet, torch.zeros(2, 77, 4), timestep=TABLE.timestep, prediction=prediction
+        unet, script([still(), still()]), timestep=TABLE.timestep, prediction=prediction
     )
     noisy = clean + sigma * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(denoise(noisy, sigma), clean, atol=2e-3 * max(1, sigma))
@@ -48,9 +59,7 @@ def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: fl
 
 def test_the_unet_is_asked_at_fractional_timesteps() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
-    denoise = UNetDenoiser(
-        unet, torch.zeros(1, 77, 4), timestep=TABLE.timestep, prediction="epsilon"
-    )
+    denoise = UNetDenoiser(unet, script([still()]), timestep=TABLE.timestep, prediction="epsilon")
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(500.5))
     [(_, t)] = unet.asked
     assert t.shape == (1,)
@@ -59,8 +68,8 @@ def test_the_unet_is_asked_at_fractional_timesteps() -> None:
 
 def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
-    context = torch.zeros(1, 77, 4, dtype=torch.float16)
-    denoise = UNetDenoiser(unet, context, timestep=TABLE.timestep, prediction="epsilon")
+    lines = [still(dtype=torch.float16)]
+    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(700.3))
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.float16, torch.float16)
@@ -69,8 +78,8 @@ def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
 
 def test_bf16_keeps_the_timestep() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
-    context = torch.zeros(1, 77, 4, dtype=torch.bfloat16)
-    denoise = UNetDenoiser(unet, context, timestep=TABLE.timestep, prediction="epsilon")
+    lines = [still(dtype=torch.bfloat16)]
+    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
     assert denoise(torch.ones(1, 4, 8, 8), 14.0).dtype == torch.float32
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.bfloat16, torch.float32)
@@ -85,10 +94,8 @@ def by_row(values: list[float]) -> Any:
 def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed: float) -> None:
     """D_u + scale·(D_c − D_u): 0 is the negative prompt's picture, 1 the prompt's."""
     x = torch.zeros(1, 4, 2, 2)
-    together = Guided(by_row([5.0, 2.0]), scale)(x, 1.0)
-    apart = GuidedApart(by_row([5.0]), by_row([2.0]), scale)(x, 1.0)
-    assert torch.equal(together, torch.full_like(x, believed))
-    assert torch.equal(apart, together)
+    guided = Guided(by_row([5.0, 2.0]), scale)(x, 1.0)
+    assert torch.equal(guided, torch.full_like(x, believed))
 
 
 def test_guidance_keeps_the_images_apart() -> None:
@@ -100,11 +107,54 @@ def test_guidance_keeps_the_images_apart() -> None:
 
 def test_the_unguided_belief_is_told_beside_the_guided_one() -> None:
     x = torch.zeros(1, 1, 1, 1)
-    for denoise in (
-        Guided(by_row([5.0, 2.0]), 3.0),
-        GuidedApart(by_row([5.0]), by_row([2.0]), 3.0),
-    ):
-        assert [believed.item() for believed in denoise.both(x, 1.0)] == [11.0, 2.0]
+    denoise = Guided(by_row([5.0, 2.0]), 3.0)
+    assert [believed.item() for believed in denoise.both(x, 1.0)] == [11.0, 2.0]
+
+
+def test_prompts_are_composed_by_their_weights() -> None:
+    """D_u + Σ wₖ·scale·(D_k − D_u), image by image; rows are the prompts, then the negatives."""
+    x = torch.zeros(2, 1, 1, 1)
+    rows = by_row([5.0, 3.0, 10.0, 2.0, 4.0])
+    denoise = Guided(rows, 2.0, [[1.0, -0.5], [1.0]])
+    guided, without = denoise.both(x, 1.0)
+    assert guided.flatten().tolist() == [2 + 2 * 3 - 1, 4 + 2 * 6]
+    assert without.flatten().tolist() == [2.0, 4.0]
+    one = Guided(by_row([5.0, 2.0]), 2.0, [[0.5]])
+    assert one(x[:1], 1.0).item() == 2 + 3
+
+
+class Echo:
+    """A UNet that says the first number it is told, row by row, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, ...]] = []
+
+    def __call__(
+        self, x: Tensor, t: Tensor, encoder_hidden_states: Tensor, **_: Any
+    ) -> tuple[Tensor]:
+        assert len(x) == len(t) == len(encoder_hidden_states)
+        self.asked.append(tuple(encoder_hidden_states.shape))
+        return (encoder_hidden_states[:, 0, 0].reshape(-1, 1, 1, 1).expand_as(x),)
+
+
+def test_rows_of_different_lengths_are_asked_apart_and_keep_their_places() -> None:
+    unet = Echo()
+    lines = [still(1.0), still(2.0, length=154), still(3.0)]
+    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    said = -denoise(torch.zeros(3, 4, 8, 8), 1.0)
+    assert said[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert unet.asked == [(2, 77, 4), (1, 154, 4)]
+    assert denoise.evaluations == 1
+
+
+def test_a_line_is_told_another_thing_when_its_call_comes() -> None:
+    unet = Echo()
+    first, second = still(1.0).at(0), still(2.0).at(0)
+    lines = [Line(((2, first), (9, second))), still(5.0)]
+    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    said = [-denoise(torch.zeros(2, 4, 8, 8), 1.0)[:, 0, 0, 0] for _ in range(12)]
+    assert [row[0].item() for row in said] == [1.0] * 3 + [2.0] * 9
+    assert {row[1].item() for row in said} == {5.0}
 
 
 def test_a_consistency_model_believes_x_itself_where_no_noise_is_left() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine, Picture
+from sdcli.engine.conditioning import Conditioning
 from sdcli.errors import SdcliError, UsageError
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS
@@ -33,7 +34,7 @@ def together(engine: Engine, *requests: GenerationRequest) -> list[Picture]:
 
 def request(**values: object) -> GenerationRequest:
     """A short run."""
-    return GenerationRequest(**{"prompt": "a fox", "seed": 7, "steps": 5, **values})  # type: ignore[arg-type]
+    return GenerationRequest(**{"prompt": "a fox", "seed": 7, "steps": 5, **values})
 
 
 def test_the_same_request_gives_the_same_pixels(tiny: Engine) -> None:
@@ -137,14 +138,17 @@ def test_sizes_need_not_be_square(tiny: Engine) -> None:
 def test_text_is_encoded_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine.load(str(tiny_folder), device="cpu")
     encoder = engine._components.text_encoder
-    texts: list[str] = []
+    encoded: list[tuple[str, ...]] = []
     encode = encoder._encode
-    monkeypatch.setattr(
-        encoder, "_encode", lambda text, skip: texts.append(text) or encode(text, skip)
-    )
+
+    def counted(texts: tuple[str, ...], *options: object) -> list[Conditioning]:
+        encoded.append(texts)
+        return encode(texts, *options)
+
+    monkeypatch.setattr(encoder, "_encode", counted)
     together(engine, request(seed=1), request(seed=2))
     engine.generate(request(seed=3))
-    assert texts == ["a fox", ""]
+    assert encoded == [("a fox",), ("",)]
 
 
 def test_v_prediction_is_read_off_the_scheduler(tiny_folder: Path, tmp_path: Path) -> None:

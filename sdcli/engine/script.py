@@ -1,0 +1,63 @@
+"""Owns what a UNet is told call by call, by prompts that are edited on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .conditioning import Conditioning
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """What one row of a batch is told: each conditioning up to a call, counted from 0."""
+
+    stretches: tuple[tuple[int, Conditioning], ...]
+
+    def at(self, call: int) -> Conditioning:
+        """What holds at that call; after the last stretch, the last."""
+        return next(
+            (told for until, told in self.stretches if until >= call), self.stretches[-1][1]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Rows that are asked together, in order; None for all. Their embeddings have one length.
+
+    `context` (rows, tokens, width), `added` diffusers' further arguments for an SDXL.
+    """
+
+    rows: Tensor | None
+    context: Tensor
+    added: Mapping[str, Tensor] | None
+
+
+class Script:
+    """The lines of a batch for a picture of that size in pixels."""
+
+    def __init__(self, lines: Sequence[Line], *, width: int, height: int) -> None:
+        self._lines = tuple(lines)
+        self._size = width, height
+        self._now: list[Conditioning] = []
+        self._told: list[Told] = []
+
+    def at(self, call: int) -> list[Told]:
+        """What is told at that call: together, as far as lengths allow."""
+        now = [line.at(call) for line in self._lines]
+        if list(map(id, now)) != list(map(id, self._now)):
+            self._now, self._told = now, self._grouped(now)
+        return self._told
+
+    def _grouped(self, now: Sequence[Conditioning]) -> list[Told]:
+        lengths = list(dict.fromkeys(row.context.shape[1] for row in now))
+        groups = [[k for k, row in enumerate(now) if row.context.shape[1] == n] for n in lengths]
+        found = []
+        for rows in groups:
+            told = Conditioning.of([now[k] for k in rows])
+            place = None if len(groups) == 1 else torch.tensor(rows, device=told.context.device)
+            found.append(Told(place, told.context, told.added(*self._size)))
+        return found
