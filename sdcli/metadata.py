@@ -46,8 +46,8 @@ def write_text(
 ) -> str:
     """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
 
-    `outcome` says under the keys of OUTCOMES what came of a run, `hashes` under those of HASHES
-    which files made it.
+    `outcome` says under the keys of OUTCOMES and TEMPLATES what came of a run, `hashes` under those
+    of HASHES which files made it.
 
     A prompt that A1111's layout cannot carry (a line "Negative prompt: …", outer blanks) is
     written a second time as JSON, so that it still comes back to the letter. `rng` is written

@@ -54,6 +54,21 @@ class Settings(BaseModel):
         Field(description="Folders of nothing but embeddings, beside those of --models-dir."),
         flag("--embeddings-dir", panel="Model", metavar="FOLDER", repeatable=True),
     ] = ()
+    style: Annotated[
+        tuple[str, ...],
+        Field(description="Words of that name from A1111's styles.csv; may be repeated."),
+        flag("--style", panel="Prompt", metavar="NAME", repeatable=True),
+    ] = ()
+    styles_file: Annotated[
+        tuple[str, ...],
+        Field(description="Where styles are; else styles.csv in the models folders."),
+        flag("--styles-file", panel="Prompt", metavar="FILE", repeatable=True),
+    ] = ()
+    wildcards_dir: Annotated[
+        tuple[str, ...],
+        Field(description="Where the lines for __name__ in prompts are; may be repeated."),
+        flag("--wildcards-dir", panel="Prompt", metavar="FOLDER", repeatable=True),
+    ] = ()
     offline: Annotated[
         bool,
         Field(description="Never go to the network; use what is on disk."),
@@ -87,7 +102,9 @@ class Settings(BaseModel):
         flag("--no-metadata", panel="Output", metavar=""),
     ] = False
 
-    @field_validator("models_dir", "embeddings_dir", mode="before")
+    @field_validator(
+        "models_dir", "embeddings_dir", "style", "styles_file", "wildcards_dir", mode="before"
+    )
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value

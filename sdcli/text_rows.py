@@ -79,10 +79,12 @@ AFTER_MODEL = (
 )
 OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
+TEMPLATES = ("Template", "Negative template")  # what the prompts' choices were made in
 HASHES = ("Model hash", "VAE hash", "Lora hashes", "TI hashes")
 NOT_SETTINGS = {
     *("Size", "Model", "Model id", "Version", "User"),
     *HASHES,
     *OUR_PROMPTS,
     *OUTCOMES,
+    *TEMPLATES,
 }

@@ -89,6 +89,7 @@ class FakeEngine:
         self.room = 8  # pictures at once
         self.interrupts: set[int] = set()
         self.batches: list[list[int]] = []
+        self.made: list[GenerationRequest] = []
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """With a size."""
@@ -99,6 +100,7 @@ class FakeEngine:
     def start(self, requests: Sequence[GenerationRequest], *, say: object = None) -> FakeRun:
         """A run."""
         self.batches.append([request.seed for request in requests])
+        self.made.extend(requests)
         return FakeRun(self, [self.complete(request) for request in requests])
 
 

@@ -12,7 +12,6 @@ from sdcli.errors import SdcliError
 from sdcli.flag import flags_of
 from sdcli.models.hashes import Told
 from sdcli.models.library import find_lora, in_texts, library
-from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
@@ -108,7 +107,8 @@ def gen(
     reporter: Reporter = Events() if json else People(show_paths=plan.settings.output != "-")
     with ui.status(f"loading {plan.folder.name}"):
         engine = load_engine(plan.folder, plan.settings)
-    destination = Destination(plan.target, plan.settings, preset[-1] if preset else "", hashes)
+    last = preset[-1] if preset else ""
+    destination = Destination(plan.target, plan.settings, last, hashes, plan.wording)
     try:
         return make(engine, plan.requests, destination, reporter)
     except SdcliError as error:  # which only a loaded model could tell
@@ -121,13 +121,14 @@ def _hashes(plan: Plan) -> Told:
     """Of the files that make the pictures of this plan."""
     if plan.settings.no_metadata:
         return Told()
-    model, folders, request = plan.folder, plan.settings.models_folders, plan.requests[0]
+    model, folders = plan.folder, plan.settings.models_folders
     known = {item.name: item.path for item in library(folders, "embedding")}
-    used = in_texts(known, (request.prompt, request.negative_prompt))
+    texts = {text for each in plan.requests for text in (each.prompt, each.negative_prompt)}
+    used = in_texts(known, texts)
     return Told(
         model=None if model.header is None else model.path,
         vae=model.vae.path if model.vae else None,
-        loras={tag.name: find_lora(tag.name, folders) for tag in split(request.prompt)[1]},
+        loras={tag.name: find_lora(tag.name, folders) for tag in plan.networks},
         embeddings={name: known[name] for name in used},
     )
 

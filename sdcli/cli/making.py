@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.metadata import write_text
 from sdcli.models.hashes import Told
+from sdcli.models.library import in_texts
 from sdcli.output import Target, template_values
 from sdcli.picture_files import encode
+from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.text_rows import OUTCOMES
 
 from .progress import Reporter
+from .wording import Wording
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine, Picture
@@ -34,12 +37,13 @@ class Destination:
     settings: Settings
     preset: str
     hashes: Told
+    wording: Wording
 
     def deliver(self, picture: Picture, *, row: int) -> Picture:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
         text = None
         if not self.settings.no_metadata:
-            text = write_text(picture.request, _outcome(picture), hashes=self.hashes.text())
+            text = self._text(picture)
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
         if self.target is None:
             sys.stdout.buffer.write(data)
@@ -48,6 +52,13 @@ class Destination:
         model = picture.request.model.rstrip("/").rpartition("/")[2]
         values = template_values(picture.request, model=model, row=row, preset=self.preset)
         return replace(picture, path=self.target.save(data, values))
+
+    def _text(self, picture: Picture) -> str:
+        request = picture.request
+        names = [tag.name for tag in split(request.prompt)[1]]
+        names += in_texts(self.hashes.embeddings, (request.prompt, request.negative_prompt))
+        outcome = self.wording.told(request) | _outcome(picture)
+        return write_text(request, outcome, hashes=self.hashes.text(names))
 
 
 def make(
@@ -75,7 +86,7 @@ def make(
         size = batch_size(engine, destination.settings, requests[0])
         jobs = list(enumerate(requests, start=1))
         while jobs:
-            batch, jobs = jobs[:size], jobs[size:]
+            batch, jobs = _alike(jobs, size)
             first = batch[0][0]
             try:
                 pictures = _run(engine, [request for _, request in batch], first, reporter)
@@ -108,6 +119,16 @@ def make(
             seconds=time.monotonic() - started,
         )
     return 0 if made == len(requests) else 1
+
+
+_Job = tuple[int, GenerationRequest]
+
+
+def _alike(jobs: list[_Job], size: int) -> tuple[list[_Job], list[_Job]]:
+    """The first jobs that can be made at once, at most `size`, for they share LoRAs; the others."""
+    tags = [split(request.prompt)[1] for _, request in jobs[:size]]
+    count = next((k for k, each in enumerate(tags) if each != tags[0]), len(tags))
+    return jobs[:count], jobs[count:]
 
 
 def _outcome(picture: Picture) -> dict[str, str]:

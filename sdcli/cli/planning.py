@@ -20,11 +20,12 @@ from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
-from sdcli.prompts.networks import split
+from sdcli.prompts.networks import Tag, split
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
 from . import ui
+from .wording import PICTURE, Wording, worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,13 @@ class Plan:
     settings: Settings
     target: Target | None
     folder: models.Model
+    wording: Wording
+
+    @property
+    def networks(self) -> list[Tag]:
+        """The LoRAs of all pictures, each once."""
+        tags = (tag for request in self.requests for tag in split(request.prompt)[1])
+        return list(dict.fromkeys(tags))
 
 
 def planned(words: Words, *, json: bool) -> Plan:
@@ -61,20 +69,29 @@ def planned(words: Words, *, json: bool) -> Plan:
     seeds = [0]
     with problems.gather():
         seeds = parse_seeds(merged.values.get("seed", -1))
-    settings = base = target = None
+    settings = base = target = wording = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
     with problems.gather():
-        base = validate(GenerationRequest, {**merged.values, "seed": seeds[0]}, merged)
+        values = {**merged.values, "seed": seeds[0]}
+        if settings:
+            wording = worded(merged, settings)
+            values |= {
+                key: text
+                for key, text in wording.values(seeds[0]).items()
+                if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
+            }
+        base = validate(GenerationRequest, values, merged)
     if settings:
         with problems.gather():
             target = _target(settings, len(seeds) * settings.count, json=json)
     problems.raise_if_any()
     assert settings is not None
     assert base is not None
+    assert wording is not None
     if base.invert:
         base = sized(base)
-    requests = expand(base, seeds, count=settings.count)
+    requests = [wording.of(each) for each in expand(base, seeds, count=settings.count)]
     if base.invert and len(requests) > 1:
         raise UsageError(
             f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
@@ -87,9 +104,10 @@ def planned(words: Words, *, json: bool) -> Plan:
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
     )
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
-    for tag in split(base.prompt)[1]:
+    plan = Plan(requests, settings, target, folder, wording)
+    for tag in plan.networks:
         read_header(find_lora(tag.name, settings.models_folders))
-    return Plan(requests, settings, target, folder)
+    return plan
 
 
 def _layers(words: Words, problems: Problems) -> list[Layer]:
@@ -116,7 +134,7 @@ def _picture_layer(path: str) -> Layer:
     values, rest = to_values(read_text(text))
     if rest:
         ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
-    return Layer(f"picture {path}", values)
+    return Layer(f"{PICTURE}{path}", values)
 
 
 def _flags(words: Words) -> Layer:

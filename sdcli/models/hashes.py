@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -93,21 +93,30 @@ class Told:
     ) -> None:
         self._single = {"Model hash": model, "VAE hash": vae}
         self._named = {"Lora hashes": loras or {}, "TI hashes": embeddings or {}}
+        self.embeddings = tuple(embeddings or ())
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashes")
-        self._text = thread.submit(self._work_out)
+        self._found = thread.submit(self._work_out)
         thread.shutdown(wait=False)
 
-    def text(self) -> dict[str, str]:
-        """By key, waiting for what is not worked out yet. Raises ModelError."""
-        return self._text.result()
+    def text(self, names: Collection[str]) -> dict[str, str]:
+        """By key, of LoRAs and embeddings those that a picture uses; waits for what is not ready.
 
-    def _work_out(self) -> dict[str, str]:
-        found = {key: sha256(path)[:10] for key, path in self._single.items() if path}
+        Raises ModelError.
+        """
+        single, named = self._found.result()
+        used = {
+            key: ", ".join(f"{name}: {digest}" for name, digest in digests.items() if name in names)
+            for key, digests in named.items()
+        }
+        return single | {key: text for key, text in used.items() if text}
+
+    def _work_out(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        single = {key: sha256(path)[:10] for key, path in self._single.items() if path}
+        named = {}
         for key, files in self._named.items():
             one = of_weights if key == "Lora hashes" else lambda path: sha256(path)[:12]
-            if files:
-                found[key] = ", ".join(f"{name}: {one(path)}" for name, path in files.items())
-        return found
+            named[key] = {name: one(path) for name, path in files.items()}
+        return single, named
 
 
 class _Known:

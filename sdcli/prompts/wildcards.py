@@ -1,0 +1,141 @@
+"""Owns chance in prompts: `{a|b}` is one of them, `__name__` a line of a file, by the seed.
+
+The syntax is that of A1111's extension Dynamic Prompts, as far as it is about chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from random import Random
+
+from sdcli.errors import UsageError, did_you_mean
+
+_MARK = re.compile(r"[{}]|__([^\W_][\w/*.-]*?|\*[\w/*.-]*?)__")
+_COUNT = re.compile(r"(\d{1,4})?(-)?(\d{1,4})?\$\$(?:([^$|{}]*)\$\$)?")
+_WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)::")
+_DEEPEST = 50
+
+Wildcards = Mapping[str, Sequence[str]]
+"""The lines of each file by its path in its folder, with / and without .txt."""
+
+
+def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """All .txt files of these folders and of those in them; of one name the first. UsageError.
+
+    Empty lines and those that begin with # are left out.
+    """
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"--wildcards-dir: there is no folder {folder}")
+        for path in sorted(folder.rglob("*.txt")):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            try:
+                lines = path.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"--wildcards-dir: cannot read {path}: {error}") from error
+            kept = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            found.setdefault(name, kept)
+    return found
+
+
+def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = False) -> str:
+    """The template with its choices made, always alike for a seed.
+
+    `{a|b|c}` is one of three, `{0.3::a|b}` a with weight 0.3 beside b's 1, `{2$$a|b|c}` two
+    different ones, `{1-2$$ and $$a|b|c}` one or two with " and " in between. Braces around nothing
+    to choose are text. `__birds__` is a line of birds.txt, `__animals/*__` of any file there. What
+    was chosen may hold choices in turn. Raises UsageError for a name that is not there, and one
+    that leads to itself.
+    """
+    return _resolved(template, Random(f"{seed}{'/negative' if negative else ''}"), known, 0)
+
+
+def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
+    if depth > _DEEPEST:
+        raise UsageError(
+            f"choices lie more than {_DEEPEST} deep in one another", "does a wildcard hold itself?"
+        )
+    closing = _closing(text)
+    found: list[str] = []
+    place = 0
+    while match := _MARK.search(text, place):
+        found.append(text[place : match.start()])
+        place = match.end()
+        if match[1]:
+            found.append(_resolved(_line(match[1], rng, known), rng, known, depth + 1))
+        elif (end := closing.get(match.start())) is not None:
+            chosen = _chosen(text[place:end], rng)
+            if chosen is None:
+                found.append(match[0])  # and what is within, and the brace at its end, as text
+            else:
+                found.append(_resolved(chosen, rng, known, depth + 1))
+                place = end + 1
+        else:
+            found.append(match[0])
+    return "".join([*found, text[place:]])
+
+
+def _closing(text: str) -> dict[int, int]:
+    """Where each brace that is closed is closed."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    for place, letter in enumerate(text):
+        if letter == "{":
+            opened.append(place)
+        elif letter == "}" and opened:
+            found[opened.pop()] = place
+    return found
+
+
+def _chosen(inside: str, rng: Random) -> str | None:
+    """What is chosen of the inside of braces; None where there is nothing to choose."""
+    count = _COUNT.match(inside)
+    options = _options(inside[count.end() :] if count else inside)
+    if count is None and len(options) == 1:
+        return None
+    low = high = 1
+    joint = ", "
+    if count:
+        low = int(count[1] or (0 if count[2] else 1))
+        high = int(count[3] or len(options)) if count[2] else low
+        joint = joint if count[4] is None else count[4]
+    wanted = rng.randint(min(low, high), max(low, high))
+    left = [_weighed(option) for option in options]
+    taken: list[str] = []
+    while left and len(taken) < wanted:
+        weights = [weight for _, weight in left]
+        place = rng.choices(range(len(left)), weights if any(weights) else None)[0]
+        taken.append(left.pop(place)[0])
+    return joint.join(taken)
+
+
+def _options(inside: str) -> list[str]:
+    """Parted at every | that is in no further braces."""
+    found, depth, start = [], 0, 0
+    for place, letter in enumerate(inside):
+        depth += (letter == "{") - (letter == "}")
+        if letter == "|" and depth == 0:
+            found.append(inside[start:place])
+            start = place + 1
+    return [*found, inside[start:]]
+
+
+def _weighed(option: str) -> tuple[str, float]:
+    weight = _WEIGHT.match(option)
+    return (option[weight.end() :], float(weight[1])) if weight else (option, 1.0)
+
+
+def _line(name: str, rng: Random, known: Wildcards) -> str:
+    files = [known[each] for each in sorted(known) if fnmatchcase(each, name)]
+    if not files:
+        hint = did_you_mean(name, known) or "--wildcards-dir FOLDER; as text write _\\_"
+        raise UsageError(f"there is no wildcard __{name}__", hint)
+    lines = [_weighed(line) for file in files for line in file]
+    if not lines:
+        raise UsageError(f"the wildcard __{name}__ is empty")
+    weights = [weight for _, weight in lines]
+    return rng.choices([line for line, _ in lines], weights if any(weights) else None)[0]
