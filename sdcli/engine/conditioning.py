@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sdcli.errors import UsageError
+from sdcli.models.tokenizer import ClipTokenizer
 from sdcli.prompts.attention import Emphasis, Piece, parse
 from sdcli.prompts.chunks import CHUNK, END, Token, Unit, chunks, units
 
@@ -55,13 +56,13 @@ class Clip:
     """
 
     def __init__(
-        self, tokenizer: Any, model: Any, *, device: torch.device, bare: bool = False
+        self, tokenizer: ClipTokenizer, model: Any, *, device: torch.device, bare: bool = False
     ) -> None:
         self._tokenizer = tokenizer
         self._model = model
         self._device = device
         self._bare = bare
-        self._comma = tokenizer.convert_tokens_to_ids(",</w>")
+        self._comma = tokenizer.id(",</w>")
         self._words: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     @property
@@ -83,18 +84,14 @@ class Clip:
         grown = torch.cat([table.weight, vectors.to(table.weight)])
         table.weight = torch.nn.Parameter(grown, requires_grad=False)
         table.num_embeddings = len(grown)
-        self._words[tuple(self._ids(name))] = tuple(range(first, len(grown)))
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        return ids
+        self._words[tuple(self._tokenizer.ids(name))] = tuple(range(first, len(grown)))
 
     def chunks(self, text: str, emphasis: Emphasis) -> list[list[Token]]:
         """The tokens of a text in chunks of at most 75; at least one chunk."""
         found: list[Unit] = []
         for piece in [Piece(text)] if emphasis == "none" else parse(text):
             ends = piece.ends_chunk and emphasis != "none"
-            ids = () if ends else self._ids(piece.text)
+            ids = () if ends else self._tokenizer.ids(piece.text)
             found += [END] if ends else units(ids, self._words, piece.weight)
         return chunks(found, comma=self._comma)
 
@@ -134,9 +131,9 @@ class Clip:
         """The ids of a chunk as CLIP reads them, and their weights."""
         tokenizer, rest = self._tokenizer, CHUNK - len(chunk)
         inside = [id for id, _ in chunk]
-        ids = [tokenizer.bos_token_id, *inside, tokenizer.eos_token_id]
+        ids = [tokenizer.start, *inside, tokenizer.end]
         weights = [1.0, *(weight for _, weight in chunk), 1.0]
-        return ids + [tokenizer.pad_token_id] * rest, weights + [1.0] * rest
+        return ids + [tokenizer.pad] * rest, weights + [1.0] * rest
 
 
 def _emphasised(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import CLIPTokenizer
 
 from sdcli.models import Model
 from sdcli.models.layouts import VAE, Place
@@ -72,7 +73,7 @@ def _untold(model: Model) -> dict[str, Any]:
         "scheduler": dict(model.scheduler),
     }
     if model.configs["text_encoder"]["vocab_size"] != CLIP_VOCABULARY:
-        told["tokenizer"] = tokenizer_of(model).backend_tokenizer.to_str()
+        told["tokenizer"] = tokenizer_of(model).backend.to_str()
     return told
 
 
@@ -82,7 +83,10 @@ def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -
         _write_parts(model, target, dtype)
     for number, _ in enumerate(model.family.encoders):
         name = ("tokenizer", "tokenizer_2")[number]
-        tokenizer_of(model, number).save_pretrained(target / name)
+        tokenizer = tokenizer_of(model, number)
+        pad = tokenizer.backend.id_to_token(tokenizer.pad)
+        whole = CLIPTokenizer(tokenizer_object=tokenizer.backend, pad_token=pad)
+        whole.save_pretrained(target / name)
     scheduler = {"_class_name": "PNDMScheduler", **model.scheduler}
     _write(target / "scheduler" / "scheduler_config.json", scheduler)
     _write(target / "model_index.json", _index(model))

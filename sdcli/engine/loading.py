@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
-from tokenizers import Tokenizer
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from transformers.utils import logging as transformers_logging
 
 from sdcli.errors import ModelError
 from sdcli.families import by_name
 from sdcli.models import Model, weight_files
 from sdcli.models.single_file import ENCODERS, METADATA, original_places
+from sdcli.models.tokenizer import ClipTokenizer, parse_tokenizer, read_tokenizer
 from sdcli.models.vae import place_in
 
 from .conditioning import Clip, TextEncoder
@@ -154,26 +154,14 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
 }
 
 
-def tokenizer_of(model: Model, number: int = 0) -> Any:
+def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
     """The tokenizer of the model's text encoder of that number. Raises ModelError."""
-    try:
-        if not model.tokenizers:
-            assert model.header is not None
-            told = json.loads(model.header.metadata[METADATA])
-            tokenizer = CLIPTokenizer(tokenizer_object=Tokenizer.from_str(told["tokenizer"]))
-        else:
-            tokenizer = CLIPTokenizer.from_pretrained(
-                model.tokenizers[number], local_files_only=True
-            )
-    except (OSError, ValueError) as error:
-        where = model.tokenizers[number] if model.tokenizers else model.path
-        raise ModelError(f"--model: cannot load the tokenizer in {where}: {error}") from error
-    if model.header and model.family.encoders[number].kind == "open_clip":
-        tokenizer.pad_token = "!"  # OpenCLIP fills up with 0, which is its id
-    if "a</w>" not in tokenizer.get_vocab():
-        # Transformers 5 builds an empty vocabulary, without a word, from files that it misreads.
-        raise ModelError(f"--model: the tokenizer in {model.path} has no vocabulary")
-    return tokenizer
+    if not model.tokenizers:
+        assert model.header is not None
+        return parse_tokenizer(json.loads(model.header.metadata[METADATA])["tokenizer"], model.path)
+    openclip = model.header and model.family.encoders[number].kind == "open_clip"
+    # OpenCLIP fills up with 0, which is the exclamation mark's id.
+    return read_tokenizer(model.tokenizers[number], pad="!" if openclip else "")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ Token = tuple[int, float]
 """An id, and how much it counts."""
 
 
-def chunks(units: Sequence[Unit], *, comma: int) -> list[list[Token]]:
+def chunks(units: Sequence[Unit], *, comma: int | None) -> list[list[Token]]:
     """Tokens without start and end, cut into one or more lists of at most 75.
 
     As A1111: where a chunk is full and its last comma among its last 20 tokens, what follows the

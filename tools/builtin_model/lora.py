@@ -22,7 +22,7 @@ from sdcli.engine.latents import encode
 
 from .denoiser import Denoiser, loss_of, signal
 from .pictures import caption_of, drawn, scene_numbers
-from .settings import TOKENS, Settings
+from .settings import Settings
 
 RANK, RATE, BATCH, SCENES = 4, 2e-3, 16, 512
 PAPER = np.array([255.0, 235.0, 200.0])  # what white becomes; black stays
@@ -72,9 +72,7 @@ def train(steps: int) -> dict[str, Tensor]:
             "" if rng.random() < settings.caption_dropout else caption_of(numbers[i], rng)
             for i in chosen
         ]
-        tokens = clip._tokenizer(
-            captions, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
-        ).input_ids
+        tokens = torch.tensor([clip._row(clip.chunks(each, "none")[0])[0] for each in captions])
         loss = loss_of(_as_denoiser(model), latents[chosen], tokens, alphas, settings)
         optimiser.zero_grad()
         loss.backward()
