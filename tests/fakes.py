@@ -10,11 +10,14 @@ from typing import Any
 
 from PIL import Image
 
+import sdcli
 from sdcli.errors import OutOfMemory, SdcliError
 from sdcli.families import FAMILIES
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
 from sdcli.sampling.training import scaled_linear
+
+WORDS = Path(sdcli.__file__).parent / "builtin" / "tokenizer"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.folder = Model(
-            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, ()
+            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, (WORDS,)
         )
         self.placement = FakePlacement()
         self.fails: set[int] = set()

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "Print what made a picture.",
     "samplers": "List the samplers, or tell all about one.",
     "schedulers": "List the schedules, or tell all about one.",
+    "prompt": "Tell what a prompt means: its parts, times, tokens and weights.",
     "explain": "Show where a run goes: noise levels, timesteps, model calls.",
     "models": "List, tell apart, fetch and convert models.",
     "presets": "List and show presets.",

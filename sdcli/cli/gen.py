@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sdcli import models, presets
 from sdcli.errors import SdcliError
-from sdcli.flag import flags_of
 from sdcli.models.hashes import Told
 from sdcli.models.library import find_lora, in_texts, library
-from sdcli.request import GenerationRequest
-from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
 
 from . import ui
 from .command import Json, command, new_app, option
+from .flags import parameters
 from .making import Destination, make
 from .planning import Plan, Words, planned
 from .progress import Events, People, Reporter
@@ -29,45 +26,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 
-def _parameters() -> list[Parameter]:
-    """A parameter for each field of the schemas, so that no flag is written down twice."""
-    found = []
-    for schema in (GenerationRequest, Settings):
-        for name, flag in flags_of(schema).items():
-            field = schema.model_fields[name]
-            shown = field.get_default()
-            help = str(field.description)
-            if shown not in (None, "", False, ()) and not field.is_required():
-                help += f" [default: {shown}]"
-            if field.annotation is bool:
-                annotation: Any = Annotated[
-                    bool, typer.Option(*flag.names, help=help, rich_help_panel=flag.panel)
-                ]
-                default: Any = False
-            else:
-                chosen = option(
-                    *flag.names,
-                    panel=flag.panel,
-                    metavar=flag.metavar,
-                    help=help,
-                    autocompletion=_COMPLETIONS.get(name),
-                )
-                annotation, default = Annotated[str, chosen], None
-                if flag.repeatable:
-                    annotation, default = Annotated[list[str], chosen], []
-            found.append(
-                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            )
-    return found
-
-
-_COMPLETIONS = {
-    "sampler": lambda: [row.name for row in SAMPLERS],
-    "scheduler": lambda: [row.name for row in SCHEDULES],
-}
-
-
-@command(app, more=_parameters())
+@command(app, more=parameters())
 def gen(
     text: Annotated[
         str, typer.Argument(metavar="PROMPT", help="What to draw; `-` or a pipe: from stdin.")

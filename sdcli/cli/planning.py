@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,53 @@ class Plan:
         return list(dict.fromkeys(tags))
 
 
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was typed, once it is all legal: `base` is the first of the pictures of all seeds."""
+
+    base: GenerationRequest
+    seeds: list[int]
+    settings: Settings
+    wording: Wording
+
+
 def planned(words: Words, *, json: bool) -> Plan:
     """Work out the run. Raises UsageErrors with all that is wrong, ModelError."""
+    target: list[Target | None] = []
+
+    def aim(settings: Settings, seeds: Sequence[int]) -> None:
+        target.append(_target(settings, len(seeds) * settings.count, json=json))
+
+    found = understood(words, aim)
+    base, settings, wording = found.base, found.settings, found.wording
+    if base.invert:
+        base = sized(base)
+    requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
+    if base.invert and len(requests) > 1:
+        raise UsageError(
+            f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
+            "the picture, not of their seeds",
+            "leave out --count and all seeds but one",
+        )
+    if not settings.no_metadata:
+        check_fits(write_text(base), settings.file_format)
+    folder = models.find(
+        base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
+    )
+    folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
+    plan = Plan(requests, settings, target[0], folder, wording)
+    for tag in plan.networks:
+        read_header(find_lora(tag.name, settings.models_folders))
+    return plan
+
+
+def understood(
+    words: Words, also: Callable[[Settings, Sequence[int]], None] = lambda *_: None
+) -> Understood:
+    """Layer upon layer put together and checked, and what the command checks `also`.
+
+    Raises UsageErrors with all that is wrong.
+    """
     problems = Problems()
     merged = merge(_layers(words, problems))
     if not problems:  # a person who must type again should not have waited for a pipe to end
@@ -69,7 +114,7 @@ def planned(words: Words, *, json: bool) -> Plan:
     seeds = [0]
     with problems.gather():
         seeds = parse_seeds(merged.values.get("seed", -1))
-    settings = base = target = wording = None
+    settings = base = wording = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
     with problems.gather():
@@ -84,30 +129,12 @@ def planned(words: Words, *, json: bool) -> Plan:
         base = validate(GenerationRequest, values, merged)
     if settings:
         with problems.gather():
-            target = _target(settings, len(seeds) * settings.count, json=json)
+            also(settings, seeds)
     problems.raise_if_any()
     assert settings is not None
     assert base is not None
     assert wording is not None
-    if base.invert:
-        base = sized(base)
-    requests = [wording.of(each) for each in expand(base, seeds, count=settings.count)]
-    if base.invert and len(requests) > 1:
-        raise UsageError(
-            f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
-            "the picture, not of their seeds",
-            "leave out --count and all seeds but one",
-        )
-    if not settings.no_metadata:
-        check_fits(write_text(base), settings.file_format)
-    folder = models.find(
-        base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
-    )
-    folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
-    plan = Plan(requests, settings, target, folder, wording)
-    for tag in plan.networks:
-        read_header(find_lora(tag.name, settings.models_folders))
-    return plan
+    return Understood(base, seeds, settings, wording)
 
 
 def _layers(words: Words, problems: Problems) -> list[Layer]:

@@ -100,7 +100,7 @@ NARROW = 110  # columns of a terminal, below which a note has no column of its o
 
 def table(
     columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[Any]],
     *,
     title: str = "",
     notes: bool = False,

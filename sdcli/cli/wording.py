@@ -31,11 +31,12 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Both prompts of all pictures, and the files that their choices are from."""
+    """Both prompts of all pictures, the files that their choices are from, and --lora as tags."""
 
     prompt: Template
     negative_prompt: Template
     known: Wildcards
+    tags: str
 
     def values(self, seed: int) -> dict[str, str]:
         """Both prompts with their choices made by the seed. Raises UsageError."""
@@ -52,6 +53,7 @@ class Wording:
     def of(self, request: GenerationRequest) -> GenerationRequest:
         """The request with the choices of its seed. Raises UsageErrors."""
         chosen = self.values(request.seed)
+        chosen["prompt"] = " ".join(filter(None, (chosen["prompt"], self.tags)))
         if chosen == {key: getattr(request, key) for key in chosen}:
             return request
         return validate(GenerationRequest, request.model_dump() | chosen, Merged({}, {}))
@@ -59,7 +61,7 @@ class Wording:
     def told(self, request: GenerationRequest) -> dict[str, str]:
         """For the picture's text: the templates, where choices were made in them."""
         templates = (self.prompt.text, self.negative_prompt.text)
-        made = (request.prompt, request.negative_prompt)
+        made = self.values(request.seed).values()
         pairs = zip(TEMPLATES, templates, made, strict=True)
         return {key: template for key, template, prompt in pairs if template != prompt}
 
@@ -75,7 +77,9 @@ def worded(merged: Merged, settings: Settings) -> Wording:
     wildcards: Wildcards = {}
     if settings.wildcards_dir or "__" in prompt.text + negative.text:
         wildcards = read_wildcards(_wildcard_folders(settings))
-    return Wording(prompt, negative, wildcards)
+    loras = merged.values.get("lora", ())
+    tags = (f"<lora:{text}>" for text in ([loras] if isinstance(loras, str) else loras))
+    return Wording(prompt, negative, wildcards, " ".join(tags))
 
 
 def _template(merged: Merged, key: str, added: Sequence[str]) -> Template:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sdcli.errors import UsageError
 from sdcli.models.tokenizer import ClipTokenizer
-from sdcli.prompts.attention import Emphasis, Piece, parse
-from sdcli.prompts.chunks import CHUNK, END, Token, Unit, chunks, units
+from sdcli.prompts.attention import Emphasis
+from sdcli.prompts.chunks import CHUNK, Token
+from sdcli.prompts.reading import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,8 @@ class Clip:
 
     def chunks(self, text: str, emphasis: Emphasis) -> list[list[Token]]:
         """The tokens of a text in chunks of at most 75; at least one chunk."""
-        found: list[Unit] = []
-        for piece in [Piece(text)] if emphasis == "none" else parse(text):
-            ends = piece.ends_chunk and emphasis != "none"
-            ids = () if ends else self._tokenizer.ids(piece.text)
-            found += [END] if ends else units(ids, self._words, piece.weight)
-        return chunks(found, comma=self._comma)
+        ids, comma = self._tokenizer.ids, self._comma
+        return read(text, ids, comma=comma, emphasis=emphasis, words=self._words)
 
     def __call__(
         self, texts: Sequence[str], skip: int, emphasis: Emphasis

@@ -14,8 +14,9 @@ from transformers import CLIPTokenizer
 from sdcli.models import Model
 from sdcli.models.layouts import VAE, Place
 from sdcli.models.single_file import METADATA, original_places
+from sdcli.models.tokenizer import tokenizer_of
 
-from .loading import empty, quiet_libraries, sources, tokenizer_of
+from .loading import empty, quiet_libraries, sources
 from .weights import fill
 
 CLIP_VOCABULARY = 49_408

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from sdcli.errors import ModelError
 from sdcli.families import by_name
 from sdcli.models import Model, weight_files
 from sdcli.models.single_file import ENCODERS, METADATA, original_places
-from sdcli.models.tokenizer import ClipTokenizer, parse_tokenizer, read_tokenizer
+from sdcli.models.tokenizer import tokenizer_of
 from sdcli.models.vae import place_in
 
 from .conditioning import Clip, TextEncoder
@@ -152,16 +151,6 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
         CLIPTextConfig.from_dict(dict(config))
     ),
 }
-
-
-def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
-    """The tokenizer of the model's text encoder of that number. Raises ModelError."""
-    if not model.tokenizers:
-        assert model.header is not None
-        return parse_tokenizer(json.loads(model.header.metadata[METADATA])["tokenizer"], model.path)
-    openclip = model.header and model.family.encoders[number].kind == "open_clip"
-    # OpenCLIP fills up with 0, which is the exclamation mark's id.
-    return read_tokenizer(model.tokenizers[number], pad="!" if openclip else "")
 
 
 @contextmanager

@@ -103,10 +103,7 @@ class Run:
 
     def _line(self, text: str, *, negative: bool = False) -> Line:
         first = self.requests[0]
-        # A1111 counts the calls of a run, of which it takes its second-order samplers' for twice
-        # as many as steps.
-        twice = self._sampler.evaluations == 2
-        stretches = timeline(text, Pass(first.steps * (2 if twice else 1)))
+        stretches = timeline(text, Pass(self._sampler.prompt_calls(first.steps)))
         rows = self._components.text_encoder.encode(
             tuple(stretch.text for stretch in stretches),
             skip=first.clip_skip,

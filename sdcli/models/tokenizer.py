@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from sdcli.errors import ModelError
 
+from .model import Model
+from .single_file import METADATA
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
+_BLANK = "Ġ"  # as CLIP writes the byte of one, of which its words never hold any
 # Where CLIP's own tokenizer parts text (Radford et al. 2021).
 _PARTS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -48,10 +52,23 @@ class ClipTokenizer:
         """What follows its last word."""
         return self.backend.token_to_id(END) or 0
 
-    def words(self, ids: Sequence[int]) -> list[str]:
-        """Each as a piece of text, with a blank where a word ends."""
+    def text(self, ids: Sequence[int]) -> str:
+        """What they stand for, with a blank after every word; half a letter is shown as �."""
+        from tokenizers.decoders import ByteLevel
+
         names = (self.backend.id_to_token(id) or "" for id in ids)
-        return [name.replace(_WORD_END, " ") for name in names]
+        shown: str = ByteLevel().decode([name.replace(_WORD_END, _BLANK) for name in names])
+        return shown
+
+
+def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
+    """The tokenizer of the model's text encoder of that number. Raises ModelError."""
+    if not model.tokenizers:
+        assert model.header is not None
+        return parse_tokenizer(json.loads(model.header.metadata[METADATA])["tokenizer"], model.path)
+    openclip = model.header and model.family.encoders[number].kind == "open_clip"
+    # OpenCLIP fills up with 0, which is the exclamation mark's id.
+    return read_tokenizer(model.tokenizers[number], pad="!" if openclip else "")
 
 
 def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:

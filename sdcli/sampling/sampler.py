@@ -144,6 +144,13 @@ class Sampler:
         """Model calls of a run over these σ's; None where the run decides that itself."""
         return None if self.adaptive else sum(len(step.asked) for step in self.trace(sigmas))
 
+    def prompt_calls(self, steps: int) -> int:
+        """Model calls as a prompt's times are counted: two a step of a second-order solver.
+
+        So A1111, whatever a run's last step takes, and that of three calls a step counts as one.
+        """
+        return steps * (2 if self.evaluations == 2 else 1)
+
 
 def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:
     for key in given:

@@ -46,7 +46,7 @@ def test_special_words() -> None:
         THEIRS.eos_token_id,
         THEIRS.pad_token_id,
     )
-    assert "".join(OURS.words(OURS.ids("a red circle, blue"))) == "a red circle , blue "
+    assert OURS.text(OURS.ids("a red circle, blue")) == "a red circle , blue "
 
 
 def test_what_fills_up_is_as_the_files_say_or_as_asked(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""Owns the schemas' fields as parameters of commands, so that no flag is written down twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from inspect import Parameter
+from typing import Annotated, Any
+
+import typer
+
+from sdcli.flag import flags_of
+from sdcli.layers import ALL_KEYS
+from sdcli.request import GenerationRequest
+from sdcli.sampling import SAMPLERS, SCHEDULES
+from sdcli.settings import Settings
+
+from .command import option
+
+_COMPLETIONS = {
+    "sampler": lambda: [row.name for row in SAMPLERS],
+    "scheduler": lambda: [row.name for row in SCHEDULES],
+}
+
+
+def parameters(names: Collection[str] = ALL_KEYS) -> list[Parameter]:
+    """A keyword for each of these fields; the value of one that is not typed is empty."""
+    found = []
+    for schema in (GenerationRequest, Settings):
+        for name, flag in flags_of(schema).items():
+            if name not in names:
+                continue
+            field = schema.model_fields[name]
+            shown = field.get_default()
+            help = str(field.description)
+            if shown not in (None, "", False, ()) and not field.is_required():
+                help += f" [default: {shown}]"
+            if field.annotation is bool:
+                annotation: Any = Annotated[
+                    bool, typer.Option(*flag.names, help=help, rich_help_panel=flag.panel)
+                ]
+                default: Any = False
+            else:
+                chosen = option(
+                    *flag.names,
+                    panel=flag.panel,
+                    metavar=flag.metavar,
+                    help=help,
+                    autocompletion=_COMPLETIONS.get(name),
+                )
+                annotation, default = Annotated[str, chosen], None
+                if flag.repeatable:
+                    annotation, default = Annotated[list[str], chosen], []
+            found.append(
+                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
+    return found
