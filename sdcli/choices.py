@@ -109,6 +109,21 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     )
 
 
+def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for a refinement of guidance that has nothing to refine."""
+    asked = [key for key in ("cfg_rescale", "skip_early_cfg", "ngms") if given[key]]
+    asked += ["mimic_scale"] if given["mimic_scale"] is not None else []
+    if asked and given["cfg_scale"] == 1 and not sampler.unguided:
+        why = "at CFG scale 1 there is no guidance, so it would do nothing"
+        raise field_error(asked[0], why, "raise --cfg")
+    if given["mimic_scale"] is not None and given["cfg_scale"] <= given["mimic_scale"]:
+        raise field_error("mimic_scale", "it must be below the CFG scale, or it would do nothing")
+    if given["threshold_percentile"] != 1 and given["mimic_scale"] is None:
+        raise field_error("threshold_percentile", "without a mimic scale it would do nothing")
+    if given["ngms_all"] and not given["ngms"]:
+        raise field_error("ngms_all", "without NGMS it would do nothing")
+
+
 def legal_options(sampler: Sampler) -> dict[str, Any]:
     """Every option of the sampler and its schedule, with its default (None: the model's)."""
     return sampler.options | sampler.resolved_schedule.options()

@@ -11,6 +11,7 @@ from typing import Any
 from . import __version__
 from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
 from .errors import UsageError
+from .guidance_fields import GuidanceFields
 from .models import is_hub_id
 from .request import GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
@@ -65,6 +66,11 @@ def write_text(
         "invert": request.invert or None,
         "tiling": request.tiling or None,
         "clip_skip": request.clip_skip if request.clip_skip > 1 else None,
+        **{key: getattr(request, key) or None for key in GuidanceFields.model_fields},
+        "threshold_percentile": None
+        if request.mimic_scale is None
+        else request.threshold_percentile,
+        "mimic_scale": request.mimic_scale,
         "emphasis": None if request.emphasis == "original" else request.emphasis,
         "vae": None if request.vae == "automatic" else request.vae,
     }

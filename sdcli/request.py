@@ -16,6 +16,7 @@ from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .flag import flag
+from .guidance_fields import GuidanceFields
 from .prompts import networks
 from .prompts.attention import Emphasis
 from .sampling import Sampler, TrainingTable, resolve
@@ -23,7 +24,7 @@ from .sampling.listed import sigmas_at
 from .sampling_fields import SamplingFields
 
 
-class GenerationRequest(SamplingFields):
+class GenerationRequest(GuidanceFields, SamplingFields):
     """Everything needed to make *one* picture again, frozen and flat.
 
     Names are put in their canonical form, and an option equal to the sampler's or schedule's own
@@ -120,6 +121,7 @@ class GenerationRequest(SamplingFields):
             why = path if sampler.brownian else "draws no noise after the first"
             raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
         choices.check_inversion(sampler, self.model_dump())
+        choices.check_guidance(sampler, self.model_dump())
         try:
             networks.split(self.prompt)
         except UsageError as error:

@@ -12,6 +12,7 @@ from torch import Tensor
 from sdcli.families import Prediction
 from sdcli.sampling import Denoise
 
+from .perturbed import self_attending_to_itself
 from .script import Script, Told
 
 
@@ -48,6 +49,32 @@ class UNetDenoiser:
         """x: (rows, channels, height, width) at noise level σ, x₀ + σ·noise."""
         told = self._script.at(self.evaluations)
         self.evaluations += 1
+        return self._believed(x, sigma, told)
+
+    def first(self, count: int) -> Denoise[Tensor]:
+        """The same with the first `count` lines alone; a call of it is one of this."""
+
+        def believe(x: Tensor, sigma: float, /) -> Tensor:
+            told = self._script.at(self.evaluations, count)
+            self.evaluations += 1
+            return self._believed(x, sigma, told)
+
+        return believe
+
+    def perturbed(self, count: int) -> Denoise[Tensor]:
+        """What the first lines give where the middle block attends to nothing but itself.
+
+        Perturbed-attention guidance (Ahn et al. 2024) leads away from it. It belongs to the call
+        before, and is not counted.
+        """
+
+        def believe(x: Tensor, sigma: float, /) -> Tensor:
+            with self_attending_to_itself(self._unet.mid_block):
+                return self._believed(x, sigma, self._script.at(self.evaluations - 1, count))
+
+        return believe
+
+    def _believed(self, x: Tensor, sigma: float, told: Sequence[Told]) -> Tensor:
         self.sigma = sigma
         variance = sigma**2 + 1
         t = torch.full((len(x),), self._timestep(sigma), dtype=self._t_dtype, device=x.device)
@@ -74,45 +101,6 @@ class UNetDenoiser:
             return_dict=False,
         )[0]
         return said
-
-
-class Guided:
-    """Classifier-free guidance, D_u + Σ wₖ·scale·(D_k − D_u), in one call.
-
-    Ho & Salimans 2022; of several prompts with weights wₖ, Liu et al. 2022, as A1111's AND has it.
-    `denoise` must believe each image's prompts, one image after another, and then the negative
-    prompts. `weights` are those of each image's prompts; one of weight 1 each where there are none.
-    """
-
-    def __init__(
-        self, denoise: Denoise[Tensor], scale: float, weights: Sequence[Sequence[float]] = ()
-    ) -> None:
-        self._denoise = denoise
-        self._scale = scale
-        plain = all(list(each) == [1.0] for each in weights)
-        self._weights = () if plain else tuple(tuple(each) for each in weights)
-
-    def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """The guided x̂₀."""
-        return self.both(x, sigma)[0]
-
-    def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The guided x̂₀ and the one of the negative prompts."""
-        if self._weights:
-            return self._composed(x, sigma)
-        conditional, without = self._denoise(torch.cat([x, x]), sigma).chunk(2)
-        return without + (conditional - without) * self._scale, without
-
-    def _composed(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-        counts = [len(each) for each in self._weights]
-        asked = [image.expand(n, -1, -1, -1) for image, n in zip(x.split(1), counts, strict=True)]
-        believed = self._denoise(torch.cat([*asked, x]), sigma)
-        *images, without = believed.split([*counts, len(x)])
-        guided = without.clone()
-        for image, bare, rows, weights in zip(guided, without, images, self._weights, strict=True):
-            for believed_of_one, weight in zip(rows, weights, strict=True):
-                image += (believed_of_one - bare) * (weight * self._scale)
-        return guided, without
 
 
 def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> Denoise[Tensor]:

@@ -12,24 +12,20 @@ from torch import Tensor
 from sdcli.errors import SdcliError, UsageError
 from sdcli.init_image import open_init
 from sdcli.models import Model
-from sdcli.prompts.composition import shares
-from sdcli.prompts.networks import split
-from sdcli.prompts.timeline import Pass, timeline
 from sdcli.request import GenerationRequest
-from sdcli.sampling import Denoise, Noise, Sampler, inversion
-from sdcli.sampling.training import nearest_of
+from sdcli.sampling import Noise, Sampler, inversion
 
 from .ahead import Ahead
+from .asking import Asking
 from .brownian import BrownianNoise
-from .denoiser import Guided, UNetDenoiser, consistent
+from .denoiser import UNetDenoiser
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
-from .latents import decode, encode, encode_pixels
+from .latents import decode, encode
 from .loading import Components
 from .memory import memory_errors
 from .noise import ImageNoise
 from .picture import Picture, Step, Tries
-from .script import Line, Script
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
 
@@ -64,7 +60,6 @@ class Run:
         self._total = self._solver.total_evaluations(self._sigmas)
         if first.invert and self._total is not None:
             self._total += inversion.evaluations(self._sigmas, order=self._sampler.order)
-        self._timestep = nearest_of(table, 20) if self._sampler.consistency else table.timestep
         assert first.width
         assert first.height
         shape = (components.vae.config.latent_channels, first.height // 8, first.width // 8)
@@ -77,67 +72,13 @@ class Run:
         )
         _check_clip_skip(first.clip_skip, folder, say)
         with memory_errors("reading the prompts"):
-            self._denoise, self._counted = self._denoiser()
-            self._inverting = self._shown() if first.invert else None
+            asking = Asking(self.requests, folder, components, self._sampler, placement.device)
+            self._denoise, self._counted = asking.guided()
+            self._inverting = asking.shown() if first.invert else None
         self._latents: Tensor | None = None
         self._least_sigma = math.inf
         self._rejected = 0
         self._tries: Tries | None = None
-
-    def _denoiser(self) -> tuple[Denoise[Tensor], UNetDenoiser]:
-        """The composed denoiser, and the UNet's part of it, which counts evaluations."""
-        sampler = self._sampler
-        scale = self.requests[0].cfg_scale / sampler.guidance_divisor
-        prompts = [shares(split(request.prompt)[0]) for request in self.requests]
-        weights = [[share.weight for share in each] for each in prompts]
-        lines = [self._line(share.text) for each in prompts for share in each]
-        if scale == 1 and not sampler.unguided and all(each == [1.0] for each in weights):
-            unet = self._unet(lines)
-            return self._asked_as(unet), unet
-        lines += [self._line(request.negative_prompt, negative=True) for request in self.requests]
-        unet = self._unet(lines)
-        return self._asked_as(Guided(unet, scale, weights)), unet
-
-    def _asked_as(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
-        return consistent(denoise, self._timestep) if self._sampler.consistency else denoise
-
-    def _line(self, text: str, *, negative: bool = False) -> Line:
-        first = self.requests[0]
-        stretches = timeline(text, Pass(self._sampler.prompt_calls(first.steps)))
-        rows = self._components.text_encoder.encode(
-            tuple(stretch.text for stretch in stretches),
-            skip=first.clip_skip,
-            negative=negative,
-            emphasis=first.emphasis,
-        )
-        return Line(tuple((s.until, row) for s, row in zip(stretches, rows, strict=True)))
-
-    def _unet(self, lines: Sequence[Line]) -> UNetDenoiser:
-        first = self.requests[0]
-        assert first.width
-        assert first.height
-        return UNetDenoiser(
-            self._components.unet,
-            Script(lines, width=first.width, height=first.height),
-            beside=self._beside(first.width, first.height),
-            timestep=self._timestep,
-            prediction=self._folder.prediction,
-        )
-
-    def _beside(self, width: int, height: int) -> Tensor | None:
-        """What an inpainting model sees where there is no picture: grey, all of it masked."""
-        if self._folder.family.channels == self._noise.shape[0]:
-            return None
-        grey = torch.zeros(1, 3, height, width, device=self._noise.device)
-        latents = encode_pixels(self._components.vae, grey, scale=self._folder.latent_scale)
-        mask = torch.ones_like(latents[:, :1])
-        return torch.cat([mask, latents], dim=1).to(self._components.unet.dtype)
-
-    def _shown(self) -> UNetDenoiser:
-        """The denoiser that believes, without guidance, what the picture shows."""
-        own = self.requests[0].invert_prompt
-        texts = [split(r.prompt if own is None else own)[0] for r in self.requests]
-        return self._unet([self._line(text) for text in texts])
 
     @property
     def evaluations(self) -> int:

@@ -45,9 +45,9 @@ class Script:
         self._now: list[Conditioning] = []
         self._told: list[Told] = []
 
-    def at(self, call: int) -> list[Told]:
-        """What is told at that call: together, as far as lengths allow."""
-        now = [line.at(call) for line in self._lines]
+    def at(self, call: int, count: int | None = None) -> list[Told]:
+        """What the first `count` lines, or all, tell at that call: together, if lengths allow."""
+        now = [line.at(call) for line in self._lines[:count]]
         if list(map(id, now)) != list(map(id, self._now)):
             self._now, self._told = now, self._grouped(now)
         return self._told

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdcli.engine.conditioning import Conditioning
-from sdcli.engine.denoiser import Guided, UNetDenoiser, consistent
+from sdcli.engine.denoiser import UNetDenoiser, consistent
 from sdcli.engine.script import Line, Script
 from sdcli.families import Prediction
 from sdcli.sampling.training import scaled_linear
@@ -85,44 +85,6 @@ def test_bf16_keeps_the_timestep() -> None:
     assert (x.dtype, t.dtype) == (torch.bfloat16, torch.float32)
 
 
-def by_row(values: list[float]) -> Any:
-    """A denoiser whose row k believes values[k] everywhere."""
-    return lambda x, sigma: torch.tensor(values).reshape(-1, 1, 1, 1).expand_as(x)
-
-
-@pytest.mark.parametrize(("scale", "believed"), [(0.0, 2.0), (1.0, 5.0), (7.0, 23.0)])
-def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed: float) -> None:
-    """D_u + scale·(D_c − D_u): 0 is the negative prompt's picture, 1 the prompt's."""
-    x = torch.zeros(1, 4, 2, 2)
-    guided = Guided(by_row([5.0, 2.0]), scale)(x, 1.0)
-    assert torch.equal(guided, torch.full_like(x, believed))
-
-
-def test_guidance_keeps_the_images_apart() -> None:
-    """Rows are prompts first, then negatives: image k takes k and k + n."""
-    x = torch.zeros(2, 1, 1, 1)
-    believed = Guided(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
-    assert believed.flatten().tolist() == [2.0, 16.0]
-
-
-def test_the_unguided_belief_is_told_beside_the_guided_one() -> None:
-    x = torch.zeros(1, 1, 1, 1)
-    denoise = Guided(by_row([5.0, 2.0]), 3.0)
-    assert [believed.item() for believed in denoise.both(x, 1.0)] == [11.0, 2.0]
-
-
-def test_prompts_are_composed_by_their_weights() -> None:
-    """D_u + Σ wₖ·scale·(D_k − D_u), image by image; rows are the prompts, then the negatives."""
-    x = torch.zeros(2, 1, 1, 1)
-    rows = by_row([5.0, 3.0, 10.0, 2.0, 4.0])
-    denoise = Guided(rows, 2.0, [[1.0, -0.5], [1.0]])
-    guided, without = denoise.both(x, 1.0)
-    assert guided.flatten().tolist() == [2 + 2 * 3 - 1, 4 + 2 * 6]
-    assert without.flatten().tolist() == [2.0, 4.0]
-    one = Guided(by_row([5.0, 2.0]), 2.0, [[0.5]])
-    assert one(x[:1], 1.0).item() == 2 + 3
-
-
 class Echo:
     """A UNet that says the first number it is told, row by row, and keeps what it was asked."""
 
@@ -158,7 +120,10 @@ def test_a_line_is_told_another_thing_when_its_call_comes() -> None:
 
 
 def test_a_consistency_model_believes_x_itself_where_no_noise_is_left() -> None:
+    def five(x: Tensor, _: float) -> Tensor:
+        return torch.full_like(x, 5.0)
+
     x = torch.full((1, 1, 1, 1), 3.0)
-    assert consistent(by_row([5.0]), lambda sigma: 0.0)(x, 0.03).item() == 3.0
-    late = consistent(by_row([5.0]), lambda sigma: 999.0)(x, 14.6).item()
+    assert consistent(five, lambda sigma: 0.0)(x, 0.03).item() == 3.0
+    late = consistent(five, lambda sigma: 999.0)(x, 14.6).item()
     assert late == pytest.approx(5.0, abs=1e-5)

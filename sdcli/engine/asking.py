@@ -1,0 +1,130 @@
+"""Owns how requests ask a model: prompts become lines, and lines a guided denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sdcli.models import Model
+from sdcli.prompts.composition import shares
+from sdcli.prompts.networks import split
+from sdcli.prompts.timeline import Pass, timeline
+from sdcli.request import GenerationRequest
+from sdcli.sampling import Denoise, Sampler
+from sdcli.sampling.training import nearest_of
+
+from .denoiser import UNetDenoiser, consistent
+from .guidance import Guided, Skip, rescaled, thresholded
+from .latents import encode_pixels
+from .loading import Components
+from .script import Line, Script
+
+
+class Asking:
+    """What a batch asks of a model. All its requests are alike but for prompts and seeds."""
+
+    def __init__(
+        self,
+        requests: Sequence[GenerationRequest],
+        model: Model,
+        components: Components,
+        sampler: Sampler,
+        device: torch.device,
+    ) -> None:
+        self._requests = tuple(requests)
+        self._first = requests[0]
+        self._model = model
+        self._components = components
+        self._sampler = sampler
+        self._device = device
+        table = model.table
+        self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
+
+    def guided(self) -> tuple[Denoise[Tensor], UNetDenoiser]:
+        """The composed denoiser, and the UNet's part of it, which counts evaluations."""
+        sampler = self._sampler
+        scale = self._first.cfg_scale / sampler.guidance_divisor
+        prompts = [shares(split(request.prompt)[0]) for request in self._requests]
+        weights = [[share.weight for share in each] for each in prompts]
+        lines = [self._line(share.text) for each in prompts for share in each]
+        plain = all(each == [1.0] for each in weights) and not self._first.pag_scale
+        if scale == 1 and not sampler.unguided and plain:
+            unet = self._unet(lines)
+            return self._asked_as(unet), unet
+        count = len(lines)
+        lines += [self._line(request.negative_prompt, negative=True) for request in self._requests]
+        unet = self._unet(lines)
+        return self._asked_as(self._guided(unet, count, scale, weights)), unet
+
+    def _guided(
+        self, unet: UNetDenoiser, count: int, scale: float, weights: Sequence[Sequence[float]]
+    ) -> Guided:
+        """As the request refines it; the first `count` rows are of the prompts."""
+        first, table = self._first, self._model.table
+        finish = []
+        if first.mimic_scale is not None:
+            finish.append(thresholded(scale, first.mimic_scale, first.threshold_percentile))
+        if first.cfg_rescale:
+            v_prediction = self._model.prediction == "v_prediction"
+            finish.append(rescaled(first.cfg_rescale, v_prediction=v_prediction))
+        skip = Skip(
+            self._sampler.prompt_calls(first.steps),
+            first.skip_early_cfg,
+            first.ngms,
+            first.ngms_all,
+            # A1111 compares the timestep in samplers that think in those.
+            table.timestep if self._sampler.unit_start else float,
+        )
+        return Guided(
+            unet,
+            scale,
+            weights,
+            prompts=unet.first(count) if first.skip_early_cfg or first.ngms else None,
+            skip=skip,
+            finish=finish,
+            perturbed=unet.perturbed(count) if first.pag_scale else None,
+            pag=first.pag_scale,
+        )
+
+    def _asked_as(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
+        return consistent(denoise, self._timestep) if self._sampler.consistency else denoise
+
+    def _line(self, text: str, *, negative: bool = False) -> Line:
+        first = self._first
+        stretches = timeline(text, Pass(self._sampler.prompt_calls(first.steps)))
+        rows = self._components.text_encoder.encode(
+            tuple(stretch.text for stretch in stretches),
+            skip=first.clip_skip,
+            negative=negative,
+            emphasis=first.emphasis,
+        )
+        return Line(tuple((s.until, row) for s, row in zip(stretches, rows, strict=True)))
+
+    def _unet(self, lines: Sequence[Line]) -> UNetDenoiser:
+        first = self._first
+        assert first.width
+        assert first.height
+        return UNetDenoiser(
+            self._components.unet,
+            Script(lines, width=first.width, height=first.height),
+            beside=self._beside(first.width, first.height),
+            timestep=self._timestep,
+            prediction=self._model.prediction,
+        )
+
+    def _beside(self, width: int, height: int) -> Tensor | None:
+        """What an inpainting model sees where there is no picture: grey, all of it masked."""
+        if self._model.family.channels == self._components.vae.config.latent_channels:
+            return None
+        grey = torch.zeros(1, 3, height, width, device=self._device)
+        latents = encode_pixels(self._components.vae, grey, scale=self._model.latent_scale)
+        mask = torch.ones_like(latents[:, :1])
+        return torch.cat([mask, latents], dim=1).to(self._components.unet.dtype)
+
+    def shown(self) -> UNetDenoiser:
+        """The denoiser that believes, without guidance, what the picture shows."""
+        own = self._first.invert_prompt
+        texts = [split(r.prompt if own is None else own)[0] for r in self._requests]
+        return self._unet([self._line(text) for text in texts])

@@ -1,0 +1,161 @@
+"""Owns guidance: what is made of what the prompts and the negative prompts believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdcli.sampling import Denoise
+
+Finish = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+"""(x, guided x̂₀, the prompts' own x̂₀, the negative prompts', σ) to a better guided x̂₀."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """When the negative prompts are not asked, as A1111 has it; the defaults: never.
+
+    In the first share `early` of a run's `calls`; where `level` of σ lies under `below`, at every
+    odd call, or with `every` at all of them.
+    """
+
+    calls: int = 1
+    early: float = 0.0
+    below: float = 0.0
+    every: bool = False
+    level: Callable[[float], float] = float
+
+    def __call__(self, call: int, sigma: float) -> bool:
+        """Whether to skip them at this call, counted from 0."""
+        if self.early and call / self.calls <= self.early:
+            return True
+        return self.level(sigma) < self.below and (self.every or call % 2 == 1)
+
+
+class Guided:
+    """Classifier-free guidance, D_u + Σ wₖ·scale·(D_k − D_u), in one call.
+
+    Ho & Salimans 2022; of several prompts with weights wₖ, Liu et al. 2022, as A1111's AND has it.
+    `denoise` must believe each image's prompts, one image after another, and then the negative
+    prompts; `prompts` the first of them only. `weights` are those of each image's prompts; one of
+    weight 1 each where there are none. Where `skip` says so the first prompt takes the negative
+    one's place, at scale 1. `finish` is applied to what comes out, in turn; then it goes away by
+    `pag` from what the `perturbed` prompts believe.
+    """
+
+    def __init__(
+        self,
+        denoise: Denoise[Tensor],
+        scale: float,
+        weights: Sequence[Sequence[float]] = (),
+        *,
+        prompts: Denoise[Tensor] | None = None,
+        skip: Skip | None = None,
+        finish: Sequence[Finish] = (),
+        perturbed: Denoise[Tensor] | None = None,
+        pag: float = 0.0,
+    ) -> None:
+        self._denoise = denoise
+        self._scale = scale
+        plain = all(list(each) == [1.0] for each in weights)
+        self._weights = None if plain else [list(each) for each in weights]
+        self._prompts = prompts
+        self._skip = skip
+        self._finish = tuple(finish)
+        self._perturbed = perturbed
+        self._pag = pag
+        self._calls = 0
+
+    def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
+        """The guided x̂₀."""
+        return self.both(x, sigma)[0]
+
+    def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
+        """The guided x̂₀ and the one of the negative prompts."""
+        call, self._calls = self._calls, self._calls + 1
+        asked = self._asked(x)
+        if self._prompts and self._skip and self._skip(call, sigma):
+            believed = self._prompts(asked, sigma)
+            without, scale = self._first(believed), 1.0
+        else:
+            believed, without = self._denoise(torch.cat([asked, x]), sigma).split(
+                [len(asked), len(x)]
+            )
+            scale = self._scale
+        guided = self._composed(believed, without, scale)
+        for finish in self._finish:
+            guided = finish(x, guided, self._composed(believed, without, 1.0), without, sigma)
+        if self._perturbed:
+            away = believed - self._perturbed(asked, sigma)
+            guided = guided + self._composed(away, torch.zeros_like(x), self._pag)
+        return guided, without
+
+    def _asked(self, x: Tensor) -> Tensor:
+        """Each image as often as it has prompts."""
+        if self._weights is None:
+            return x
+        counts = [len(each) for each in self._weights]
+        each = zip(x.split(1), counts, strict=True)
+        return torch.cat([image.expand(count, -1, -1, -1) for image, count in each])
+
+    def _first(self, believed: Tensor) -> Tensor:
+        """What each image's first prompt believes."""
+        if self._weights is None:
+            return believed
+        counts = [len(each) for each in self._weights]
+        return torch.stack([rows[0] for rows in believed.split(counts)])
+
+    def _composed(self, believed: Tensor, without: Tensor, scale: float) -> Tensor:
+        if self._weights is None:
+            return without + (believed - without) * scale
+        guided = without.clone()
+        images = believed.split([len(each) for each in self._weights])
+        for image, bare, rows, weights in zip(guided, without, images, self._weights, strict=True):
+            for row, weight in zip(rows, weights, strict=True):
+                image += (row - bare) * (weight * scale)
+        return guided
+
+
+def rescaled(share: float, *, v_prediction: bool) -> Finish:
+    """CFG rescale (Lin et al. 2023, §3.4): the guided output gets back the prompts' own spread.
+
+    By `share` of it, measured on what the network says, ε or v.
+    """
+
+    def finish(x: Tensor, guided: Tensor, prompts: Tensor, _: Tensor, sigma: float) -> Tensor:
+        # What the network says is, but for a factor that both have, x less a multiple of x̂₀.
+        whole = x / (sigma**2 + 1) if v_prediction else x
+        spread = _spread(whole - prompts) / _spread(whole - guided)
+        return whole - (whole - guided) * (share * spread + 1 - share)
+
+    return finish
+
+
+def _spread(x: Tensor) -> Tensor:
+    return x.std(dim=(1, 2, 3), keepdim=True)
+
+
+def thresholded(scale: float, mimic: float, percentile: float) -> Finish:
+    """Dynamic thresholding: no channel's greatest deviation is more than at the scale `mimic`.
+
+    That of sd-dynamic-thresholding: values beyond the percentile are clipped, then all are shrunk.
+    """
+
+    def finish(_: Tensor, guided: Tensor, __: Tensor, without: Tensor, ___: float) -> Tensor:
+        meant = without + (guided - without) * (mimic / scale)
+        middle = guided.mean(dim=(2, 3), keepdim=True)
+        deviation = guided - middle
+        wanted = _greatest(meant - meant.mean(dim=(2, 3), keepdim=True), 1.0)
+        found = torch.maximum(_greatest(deviation, percentile), wanted)
+        return middle + deviation.clamp(-found, found) / found * wanted
+
+    return finish
+
+
+def _greatest(deviation: Tensor, percentile: float) -> Tensor:
+    """Of each channel the size that this share does not exceed, (n, channels, 1, 1)."""
+    sizes = deviation.abs().flatten(2)
+    return torch.quantile(sizes, percentile, dim=2)[..., None, None]

@@ -1,0 +1,30 @@
+"""Owns attention that is perturbed for guidance: each place attends to itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def self_attending_to_itself(block: nn.Module) -> Iterator[None]:
+    """Within, the block's self-attention gives every place its own value (Ahn et al. 2024, §4)."""
+    layers: list[Any] = [layer for name, layer in block.named_modules() if name.endswith("attn1")]
+    kept = [layer.processor for layer in layers]
+    for layer in layers:
+        layer.processor = _identity
+    try:
+        yield
+    finally:
+        for layer, processor in zip(layers, kept, strict=True):
+            layer.processor = processor
+
+
+def _identity(attention: Any, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
+    """In the place of diffusers' processors: the map from each place to each is the identity."""
+    project, dropout = attention.to_out
+    told: Tensor = dropout(project(attention.to_v(hidden)))
+    return told
