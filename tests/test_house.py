@@ -16,8 +16,8 @@ LONGEST = 250
 
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
-    *("errors", "files", "sampling", "prompts", "families", "hub", "models", "flag", "choices"),
-    *("sampling_fields", "request", "settings"),
+    *("errors", "files", "sampling", "prompts", "families", "hub", "model_folders", "models"),
+    *("flag", "choices", "sampling_fields", "guidance_fields", "request", "settings"),
     *(
         "layers",
         "output",
