@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from .errors import UsageError
-from .prompts.networks import tagged
+from .prompts.composition import shares
+from .prompts.networks import split, tagged
+from .prompts.timeline import Pass, timeline
 from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
 from .sampling.listed import parse_sigmas, parse_timesteps
 
@@ -16,6 +18,7 @@ Found = TypeVar("Found")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
 LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
 
@@ -24,8 +27,8 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(data)
     if isinstance(values.get("rng"), str):
         values["rng"] = values["rng"].lower()
-    loras = values.get("lora") or ()
-    if loras := (loras,) if isinstance(loras, str) else tuple(loras):
+    loras = names_of(values.get("lora"))
+    if loras and isinstance(values.get("prompt", ""), str):
         values["prompt"] = _look_up("lora", tagged, values.get("prompt", ""), loras)
         values["lora"] = ()
     name = values.get("sampler", SAMPLERS[0].name)
@@ -57,6 +60,14 @@ def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: 
         raise field_error("steps", f"{intervals} {key} are listed, so steps must be that or unset")
 
 
+def names_of(value: Any) -> tuple[str, ...]:
+    """One name or several, as flags and files give them; none where they give anything else."""
+    if isinstance(value, str):
+        return (value,)
+    several = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    return tuple(value) if several else ()
+
+
 def check_options(
     sampler: Sampler, given: Mapping[str, Any], *, steps: int, scheduled: bool
 ) -> None:
@@ -86,7 +97,7 @@ def check_options(
 def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     """Raise a field error where `init_img`, `invert` and `invert_prompt` do not go together.
 
-    Only a run without noise of its own can be undone.
+    Only a run without noise of its own can be undone, and only towards one plain text.
     """
     if given["init_img"] is not None and not given["invert"]:
         raise field_error("init_img", "a picture is so far taken up with invert alone")
@@ -96,6 +107,8 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
         return
     if given["init_img"] is None:
         raise field_error("invert", "there is no picture to invert", "name it with --init-img")
+    own = given["invert_prompt"]
+    _check_plain("invert_prompt" if own is not None else "invert", own or given["prompt"])
     if sampler.stochastic or given["eta"] or given["s_churn"]:
         why = "draws noise of its own on the way"
     elif sampler.ends_only or sampler.unguided:
@@ -109,11 +122,24 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     )
 
 
+def _check_plain(field: str, prompt: str) -> None:
+    """What a picture shows does not change on the way, and is one thing."""
+    text, tags = split(prompt)
+    if len(shares(text)) > 1 or len(timeline(text, Pass(10))) > 1:
+        raise field_error(
+            field,
+            "what the picture shows must be one text, without AND and without edits",
+            "say it with --invert-prompt",
+        )
+    if field == "invert_prompt" and tags:
+        raise field_error(field, "LoRAs stand in the prompt itself")
+
+
 def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
     """Raise a field error for a refinement of guidance that has nothing to refine."""
-    asked = [key for key in ("cfg_rescale", "skip_early_cfg", "ngms") if given[key]]
-    asked += ["mimic_scale"] if given["mimic_scale"] is not None else []
-    if asked and given["cfg_scale"] == 1 and not sampler.unguided:
+    asked = [key for key in GUIDED if given[key]]
+    alone = [share.weight for share in shares(split(given["prompt"])[0])] == [1.0]
+    if asked and given["cfg_scale"] == 1 and alone and not sampler.unguided:
         why = "at CFG scale 1 there is no guidance, so it would do nothing"
         raise field_error(asked[0], why, "raise --cfg")
     if given["mimic_scale"] is not None and given["cfg_scale"] <= given["mimic_scale"]:

@@ -185,6 +185,8 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
         idle.add("scheduler")
     if not obeys_ensd(sampler, values):
         idle.add("ensd")
+    if values.get("cfg_scale") == 1 and not sampler.unguided:
+        idle |= {"skip_early_cfg", "ngms", "ngms_all"}
     return idle & values.keys()
 
 

@@ -120,12 +120,13 @@ class GenerationRequest(GuidanceFields, SamplingFields):
             path = "takes its noise from a path that belongs to the seed"
             why = path if sampler.brownian else "draws no noise after the first"
             raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
-        choices.check_inversion(sampler, self.model_dump())
-        choices.check_guidance(sampler, self.model_dump())
         try:
-            networks.split(self.prompt)
+            for prompt in (self.prompt, self.invert_prompt or ""):
+                networks.split(prompt)
         except UsageError as error:
             raise choices.field_error("prompt", error.message, error.hint) from error
+        choices.check_inversion(sampler, self.model_dump())
+        choices.check_guidance(sampler, self.model_dump())
         for key in ("prompt", "negative_prompt", "invert_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
                 raise choices.field_error(

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 import sdcli
-from sdcli.errors import OutOfMemory, SdcliError
+from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.families import FAMILIES
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
@@ -91,6 +91,7 @@ class FakeEngine:
         self.fails: set[int] = set()
         self.room = 8  # pictures at once
         self.interrupts: set[int] = set()
+        self.refuses = ""  # a word in a prompt
         self.batches: list[list[int]] = []
         self.made: list[GenerationRequest] = []
 
@@ -104,6 +105,8 @@ class FakeEngine:
         """A run."""
         self.batches.append([request.seed for request in requests])
         self.made.extend(requests)
+        if self.refuses and any(self.refuses in request.prompt for request in requests):
+            raise UsageError("the model does not want that")
         return FakeRun(self, [self.complete(request) for request in requests])
 
 

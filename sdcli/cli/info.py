@@ -15,6 +15,7 @@ from sdcli.layers import Layer, merge, validate
 from sdcli.metadata import PictureText, read_text, to_values
 from sdcli.picture_files import read_file
 from sdcli.presets import PRESET_KEYS
+from sdcli.prompts.wildcards import escaped
 from sdcli.request import GenerationRequest
 
 from . import ui
@@ -92,13 +93,14 @@ def _tell_rest(rest: dict[str, str], path: str) -> None:
 def _as_command(taken: PictureText, path: str) -> str:
     request, rest = _request(taken, path)
     _tell_rest(rest, path)
-    words = ["sdcli", "gen", request.pop("prompt")]
+    words = ["sdcli", "gen", escaped(request.pop("prompt"))]
     typed = flags_of(GenerationRequest)
     for key, value in request.items():
         if value is True:
             words.append(typed[key].names[0])
         elif value not in (None, "", False, ()):
             whole = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            whole = escaped(whole) if key == "negative_prompt" else whole
             words += [typed[key].names[0], whole]
     return shlex.join(words)
 

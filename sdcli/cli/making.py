@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sdcli.errors import OutOfMemory, SdcliError, UsageError
+from sdcli.errors import ModelError, OutOfMemory, SdcliError, UsageError
 from sdcli.metadata import write_text
 from sdcli.models.hashes import Told
 from sdcli.models.library import in_texts
@@ -19,6 +19,7 @@ from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.text_rows import OUTCOMES
 
+from . import ui
 from .progress import Reporter
 from .wording import Wording
 
@@ -58,7 +59,12 @@ class Destination:
         names = [tag.name for tag in split(request.prompt)[1]]
         names += in_texts(self.hashes.embeddings, (request.prompt, request.negative_prompt))
         outcome = self.wording.told(request) | _outcome(picture)
-        return write_text(request, outcome, hashes=self.hashes.text(names))
+        try:
+            hashes = self.hashes.text(names)
+        except ModelError as error:  # a file that went away must not take the picture along
+            ui.warn(f"{error.message}: the picture's text has no hashes")
+            hashes = {}
+        return write_text(request, outcome, hashes=hashes)
 
 
 def make(
@@ -82,6 +88,7 @@ def make(
     )
     started = time.monotonic()
     made = failed = 0
+    alike = len({(request.prompt, request.negative_prompt) for request in requests}) == 1
     try:
         size = batch_size(engine, destination.settings, requests[0])
         jobs = list(enumerate(requests, start=1))
@@ -90,9 +97,9 @@ def make(
             first = batch[0][0]
             try:
                 pictures = _run(engine, [request for _, request in batch], first, reporter)
-            except UsageError:
-                raise  # all pictures share what is wrong, and none has been made
             except SdcliError as error:
+                if isinstance(error, UsageError) and alike and not made + failed:
+                    raise  # all pictures share what is wrong
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     size = len(batch) // 2
                     reporter.warning(f"{error.message}: going on with {size} at once")
@@ -101,7 +108,7 @@ def make(
                 failed += len(batch)
                 for job, _ in batch:
                     reporter.error(error, job=job)
-                if isinstance(error, OutOfMemory):
+                if isinstance(error, OutOfMemory) and alike:
                     break  # the next picture is no smaller
                 continue
             for job, picture in enumerate(pictures, start=first):

@@ -20,6 +20,7 @@ from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
+from sdcli.prompts import networks
 from sdcli.prompts.networks import Tag, split
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
@@ -81,14 +82,17 @@ def planned(words: Words, *, json: bool) -> Plan:
     if base.invert:
         base = sized(base)
     requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
-    if base.invert and len(requests) > 1:
+    if base.invert and len({request.prompt for request in requests}) < len(requests):
         raise UsageError(
             f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
             "the picture, not of their seeds",
             "leave out --count and all seeds but one",
         )
-    if not settings.no_metadata:
-        check_fits(write_text(base), settings.file_format)
+    if not settings.no_metadata and settings.file_format == "jpg":
+        for request in requests:
+            check_fits(write_text(request, wording.told(request)), "jpg")
+    if unknown := {tag for request in requests for tag in networks.unknown(request.prompt)}:
+        ui.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
     folder = models.find(
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
     )
@@ -117,15 +121,16 @@ def understood(
     settings = base = wording = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
-    with problems.gather():
-        values = {**merged.values, "seed": seeds[0]}
-        if settings:
+    values = {**merged.values, "seed": seeds[0]}
+    if settings:
+        with problems.gather():
             wording = worded(merged, settings)
             values |= {
                 key: text
                 for key, text in wording.values(seeds[0]).items()
                 if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
             }
+    with problems.gather():
         base = validate(GenerationRequest, values, merged)
     if settings:
         with problems.gather():

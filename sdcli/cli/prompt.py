@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from sdcli import models
 from sdcli.errors import ModelError
+from sdcli.models.header import read_header
 from sdcli.models.library import Found, find_lora, in_texts, library
 from sdcli.models.tokenizer import ClipTokenizer, tokenizer_of
 from sdcli.prompts.chunks import Token
@@ -19,6 +20,7 @@ from sdcli.prompts.networks import Tag, split
 from sdcli.prompts.reading import read
 from sdcli.prompts.timeline import Pass, timeline
 from sdcli.request import GenerationRequest
+from sdcli.sampling import TrainingTable
 
 from . import ui
 from .command import Json, command, new_app, option
@@ -27,6 +29,7 @@ from .planning import Understood, Words, understood
 
 app = new_app()
 COLUMNS = ("PROMPT", "WEIGHT", "CALLS", "TOKENS", "READ AS")
+_BEYOND = 10_000_000  # every vocabulary: the ids of embeddings' vectors
 _FIELDS = (
     *("negative_prompt", "emphasis", "steps", "sampler", "model", "lora", "seed"),
     *("style", "styles_file", "wildcards_dir", "models_dir", "embeddings_dir"),
@@ -67,78 +70,116 @@ def prompt(
     request, folders = found.base, found.settings.models_folders
     model = models.find(request.model, folders=folders, offline=True, say=ui.say)
     tokenizer = tokenizer_of(model)
-    readings = list(_readings(request, tokenizer))
+    embeddings = _embeddings(found)
+    shown = _Shown(tokenizer, embeddings)
+    readings = list(_readings(request, tokenizer, model.table, shown.words))
     tags = split(request.prompt)[1]
     files = [(tag, _file_of(tag, found)) for tag in tags]
-    embeddings = _embeddings(found)
     if json:
         ui.out_json(
             {
                 "prompt": request.prompt,
                 "negative_prompt": request.negative_prompt,
-                "readings": [_facts(reading, tokenizer) for reading in readings],
+                "readings": [_facts(reading, shown) for reading in readings],
                 "loras": [asdict(tag) | {"file": file} for tag, file in files],
                 "embeddings": [item.name for item in embeddings],
             }
         )
         return 0
-    rows: list[Sequence[Any]] = [row for each in readings for row in _rows(each, tokenizer)]
+    rows: list[Sequence[Any]] = [row for each in readings for row in _rows(each, shown)]
     rows += [("lora", _strengths(tag), "all", "", file or f"no {tag.name}") for tag, file in files]
     rows += [("embedding", "", "", "", item.name) for item in embeddings]
     ui.table(COLUMNS, rows)
     return 0
 
 
-def _readings(request: GenerationRequest, tokenizer: ClipTokenizer) -> Iterator[Reading]:
-    calls = request.resolved_sampler.prompt_calls(request.steps)
+def _readings(
+    request: GenerationRequest,
+    tokenizer: ClipTokenizer,
+    table: TrainingTable,
+    words: Mapping[tuple[int, ...], tuple[int, ...]],
+) -> Iterator[Reading]:
+    sampler = request.resolved_sampler.on(table)
+    counted = sampler.prompt_calls(request.steps)
+    known = not (sampler.adaptive or sampler.scheduler)
+    calls = (sampler.total_evaluations(request.levels(table)) if known else None) or counted
     positive = shares(split(request.prompt)[0])
     parts = [(str(n), share) for n, share in enumerate(positive, start=1)]
     parts.append(("negative", Share(request.negative_prompt)))
     for name, share in parts:
         first = 0
-        for stretch in timeline(share.text, Pass(calls)):
+        for stretch in timeline(share.text, Pass(counted)):
             chunks = read(
                 stretch.text,
                 tokenizer.ids,
                 comma=tokenizer.id(",</w>"),
                 emphasis=request.emphasis,
-                words={},
+                words=words,
             )
             last = min(stretch.until, calls - 1)
             yield Reading(name, share.weight, first, last, stretch.text, chunks)
             first = stretch.until + 1
 
 
-def _facts(reading: Reading, tokenizer: ClipTokenizer) -> dict[str, Any]:
+class _Shown:
+    """Tokens as text, the vectors of embeddings as their names."""
+
+    def __init__(self, tokenizer: ClipTokenizer, embeddings: Sequence[Found]) -> None:
+        self._tokenizer = tokenizer
+        self._names: dict[int, str] = {}  # of the first vector's id; the others say nothing
+        self.words: dict[tuple[int, ...], tuple[int, ...]] = {}
+        first = _BEYOND
+        for item in embeddings:
+            shape = next(iter(read_header(item.path).shapes.values()))
+            last = first + (shape[0] if len(shape) > 1 else 1)
+            self.words[tuple(tokenizer.ids(item.name))] = tuple(range(first, last))
+            self._names[first] = f"{item.name} "
+            first = last
+
+    def __call__(self, ids: Sequence[int]) -> str:
+        """The text of these ids."""
+        runs = groupby(ids, key=lambda id: id >= _BEYOND)
+        return "".join(
+            "".join(self._names.get(id, "") for id in run)
+            if vectors
+            else self._tokenizer.text(list(run))
+            for vectors, run in runs
+        )
+
+
+def _facts(reading: Reading, shown: _Shown) -> dict[str, Any]:
     chunks = [
-        [{"id": id, "text": tokenizer.text([id]), "weight": weight} for id, weight in chunk]
+        [
+            {"id": id if id < _BEYOND else None, "text": shown([id]), "weight": weight}
+            for id, weight in chunk
+        ]
         for chunk in reading.chunks
     ]
     return asdict(reading) | {"chunks": chunks}
 
 
-def _rows(reading: Reading, tokenizer: ClipTokenizer) -> Iterator[Sequence[Any]]:
+def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
     """A row for each chunk."""
     reached = reading.first <= reading.last
     calls = f"{reading.first}-{reading.last}" if reached else "never"
     for number, chunk in enumerate(reading.chunks):
         start = (reading.prompt, f"{reading.weight:g}", calls) if number == 0 else ("", "", "")
-        yield (*start, str(len(chunk)), _shown(chunk, tokenizer))
+        yield (*start, str(len(chunk)), _in_colour(chunk, shown))
 
 
-def _shown(chunk: Sequence[Token], tokenizer: ClipTokenizer) -> Any:
+def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
     """The tokens as text, what is weighted in brackets; on a terminal in colour besides."""
     runs = [
-        (tokenizer.text([id for id, _ in run]).strip(), weight)
+        (shown([id for id, _ in run]).strip(), weight)
         for weight, run in groupby(chunk, key=lambda token: token[1])
     ]
-    shown = [(text if w == 1 else f"({text}:{w:.4g})", w) for text, w in runs]
+    told = [(text if w == 1 else f"({text}:{w:.4g})", w) for text, w in runs]
     if ui.piped():
-        return " ".join(text for text, _ in shown)
+        return " ".join(text for text, _ in told)
     from rich.text import Text
 
-    styles = [("" if w == 1 else "bold yellow" if w > 1 else "blue") for _, w in shown]
-    pieces = [Text(text, style) for (text, _), style in zip(shown, styles, strict=True)]
+    styles = ["" if w == 1 else "bold yellow" if w > 1 else "blue" for _, w in told]
+    pieces = [Text(text, style) for (text, _), style in zip(told, styles, strict=True)]
     return Text(" ").join(pieces)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdcli.choices import names_of
 from sdcli.layers import Merged, validate
 from sdcli.prompts.styles import Style, named, read_styles, styled, without_comments
 from sdcli.prompts.wildcards import Wildcards, read_wildcards, resolved
@@ -23,10 +24,27 @@ _WILDCARDS = ("wildcards", "extensions/sd-dynamic-prompts/wildcards")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt with choices in it; `made` where they are all made, as in a picture's text."""
+    """A prompt with choices in it, and the words of styles that go to it.
 
-    text: str
+    `made` where the choices of the prompt are all made, as in a picture's text; not so the styles'.
+    """
+
+    prompt: str
+    styles: tuple[str, ...] = ()
     made: bool = False
+
+    @property
+    def text(self) -> str:
+        """All of it, without comments."""
+        prompt = self.prompt if self.made else without_comments(self.prompt)
+        return styled(prompt, [without_comments(style) for style in self.styles])
+
+    def of(self, seed: int, known: Wildcards, *, negative: bool = False) -> str:
+        """With the choices made by the seed. Raises UsageError."""
+        if not self.made:
+            return resolved(self.text, seed, known, negative=negative)
+        styles = [without_comments(style) for style in self.styles]
+        return styled(self.prompt, [resolved(s, seed, known, negative=negative) for s in styles])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +59,9 @@ class Wording:
     def values(self, seed: int) -> dict[str, str]:
         """Both prompts with their choices made by the seed. Raises UsageError."""
         return {
-            "prompt": self._made(self.prompt, seed),
-            "negative_prompt": self._made(self.negative_prompt, seed, negative=True),
+            "prompt": self.prompt.of(seed, self.known),
+            "negative_prompt": self.negative_prompt.of(seed, self.known, negative=True),
         }
-
-    def _made(self, template: Template, seed: int, *, negative: bool = False) -> str:
-        if template.made:
-            return template.text
-        return resolved(template.text, seed, self.known, negative=negative)
 
     def of(self, request: GenerationRequest) -> GenerationRequest:
         """The request with the choices of its seed. Raises UsageErrors."""
@@ -77,17 +90,14 @@ def worded(merged: Merged, settings: Settings) -> Wording:
     wildcards: Wildcards = {}
     if settings.wildcards_dir or "__" in prompt.text + negative.text:
         wildcards = read_wildcards(_wildcard_folders(settings))
-    loras = merged.values.get("lora", ())
-    tags = (f"<lora:{text}>" for text in ([loras] if isinstance(loras, str) else loras))
+    tags = (f"<lora:{text}>" for text in names_of(merged.values.get("lora")))
     return Wording(prompt, negative, wildcards, " ".join(tags))
 
 
-def _template(merged: Merged, key: str, added: Sequence[str]) -> Template:
-    text = str(merged.values.get(key, ""))
+def _template(merged: Merged, key: str, styles: Sequence[str]) -> Template:
     origin = merged.origins.get(key)
-    if origin and origin.source.startswith(PICTURE):
-        return Template(styled(text, added), made=True)
-    return Template(without_comments(styled(text, added)))
+    made = origin is not None and origin.source.startswith(PICTURE)
+    return Template(str(merged.values.get(key, "")), tuple(styles), made)
 
 
 def _styles(settings: Settings) -> dict[str, Style]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sdcli.models import Model
-from sdcli.prompts.composition import shares
+from sdcli.prompts.composition import Share, shares
 from sdcli.prompts.networks import split
 from sdcli.prompts.timeline import Pass, timeline
 from sdcli.request import GenerationRequest
@@ -48,24 +48,41 @@ class Asking:
         scale = self._first.cfg_scale / sampler.guidance_divisor
         prompts = [shares(split(request.prompt)[0]) for request in self._requests]
         weights = [[share.weight for share in each] for each in prompts]
-        lines = [self._line(share.text) for each in prompts for share in each]
-        plain = all(each == [1.0] for each in weights) and not self._first.pag_scale
-        if scale == 1 and not sampler.unguided and plain:
+        lines = [line for each in prompts for line in self._lines(each)]
+        plain = all(each == [1.0] for each in weights)
+        alone = scale == 1 and plain and not sampler.unguided
+        if alone and not self._first.pag_scale:
             unet = self._unet(lines)
             return self._asked_as(unet), unet
         count = len(lines)
         lines += [self._line(request.negative_prompt, negative=True) for request in self._requests]
         unet = self._unet(lines)
-        return self._asked_as(self._guided(unet, count, scale, weights)), unet
+        return self._asked_as(self._guided(unet, count, scale, weights, alone=alone)), unet
+
+    def _lines(self, parts: Sequence[Share]) -> list[Line]:
+        """Those of one image, of one length."""
+        lines = [self._line(share.text) for share in parts]
+        longest = max(line.length for line in lines)
+        return [line.padded(longest) for line in lines]
 
     def _guided(
-        self, unet: UNetDenoiser, count: int, scale: float, weights: Sequence[Sequence[float]]
+        self,
+        unet: UNetDenoiser,
+        count: int,
+        scale: float,
+        weights: Sequence[Sequence[float]],
+        *,
+        alone: bool,
     ) -> Guided:
-        """As the request refines it; the first `count` rows are of the prompts."""
+        """As the request refines it; the first `count` rows are of the prompts.
+
+        Where these do `alone` the negative prompts are never asked.
+        """
         first, table = self._first, self._model.table
         finish = []
         if first.mimic_scale is not None:
-            finish.append(thresholded(scale, first.mimic_scale, first.threshold_percentile))
+            mimic = first.mimic_scale / self._sampler.guidance_divisor
+            finish.append(thresholded(scale, mimic, first.threshold_percentile))
         if first.cfg_rescale:
             v_prediction = self._model.prediction == "v_prediction"
             finish.append(rescaled(first.cfg_rescale, v_prediction=v_prediction))
@@ -81,8 +98,8 @@ class Asking:
             unet,
             scale,
             weights,
-            prompts=unet.first(count) if first.skip_early_cfg or first.ngms else None,
-            skip=skip,
+            prompts=unet.first(count) if alone or first.skip_early_cfg or first.ngms else None,
+            skip=(lambda *_: True) if alone else skip,
             finish=finish,
             perturbed=unet.perturbed(count) if first.pag_scale else None,
             pag=first.pag_scale,

@@ -35,6 +35,11 @@ class Conditioning:
         pooled = [row.pooled for row in rows if row.pooled is not None]
         return cls(torch.cat([row.context for row in rows]), torch.cat(pooled) if pooled else None)
 
+    def padded(self, length: int) -> Conditioning:
+        """With the last token repeated up to that length."""
+        rest = self.context[:, -1:].expand(-1, length - self.context.shape[1], -1)
+        return Conditioning(torch.cat([self.context, rest], dim=1), self.pooled)
+
     def empty(self) -> Conditioning:
         """The same shapes, all zero: what SDXL was trained with in the place of no text."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
@@ -113,7 +118,7 @@ class Clip:
         elif early:
             hidden = self._model.final_layer_norm(said.hidden_states[-skip])
         weights = torch.tensor([weight for _, weight in rows], device=self._device)
-        if emphasis != "ignore" and not bool((weights == 1).all()):
+        if not bool((weights == 1).all()):
             shares = [texts.count(text) for text in parts]
             hidden = _emphasised(hidden, weights, shares, keep_mean=emphasis == "original")
         pooled = getattr(said, "text_embeds", None)
@@ -128,6 +133,9 @@ class Clip:
         """The ids of a chunk as CLIP reads them, and their weights."""
         tokenizer, rest = self._tokenizer, CHUNK - len(chunk)
         inside = [id for id, _ in chunk]
+        if tokenizer.pad != tokenizer.end and tokenizer.end in inside:
+            kept = inside.index(tokenizer.end) + 1  # what follows a typed end is none
+            inside[kept:] = [tokenizer.pad] * (len(inside) - kept)
         ids = [tokenizer.start, *inside, tokenizer.end]
         weights = [1.0, *(weight for _, weight in chunk), 1.0]
         return ids + [tokenizer.pad] * rest, weights + [1.0] * rest
@@ -155,12 +163,16 @@ def _emphasised(
     return told.to(hidden.dtype)
 
 
+_Key = tuple[tuple[str, ...], int, Emphasis]
+_REMEMBERED = 64  # prompts, of which each batch has a few
+
+
 class TextEncoder:
     """A model's text encoders together. The same texts are encoded once."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.clips = clips
-        self._cache: dict[tuple[tuple[str, ...], int, Emphasis], list[Conditioning]] = {}
+        self._cache: dict[_Key, list[Conditioning]] = {}
 
     def __call__(
         self, text: str, *, skip: int = 1, negative: bool = False, emphasis: Emphasis = "original"
@@ -182,9 +194,10 @@ class TextEncoder:
         skip, which only Stable Diffusion 1 heeds.
         """
         key = (texts, skip, emphasis)
-        if key not in self._cache:
-            self._cache[key] = self._encode(texts, skip, emphasis)
-        found = self._cache[key]
+        found = self._cache.pop(key, None) or self._encode(texts, skip, emphasis)
+        self._cache[key] = found  # the last one used is the last to go
+        if len(self._cache) > _REMEMBERED:
+            del self._cache[next(iter(self._cache))]
         blank = negative and not any(texts)
         return [row.empty() if blank and row.pooled is not None else row for row in found]
 

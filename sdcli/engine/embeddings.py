@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sdcli.errors import ModelError
 from sdcli.models.library import Found, in_texts
+from sdcli.prompts.chunks import CHUNK
 
 from .conditioning import Clip
 
@@ -59,6 +60,8 @@ class Embeddings:
         for name in fresh:
             vectors = read_vectors(self._known[name].path)
             widths = [vector.shape[1] for vector in vectors]
+            if max(map(len, vectors)) > CHUNK:
+                raise ModelError(f"embedding {name} has more than the {CHUNK} vectors that fit")
             if widths != [clip.width for clip in self._clips]:
                 say(f"embedding {name} is for another family of models: it is read as plain text")
             else:

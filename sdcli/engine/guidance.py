@@ -53,7 +53,7 @@ class Guided:
         weights: Sequence[Sequence[float]] = (),
         *,
         prompts: Denoise[Tensor] | None = None,
-        skip: Skip | None = None,
+        skip: Callable[[int, float], bool] | None = None,
         finish: Sequence[Finish] = (),
         perturbed: Denoise[Tensor] | None = None,
         pag: float = 0.0,

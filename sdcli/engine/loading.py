@@ -146,11 +146,20 @@ def empty(model: Model, part: str) -> nn.Module:
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
     "unet": UNet2DConditionModel.from_config,
     "vae": AutoencoderKL.from_config,
-    "text_encoder": lambda config: CLIPTextModel(CLIPTextConfig.from_dict(dict(config))),
-    "text_encoder_2": lambda config: CLIPTextModelWithProjection(
-        CLIPTextConfig.from_dict(dict(config))
-    ),
+    "text_encoder": lambda config: CLIPTextModel(_clip_config(config)),
+    "text_encoder_2": lambda config: CLIPTextModelWithProjection(_clip_config(config)),
 }
+
+
+def _clip_config(config: Mapping[str, Any]) -> CLIPTextConfig:
+    """With the end's true id: old files say 2, and transformers then takes the greatest for it.
+
+    That is an embedding's, where a prompt has one.
+    """
+    told = dict(config)
+    if told.get("eos_token_id") == 2:
+        told["eos_token_id"] = told["vocab_size"] - 1
+    return CLIPTextConfig.from_dict(told)
 
 
 @contextmanager

@@ -18,10 +18,20 @@ class Line:
     stretches: tuple[tuple[int, Conditioning], ...]
 
     def at(self, call: int) -> Conditioning:
-        """What holds at that call; after the last stretch, the last."""
-        return next(
-            (told for until, told in self.stretches if until >= call), self.stretches[-1][1]
-        )
+        """What holds at that call; after the last stretch the first again, as in A1111."""
+        first = self.stretches[0][1]
+        return next((told for until, told in self.stretches if until >= call), first)
+
+    @property
+    def length(self) -> int:
+        """In tokens, of all its stretches."""
+        return self.stretches[0][1].context.shape[1]
+
+    def padded(self, length: int) -> Line:
+        """So long, its last token repeated: how A1111 makes the prompts of one AND alike."""
+        if length == self.length:
+            return self
+        return Line(tuple((until, told.padded(length)) for until, told in self.stretches))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 
 from platformdirs import user_cache_path
 
@@ -94,9 +95,8 @@ class Told:
         self._single = {"Model hash": model, "VAE hash": vae}
         self._named = {"Lora hashes": loras or {}, "TI hashes": embeddings or {}}
         self.embeddings = tuple(embeddings or ())
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashes")
-        self._found = thread.submit(self._work_out)
-        thread.shutdown(wait=False)
+        self._found: Future[tuple[dict[str, str], dict[str, dict[str, str]]]] = Future()
+        Thread(target=self._fill, name="hashes", daemon=True).start()  # an end does not wait for it
 
     def text(self, names: Collection[str]) -> dict[str, str]:
         """By key, of LoRAs and embeddings those that a picture uses; waits for what is not ready.
@@ -109,6 +109,12 @@ class Told:
             for key, digests in named.items()
         }
         return single | {key: text for key, text in used.items() if text}
+
+    def _fill(self) -> None:
+        try:
+            self._found.set_result(self._work_out())
+        except BaseException as error:  # for whoever asks; a thread has nobody to tell
+            self._found.set_exception(error)
 
     def _work_out(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         single = {key: sha256(path)[:10] for key, path in self._single.items() if path}

@@ -20,9 +20,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 _ROUND, _SQUARE = 1.1, 1 / 1.1
 _MOST = 1e6  # far beyond any use; products of more would end as no number at all
+_DEEPEST = 100  # brackets within one another, that the time of a prompt grows with its length
 
 WORD = "BREAK"
 
@@ -47,52 +48,48 @@ class Piece:
         return self.text == WORD and self.weight == -1
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Pieces `start` to `stop`, which count `factor` times as much."""
-
-    start: int
-    stop: int
-    factor: float
-
-
 def parse(prompt: str) -> list[Piece]:
     r"""The prompt's pieces, at least one; neighbours of one weight are joined.
 
     `(x)` counts 1.1 times, `[x]` 1 / 1.1 times, `(x:1.3)` 1.3 times, and within one another their
     product. `\(` is a bracket as text. What is never closed reaches to the end, what closes nothing
-    is text. As A1111's parser, but for a weight such as `1.5.`, at which that one fails: here it is
-    text.
+    is text. As A1111's parser, but for a weight such as `1.5.`, at which that one fails, and for
+    brackets more than 100 deep: here they are text.
     """
-    texts: list[tuple[str, float]] = []
+    texts: list[str] = []
+    weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
-    ranges: dict[str, list[_Range]] = {"(": [], "[": []}
+
+    def add(text: str, weight: float = 1.0) -> None:
+        texts.append(text)
+        weights.append(weight)
 
     def close(kind: str, factor: float) -> bool:
         if not opened[kind]:
             return False
-        ranges[kind].append(_Range(opened[kind].pop(), len(texts), factor))
+        for place in range(opened[kind].pop(), len(weights)):
+            weights[place] = _limited(weights[place] * factor)
         return True
 
     for token in _TOKEN.finditer(prompt):
         text, weight = token[0], _number(token[1])
         if text.startswith("\\"):
-            texts.append((text[1:], 1.0))
-        elif text in opened:
+            add(text[1:])
+        elif text in opened and sum(map(len, opened.values())) < _DEEPEST:
             opened[text].append(len(texts))
         elif weight is not None and close("(", weight):
             pass
         elif token[1] and weight is None:
-            texts.append((text[:-1], 1.0))
+            add(text[:-1])
             if not close("(", _ROUND):
-                texts.append((")", 1.0))
+                add(")")
         elif not (text == ")" and close("(", _ROUND)) and not (text == "]" and close("[", _SQUARE)):
-            texts.extend(_parted(text))
+            for part, own in _parted(text):
+                add(part, own)
     for kind, factor in (("(", _ROUND), ("[", _SQUARE)):
-        ranges[kind].extend(_Range(start, len(texts), factor) for start in opened[kind])
-    inner, outer = (_products(ranges[kind], len(texts)) for kind in "([")
-    weighted = zip(texts, inner, outer, strict=True)
-    return _joined(Piece(text, own * a * b) for (text, own), a, b in weighted)
+        while close(kind, factor):
+            pass
+    return _joined(map(Piece, texts, weights))
 
 
 def _number(text: str | None) -> float | None:
@@ -107,26 +104,13 @@ def _limited(weight: float) -> float:
 
 
 def _parted(text: str) -> list[tuple[str, float]]:
-    """Text with every BREAK in it as a piece of its own."""
+    """Text with every BREAK in it as a piece of its own, without the blanks around that."""
     first, *rest = _BREAK.split(text)
-    return [(first, 1.0), *(part for more in rest for part in ((WORD, -1.0), (more, 1.0)))]
-
-
-def _products(ranges: Iterable[_Range], count: int) -> list[float]:
-    """For each of `count` pieces the product of the ranges around it. Ranges lie in one another."""
-    products: list[float] = []
-    around: list[tuple[int, float]] = [(count, 1.0)]  # where each ends, and the product up to it
-    waiting = sorted(ranges, key=lambda each: (each.start, -each.stop))
-    waiting.reverse()
-    for place in range(count):
-        while around[-1][0] <= place:
-            around.pop()
-        while waiting and waiting[-1].start <= place:
-            begun = waiting.pop()
-            if begun.stop > place:
-                around.append((begun.stop, _limited(around[-1][1] * begun.factor)))
-        products.append(around[-1][1])
-    return products
+    if not rest:
+        return [(text, 1.0)]
+    *middle, last = rest
+    after = [*(part.strip() for part in middle), last.lstrip()]
+    return [(first.rstrip(), 1.0), *(p for part in after for p in ((WORD, -1.0), (part, 1.0)))]
 
 
 def _joined(pieces: Iterable[Piece]) -> list[Piece]:

@@ -31,27 +31,30 @@ def chunks(units: Sequence[Unit], *, comma: int | None) -> list[list[Token]]:
     """Tokens without start and end, cut into one or more lists of at most 75.
 
     As A1111: where a chunk is full and its last comma among its last 20 tokens, what follows the
-    comma moves to the next chunk. What must not be parted and has no room begins the next one.
+    comma moves to the next chunk. What must not be parted and has no room begins the next one; it
+    is 75 tokens at most.
     `comma` is the id of a comma that ends a word.
     """
     done: list[list[Token]] = []
     chunk: list[Token] = []
     last_comma: int | None = None
     for unit in units:
-        tokens = [(id, unit.weight) for id in unit.ids]
-        single = len(tokens) == 1
-        if unit is END or (not single and len(chunk) + len(tokens) > CHUNK):
+        if unit is END:
             done.append(chunk)
             chunk, last_comma = [], None
-        elif single and len(chunk) == CHUNK:
+            continue
+        if len(chunk) == CHUNK:
             cut = CHUNK
-            if last_comma is not None and CHUNK - last_comma <= _BACKTRACK and unit.ids[0] != comma:
+            if last_comma is not None and CHUNK - last_comma <= _BACKTRACK and unit.ids != (comma,):
                 cut = last_comma + 1
             done.append(chunk[:cut])
             chunk, last_comma = chunk[cut:], None
-        if single and unit.ids[0] == comma:
+        if len(chunk) + len(unit.ids) > CHUNK:
+            done.append(chunk)
+            chunk, last_comma = [], None
+        if unit.ids == (comma,):
             last_comma = len(chunk)
-        chunk.extend(tokens)
+        chunk += [(id, unit.weight) for id in unit.ids]
     if chunk or not done:
         done.append(chunk)
     return done

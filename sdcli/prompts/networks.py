@@ -23,10 +23,10 @@ class Tag:
 
 
 def split(prompt: str) -> tuple[str, list[Tag]]:
-    """The prompt without its tags, and the tags.
+    """The prompt without its tags, and those of them that are LoRAs.
 
-    Raises UsageError for a kind of network that sdcli does not have, and a strength that is no
-    number.
+    As in A1111 a tag of an unknown kind goes too; `unknown` names them. Raises UsageError for
+    hypernetworks, which sdcli does not have, and a strength that is no number.
     """
     tags: list[Tag] = []
 
@@ -34,12 +34,17 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
         kind = match[1]
         if kind in _REFUSED:
             raise UsageError(f"sdcli has no {_REFUSED[kind]}, so {match[0]} cannot be honoured")
-        if kind not in _KNOWN:
-            return match[0]  # no tag but text
-        tags.append(parse(match[2]))
+        if kind in _KNOWN:
+            tags.append(parse(match[2]))
         return ""
 
     return _TAG.sub(take, prompt), tags
+
+
+def unknown(prompt: str) -> list[str]:
+    """The tags of kinds that nobody knows, as they stand in the prompt."""
+    kinds = _KNOWN.keys() | _REFUSED.keys()
+    return [match[0] for match in _TAG.finditer(prompt) if match[1] not in kinds]
 
 
 def parse(text: str) -> Tag:

@@ -26,5 +26,6 @@ def read(
         if piece.ends_chunk and emphasis != "none":
             found.append(END)
         else:
-            found += units(ids(piece.text), words, piece.weight)
+            weight = 1.0 if emphasis == "ignore" else piece.weight
+            found += units(ids(piece.text), words, weight)
     return chunks(found, comma=comma)

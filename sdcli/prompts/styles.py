@@ -23,14 +23,14 @@ class Style:
 
 
 def read_styles(path: Path) -> dict[str, Style]:
-    """The styles of a file by name, the first of a name winning. Raises UsageError.
+    """The styles of a file by name, the last of a name winning, as in A1111. Raises UsageError.
 
     Columns name, prompt (`text` in the oldest files) and negative_prompt; rows whose name begins
     with # are none.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = list(csv.DictReader(file, strict=True, skipinitialspace=True))
     except OSError as error:
         raise UsageError(f"--styles-file: cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -40,7 +40,7 @@ def read_styles(path: Path) -> dict[str, Style]:
         name = row.get("name")
         if name and not name.startswith("#"):
             prompt = row.get("prompt") or row.get("text") or ""
-            found.setdefault(name, Style(name, prompt, row.get("negative_prompt") or ""))
+            found[name] = Style(name, prompt, row.get("negative_prompt") or "")
     return found
 
 
@@ -68,5 +68,5 @@ def styled(prompt: str, added: Iterable[str]) -> str:
 
 
 def without_comments(prompt: str) -> str:
-    """The prompt without what stands between a # and the end of its line."""
-    return re.sub(r"#[^\n]*", "", prompt)
+    """The prompt without what stands between a # and the end of its line, and empty such lines."""
+    return re.sub(r"^[ \t]*#[^\n]*\n|#[^\n]*", "", prompt, flags=re.MULTILINE)

@@ -97,8 +97,8 @@ def timeline(prompt: str, over: Pass) -> list[Stretch]:
 
 
 def text_at(stretches: Sequence[Stretch], call: int) -> str:
-    """The text of a model call, counted from 0; after the last stretch its text goes on."""
-    return next((each.text for each in stretches if each.until >= call), stretches[-1].text)
+    """The text of a model call, counted from 0; after the last stretch the first, as in A1111."""
+    return next((each.text for each in stretches if each.until >= call), stretches[0].text)
 
 
 def _parsed(prompt: str) -> list[_Part] | None:

@@ -13,9 +13,12 @@ from random import Random
 
 from sdcli.errors import UsageError, did_you_mean
 
-_MARK = re.compile(r"[{}]|__([^\W_][\w/*.-]*?|\*[\w/*.-]*?)__")
+_NAME = r"__([^\W_][\w/*.-]*?|\*[\w/*.-]*?)__"
+_MARK = re.compile(rf"\\[{{}}]|[{{}}]|{_NAME}")
+_ONE_NAME = re.compile(rf"\s*{_NAME}\s*")
+_BRACE = re.compile(r"\\[{}|]|[{}|]")
 _COUNT = re.compile(r"(\d{1,4})?(-)?(\d{1,4})?\$\$(?:([^$|{}]*)\$\$)?")
-_WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)::")
+_WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})::")
 _DEEPEST = 50
 
 Wildcards = Mapping[str, Sequence[str]]
@@ -43,13 +46,13 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
 
 
 def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = False) -> str:
-    """The template with its choices made, always alike for a seed.
+    r"""The template with its choices made, always alike for a seed.
 
     `{a|b|c}` is one of three, `{0.3::a|b}` a with weight 0.3 beside b's 1, `{2$$a|b|c}` two
     different ones, `{1-2$$ and $$a|b|c}` one or two with " and " in between. Braces around nothing
-    to choose are text. `__birds__` is a line of birds.txt, `__animals/*__` of any file there. What
-    was chosen may hold choices in turn. Raises UsageError for a name that is not there, and one
-    that leads to itself.
+    to choose are text, and so is `\{`. `__birds__` is a line of birds.txt, `__animals/*__` of any
+    file there, `{2$$__birds__}` two different lines. What was chosen may hold choices in turn.
+    Raises UsageError for a name that is not there, and one that leads to itself.
     """
     return _resolved(template, Random(f"{seed}{'/negative' if negative else ''}"), known, 0)
 
@@ -59,7 +62,7 @@ def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
         raise UsageError(
             f"choices lie more than {_DEEPEST} deep in one another", "does a wildcard hold itself?"
         )
-    closing = _closing(text)
+    choices = _choices(text)
     found: list[str] = []
     place = 0
     while match := _MARK.search(text, place):
@@ -67,36 +70,40 @@ def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
         place = match.end()
         if match[1]:
             found.append(_resolved(_line(match[1], rng, known), rng, known, depth + 1))
-        elif (end := closing.get(match.start())) is not None:
-            chosen = _chosen(text[place:end], rng)
-            if chosen is None:
-                found.append(match[0])  # and what is within, and the brace at its end, as text
-            else:
-                found.append(_resolved(chosen, rng, known, depth + 1))
-                place = end + 1
+        elif (end := choices.get(match.start())) is not None:
+            chosen = _chosen(text[place:end], rng, known)
+            found.append(_resolved(chosen, rng, known, depth + 1))
+            place = end + 1
         else:
             found.append(match[0])
     return "".join([*found, text[place:]])
 
 
-def _closing(text: str) -> dict[int, int]:
-    """Where each brace that is closed is closed."""
+def _choices(text: str) -> dict[int, int]:
+    """Where each brace that is a choice opens and closes: it has a | of its own, or a number."""
     found: dict[int, int] = {}
     opened: list[int] = []
-    for place, letter in enumerate(text):
-        if letter == "{":
+    chooses: list[bool] = []
+    for mark in _BRACE.finditer(text):
+        place = mark.start()
+        if mark[0] == "{":
             opened.append(place)
-        elif letter == "}" and opened:
-            found[opened.pop()] = place
+            chooses.append(_COUNT.match(text, place + 1) is not None)
+        elif mark[0] == "|" and chooses:
+            chooses[-1] = True
+        elif mark[0] == "}" and opened:
+            start = opened.pop()
+            if chooses.pop():
+                found[start] = place
     return found
 
 
-def _chosen(inside: str, rng: Random) -> str | None:
-    """What is chosen of the inside of braces; None where there is nothing to choose."""
+def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
+    """What is chosen of the inside of braces."""
     count = _COUNT.match(inside)
     options = _options(inside[count.end() :] if count else inside)
-    if count is None and len(options) == 1:
-        return None
+    if len(options) == 1 and (name := _ONE_NAME.fullmatch(options[0])):
+        options = _lines(name[1], known)
     low = high = 1
     joint = ", "
     if count:
@@ -107,20 +114,24 @@ def _chosen(inside: str, rng: Random) -> str | None:
     left = [_weighed(option) for option in options]
     taken: list[str] = []
     while left and len(taken) < wanted:
-        weights = [weight for _, weight in left]
-        place = rng.choices(range(len(left)), weights if any(weights) else None)[0]
-        taken.append(left.pop(place)[0])
+        taken.append(left.pop(_place(left, rng))[0])
     return joint.join(taken)
+
+
+def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
+    """One of them by its weight; where all weigh nothing, any."""
+    weights = [weight for _, weight in options]
+    return rng.choices(range(len(options)), weights if any(weights) else None)[0]
 
 
 def _options(inside: str) -> list[str]:
     """Parted at every | that is in no further braces."""
     found, depth, start = [], 0, 0
-    for place, letter in enumerate(inside):
-        depth += (letter == "{") - (letter == "}")
-        if letter == "|" and depth == 0:
-            found.append(inside[start:place])
-            start = place + 1
+    for mark in _BRACE.finditer(inside):
+        depth += (mark[0] == "{") - (mark[0] == "}")
+        if mark[0] == "|" and depth == 0:
+            found.append(inside[start : mark.start()])
+            start = mark.end()
     return [*found, inside[start:]]
 
 
@@ -130,12 +141,22 @@ def _weighed(option: str) -> tuple[str, float]:
 
 
 def _line(name: str, rng: Random, known: Wildcards) -> str:
+    lines = [_weighed(line) for line in _lines(name, known)]
+    return lines[_place(lines, rng)][0]
+
+
+def _lines(name: str, known: Wildcards) -> list[str]:
     files = [known[each] for each in sorted(known) if fnmatchcase(each, name)]
     if not files:
         hint = did_you_mean(name, known) or "--wildcards-dir FOLDER; as text write _\\_"
         raise UsageError(f"there is no wildcard __{name}__", hint)
-    lines = [_weighed(line) for file in files for line in file]
+    lines = [line for file in files for line in file]
     if not lines:
         raise UsageError(f"the wildcard __{name}__ is empty")
-    weights = [weight for _, weight in lines]
-    return rng.choices([line for line, _ in lines], weights if any(weights) else None)[0]
+    return lines
+
+
+def escaped(text: str) -> str:
+    """The text as a template in which there is nothing to choose, and which a model reads alike."""
+    names = re.sub(_NAME, lambda match: f"_\\_{match[1]}__", text)
+    return re.sub(r"(?<!\\)[{}]", r"\\\g<0>", names) if _choices(text) else names

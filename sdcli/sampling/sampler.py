@@ -145,11 +145,11 @@ class Sampler:
         return None if self.adaptive else sum(len(step.asked) for step in self.trace(sigmas))
 
     def prompt_calls(self, steps: int) -> int:
-        """Model calls as a prompt's times are counted: two a step of a second-order solver.
+        """Model calls as a prompt's times are counted: as if no step, not even the last, took less.
 
-        So A1111, whatever a run's last step takes, and that of three calls a step counts as one.
+        So A1111 counts two a step of its second-order samplers.
         """
-        return steps * (2 if self.evaluations == 2 else 1)
+        return steps * self.evaluations
 
 
 def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:

@@ -115,6 +115,10 @@ def test_what_must_not_be_parted_is_not() -> None:
     assert [len(c) for c in chunks([*prompt(72), word, 1], comma=COMMA)] == [75, 1]
 
 
+def test_what_meets_a_full_chunk_goes_after_its_last_comma_too() -> None:
+    assert [len(c) for c in chunks([*prompt(75, 60), Unit((7, 8, 9))], comma=COMMA)] == [61, 17]
+
+
 def test_every_token_keeps_its_weight() -> None:
     made = units([1, 5, 6, 2], {(5, 6): (70, 71, 72)}, 1.3)
     assert [unit.ids for unit in made] == [(1,), (70, 71, 72), (2,)]

@@ -83,11 +83,14 @@ def test_a_run_is_inverted_or_refused(row: Any) -> None:
             "draws noise of its own",
         ),
         ({"invert": True, "init_img": "a.png", "sampler": "DDIM", "eta": 1}, "draws noise"),
+        ({"invert": True, "init_img": "a.png", "prompt": "a AND b"}, "must be one text"),
+        ({"invert": True, "init_img": "a.png", "prompt": "[a:b:3]"}, "must be one text"),
+        ({"invert": True, "init_img": "a.png", "invert_prompt": "<lora:x:1>"}, "LoRAs stand in"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        GenerationRequest(prompt="a", seed=1, **values)
+        GenerationRequest(**({"prompt": "a", "seed": 1} | values))
 
 
 @pytest.mark.parametrize("shown", [None, "", 'a fox: red, "old"', " blanks "])

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from sdcli import models
 from sdcli.errors import ModelError
 from sdcli.models import hashes
-from sdcli.models.library import library, named
+from sdcli.models.library import in_texts, library, named
 
 
 def weights(path: Path, *, fill: float = 0.0) -> Path:
@@ -218,3 +218,22 @@ def test_the_pictures_text_has_the_hashes(
 def test_a_lora_that_says_its_hash_is_believed(tmp_path: Path) -> None:
     save_file({"x": np.zeros(2)}, tmp_path / "a.safetensors", {"sshs_model_hash": "ab" * 32})
     assert hashes.of_weights(tmp_path / "a.safetensors") == "ab" * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "stands"),
+    [
+        ("art", "party, Art", True),
+        ("art", "party", False),
+        ("art", "art2", True),
+        ("v2", "xv2", False),
+        ("v2", "v23", True),
+        ("bad (v2)", r"a bad \(v2\)", True),
+        ("<film>", "a <FILM> look", True),
+        ("<film>", "a <<film>", False),
+    ],
+)
+def test_an_embeddings_name_stands_where_the_tokenizer_parts_it(
+    name: str, text: str, stands: bool
+) -> None:
+    assert in_texts([name], ["nothing", text]) == ([name] if stands else [])

@@ -216,6 +216,7 @@ def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
     ("written", "idle"),
     [
         pytest.param("Sampler: Euler, ENSD: 31337", {"ENSD": "31337"}, id="no noise to seed"),
+        pytest.param("Sampler: Euler, CFG scale: 1, NGMS: 2", {"NGMS": "2"}, id="no guidance"),
         pytest.param("Sampler: DPM++ 2M Karras, Eta: 0.7", {"Eta": "0.7"}, id="no eta"),
         pytest.param("Sampler: Euler, Schedule rho: 5", {"Schedule rho": "5"}, id="no rho"),
         pytest.param("Sampler: Euler a, Eta: 0.7, ENSD: 31337", {}, id="all of use"),

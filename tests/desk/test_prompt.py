@@ -29,7 +29,7 @@ def test_parts_times_tokens_and_weights(sdcli: Any) -> None:
 
 def test_a_second_order_samplers_calls_are_twice_its_steps(sdcli: Any) -> None:
     found = rows(sdcli, "[sea:snow:0.5]", "--steps", "8", "-S", "Heun")
-    assert [row[2] for row in found[1:3]] == ["0-8", "9-15"]
+    assert [row[2] for row in found[1:3]] == ["0-8", "9-14"]
 
 
 def test_what_comes_too_late_is_told(sdcli: Any) -> None:
@@ -51,6 +51,23 @@ def test_choices_are_made_and_networks_found(sdcli: Any, tmp_path: Path) -> None
     assert lines[3] == ["lora", "0.5, 1", "all", "", str(tmp_path / "Lora/film.safetensors")]
     assert lines[4] == ["lora", "1", "all", "", "no gone"]
     assert "there is no LoRA gone" in result.err
+
+
+def test_an_embedding_is_its_vectors(sdcli: Any, tmp_path: Path) -> None:
+    (tmp_path / "embeddings").mkdir()
+    save_file({"emb_params": np.zeros((7, 4))}, tmp_path / "embeddings/film-look.safetensors")
+    arguments = ("a (Film-Look:1.2) sea, snow", "--models-dir", str(tmp_path))
+    result = sdcli("prompt", *arguments)
+    lines = [line.split("\t") for line in result.lines]
+    assert lines[1][3:] == ["11", "a (film-look:1.2) sea , snow"]
+    assert lines[3] == ["embedding", "", "", "", "film-look"]
+    [reading, _] = json.loads(sdcli("prompt", *arguments, "--json").out)["readings"]
+    assert [token["id"] for token in reading["chunks"][0]].count(None) == 7
+
+
+def test_ignored_weights_are_not_shown(sdcli: Any) -> None:
+    assert rows(sdcli, "a (red:1.5) sea", "--emphasis", "ignore")[1][4] == "a red sea"
+    assert rows(sdcli, "a (red) sea", "--emphasis", "none")[1][4] == "a ( red ) sea"
 
 
 def test_json_has_every_token(sdcli: Any) -> None:

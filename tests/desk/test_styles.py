@@ -25,10 +25,10 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_table_is_read_as_a1111_reads_it(file: Path) -> None:
     assert read_styles(file) == {
-        "film": Style("film", "{prompt}, grainy", "blurry"),
+        "film": Style("film", "second", ""),
         "Plain": Style("Plain", "photo, sharp", ""),
     }
-    file.write_text("name,text\nold,faded\n")
+    file.write_text("name, text\nold, faded\n")
     assert read_styles(file) == {"old": Style("old", "faded", "")}
 
 
@@ -56,6 +56,7 @@ def test_a_name_is_found_in_any_case_and_an_unknown_one_told(file: Path) -> None
 
 def test_comments_end_with_their_line() -> None:
     assert without_comments("a # red\nfox#") == "a \nfox"
+    assert without_comments("a\n # red\nfox") == "a\nfox"
 
 
 def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:

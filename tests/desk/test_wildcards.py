@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdcli.errors import UsageError
-from sdcli.prompts.wildcards import read_wildcards, resolved
+from sdcli.prompts.wildcards import escaped, read_wildcards, resolved
 
 BIRDS = {"birds": ["wren", "owl"], "animals/cats": ["lynx"], "animals/dogs": ["pug", "collie"]}
 
@@ -35,15 +35,19 @@ def outcomes(template: str, count: int = 400) -> Counter[str]:
         ("__animals/*__", {"lynx", "pug", "collie"}),
         ("{0::a|b}", {"b"}),
         ("{__birds__|x}", {"wren", "owl", "x"}),
+        ("{2$$__birds__}", {"wren, owl", "owl, wren"}),
+        ("{9999999999::a|b}", {"9999999999::a", "b"}),
     ],
 )
 def test_all_that_may_come_out_does(template: str, possible: set[str]) -> None:
     assert set(outcomes(template)) == possible
 
 
-@pytest.mark.parametrize(
-    "text", ["{a}", "{}", "{a", "a}", "{a|b", "[a|b]", "a|b", "(a:1.2)", "_a_", r"_\_birds__"]
-)
+PLAIN = ("{a}", "{}", "{a", "a}", "{a|b", "[a|b]", "a|b", "(a:1.2)", "_a_", r"_\_birds__")
+ESCAPED = (r"\{a|b\}", r"\{a|b}")
+
+
+@pytest.mark.parametrize("text", [*PLAIN, *ESCAPED])
 def test_what_is_no_choice_is_text(text: str) -> None:
     assert set(outcomes(text, 5)) == {text}
 
@@ -97,6 +101,18 @@ def test_no_text_is_too_much(text: str) -> None:
     except UsageError:
         return
     assert set(made) <= set(text) | set(", ")
+
+
+def test_what_is_escaped_is_not_chosen_from() -> None:
+    for text in ("a {red|blue} {x} __birds__", "{2$$a|b}", "{a{b|c}d}", r"\{a|b}"):
+        assert "{" in text
+        assert resolved(escaped(text), 1, {}).replace("\\", "") == text.replace("\\", "")
+    assert escaped("a {x} fox") == "a {x} fox"
+
+
+def test_braces_in_one_another_are_read() -> None:
+    deep = "{" * 30_000 + "a" + "}" * 30_000
+    assert resolved(deep, 1, {}) == deep
 
 
 @pytest.mark.parametrize("part", ["{", "{a|", "}", "{a}", "__", "{1$$", "{a|b}"])

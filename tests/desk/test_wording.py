@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,17 @@ def test_a_picture_is_made_again_as_it_was(sdcli: Any, engine: FakeEngine, words
     assert len({*prompts(engine)}) == 1
     engine.made.clear()
     assert sdcli("gen", "a __birds__", "-s", "1", "-o", "x.png").code == 2
-    assert sdcli("gen", r"a {red|blue} _\_birds__", "-s", "1", "-o", "lit.png").code == 0
+    assert sdcli("gen", r"a \{red|blue} _\_birds__ fox", "-s", "1", "-o", "lit.png").code == 0
+    assert sdcli("gen", "--from", "lit.png", "--style", "film", "-s", "1-9", "-o", "lit/").code == 2
+    Path("styles.csv").write_text("name,prompt\nfilm,{grainy|soft} # look\n")
+    style = ("--style", "film", "--styles-file", "styles.csv")
+    engine.made.clear()
+    assert sdcli("gen", "--from", "lit.png", *style, "-s", "1-9", "-o", "lit/").code == 0
+    start = r"a \{red|blue} _\_birds__ fox, "
+    assert {*prompts(engine)} == {f"{start}grainy", f"{start}soft"}
+    told = sdcli("info", "lit.png", "--as-command")
+    assert sdcli(*shlex.split(told.out)[1:], "-o", "same.png").code == 0
+    assert prompts(engine)[-1].replace("\\", "") == "a {red|blue} __birds__ fox"
 
 
 def test_styles_are_put_in_before_choices_are_made(
@@ -76,3 +87,15 @@ def test_pictures_with_other_loras_are_made_apart(
     assert list(by_seed) == list(range(1, 9))
     assert len(engine.batches) > 1
     assert all(len({by_seed[seed] for seed in seeds}) == 1 for seeds in engine.batches)
+
+
+def test_one_prompt_that_fails_does_not_take_the_others_along(
+    sdcli: Any, engine: FakeEngine
+) -> None:
+    """Other prompts may be right where one is wrong, or fit where one does not."""
+    engine.refuses = "red"
+    result = sdcli("gen", "a {red|blue} fox", "-s", "1-8", "-b", "1", "-o", "out/")
+    wrong = sum("red" in prompt for prompt in prompts(engine))
+    assert (result.code, len(result.lines)) == (1, 8 - wrong)
+    assert 0 < wrong < 8
+    assert sdcli("gen", "a red fox", "-s", "1-8", "-o", "out/").code == 2

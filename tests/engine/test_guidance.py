@@ -170,6 +170,21 @@ def test_each_refinement_changes_the_picture(tiny: Engine, changes: dict[str, fl
     assert not np.array_equal(picture(tiny, **changes), picture(tiny, **plain))
 
 
+def test_perturbed_attention_without_guidance_never_asks_the_negative_prompt(tiny: Engine) -> None:
+    made = [
+        picture(tiny, pag_scale=3.0, cfg_scale=1.0, negative_prompt=negative)
+        for negative in ("", "blue")
+    ]
+    assert np.array_equal(*made)
+
+
+def test_the_scale_to_mimic_is_counted_as_the_sampler_counts_scales(tiny: Engine) -> None:
+    """DDIM CFG++ divides both: mimicking nearly its own scale changes nearly nothing."""
+    options = {"sampler": "DDIM CFG++", "cfg_scale": 12.0}
+    difference = picture(tiny, **options) - picture(tiny, **options, mimic_scale=11.99)
+    assert np.abs(difference).max() <= 2
+
+
 def test_perturbing_leaves_the_network_as_it_was(tiny: Engine) -> None:
     before = picture(tiny)
     picture(tiny, pag_scale=3.0)

@@ -134,6 +134,17 @@ def test_and_is_the_sum_of_what_its_prompts_say(tiny: Engine) -> None:
     assert torch.allclose(alone, without + 0.5 * fox, atol=1e-5)
 
 
+def test_prompts_of_one_and_are_made_equally_long(tiny: Engine) -> None:
+    """The last token of the shorter is repeated, as A1111 does it; never across pictures."""
+    prompt = "a fox AND " + "a b " * 60
+    run = tiny.start([request(prompt, cfg_scale=3), request("a hen", seed=2, cfg_scale=3)])
+    asked = contexts(tiny, run)
+    short = context(tiny, "a fox")[0]
+    assert [tuple(rows.shape[:2]) for rows in asked[:2]] == [(2, 154), (3, 77)]
+    assert torch.equal(asked[0][0, :77], short)
+    assert torch.equal(asked[0][0, 77:], short[-1:].expand(77, -1))
+
+
 def test_without_guidance_a_weight_still_needs_the_negative_prompt(tiny: Engine) -> None:
     without, fox = believed(tiny, "a fox", 0.0), believed(tiny, "a fox", 1.0)
     half = believed(tiny, "a fox :0.5", 1.0)
