@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
+_PLAIN = re.compile(r"[ -%'-~\s]*")  # in which there is nothing to mend
 _BLANK = "Ġ"  # as CLIP writes the byte of one, of which its words never hold any
 # Where CLIP's own tokenizer parts text (Radford et al. 2021).
 _PARTS = (
@@ -33,7 +35,15 @@ class ClipTokenizer:
     pad: int
 
     def ids(self, text: str) -> list[int]:
-        """Without start and end."""
+        """Without start and end.
+
+        As CLIP's authors did it, and so A1111, text is mended first: curly quotes made straight,
+        wide letters narrow, "&amp;" an "&".
+        """
+        if not _PLAIN.fullmatch(text):
+            from ftfy import fix_text
+
+            text = fix_text(text)
         found: list[int] = self.backend.encode(text, add_special_tokens=False).ids
         return found
 

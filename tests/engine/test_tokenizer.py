@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import ftfy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,8 @@ PARTS = ("a red circle", "snow's", " it'll ", "3.5D", "é", "e\u0301", END, "猫
 
 
 def ids(tokenizer: CLIPTokenizer, text: str) -> list[int]:
-    found: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    mended = ftfy.fix_text(text)
+    found: list[int] = tokenizer(mended, add_special_tokens=False, verbose=False)["input_ids"]
     return found
 
 
@@ -38,6 +40,12 @@ def test_either_form_of_the_files_gives_the_same_ids(text: str) -> None:
 
 
 WHOLE = parse_tokenizer((BUILTIN / "tokenizer.json").read_text(), BUILTIN)
+
+
+def test_text_is_mended_as_for_clips_training() -> None:
+    assert OURS.ids("a dog’s “bone”") == OURS.ids("a dog's \"bone\"")
+    assert OURS.ids("red，blue") == OURS.ids("red,blue")
+    assert OURS.ids("red &amp; blue") == OURS.ids("red & blue")
 
 
 def test_special_words() -> None:
