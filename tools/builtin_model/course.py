@@ -7,7 +7,15 @@ import torch
 from transformers import CLIPTokenizer
 
 from . import autoencoder, checkpoints, denoiser, tokenizer
-from .pictures import cached, scene_numbers, shows_figures, shows_single
+from .pictures import (
+    cached,
+    figure_numbers,
+    in_chunks,
+    scene_numbers,
+    shows_figures,
+    shows_pair,
+    shows_single,
+)
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,10 +43,21 @@ def run(settings: Settings, work: Path) -> None:
         values = autoencoder.encode(vae, pictures, settings, device)
         latents = {"values": values, "spread": float(values.std())}
         checkpoints.save(work / "latents.pt", latents)
+    more_numbers = figure_numbers(settings.more_figures, after=numbers[-1])
+    more = checkpoints.load(work / "more_latents.pt")
+    if more is None:
+        log.info("%d scenes of figures more", len(more_numbers))
+        drawn = in_chunks(more_numbers)
+        values = [autoencoder.encode(vae, chunk, settings, device) for chunk in drawn]
+        more = {"values": torch.cat(values)}
+        checkpoints.save(work / "more_latents.pt", more)
+    every = [*numbers, *more_numbers]
     data = denoiser.Latents(
-        numbers,
-        latents["values"] / latents["spread"],
-        singles=[row for row, number in enumerate(numbers) if shows_single(number)],
-        figures=[row for row, number in enumerate(numbers) if shows_figures(number)],
+        every,
+        torch.cat([latents["values"], more["values"]]) / latents["spread"],
+        singles=[row for row, number in enumerate(every) if shows_single(number)],
+        pairs=[row for row, number in enumerate(every) if shows_pair(number)],
+        figures=[row for row, number in enumerate(every) if shows_figures(number)],
+        everything=list(range(len(numbers))),
     )
     denoiser.train(denoiser.Denoiser(settings, words), words, data, settings, work, device)

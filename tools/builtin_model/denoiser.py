@@ -31,7 +31,9 @@ class Latents:
     numbers: list[int]  # of the scenes, for their captions
     values: torch.Tensor  # (N, 4, 16, 16), spread 1
     singles: list[int]  # rows of the scenes of one figure on a plain colour
+    pairs: list[int]  # rows of the scenes of two figures with a relation
     figures: list[int]  # rows of all scenes of figures
+    everything: list[int]  # rows of scenes as they come, of all kinds
 
 
 class Denoiser(nn.Module):
@@ -165,8 +167,9 @@ def _batch(
     settings: Settings,
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    kinds = (data.singles, data.figures, range(len(data.numbers)))
-    shares = (settings.singles, settings.figures, 1 - settings.singles - settings.figures)
+    kinds = (data.singles, data.pairs, data.figures, data.everything)
+    shares = (settings.singles, settings.pairs, settings.figures)
+    shares += (1 - sum(shares),)
     chosen = [rng.choice(kind) for kind in rng.choices(kinds, shares, k=settings.batch)]
     captions = [
         "" if rng.random() < settings.caption_dropout else caption_of(data.numbers[i], rng)

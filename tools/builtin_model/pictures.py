@@ -1,6 +1,7 @@
 """The drawn training set: scene numbers, their captions, and their pictures in cached arrays."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
@@ -26,6 +27,18 @@ def scene_numbers(count: int, *, held_out: bool) -> list[int]:
     return numbers
 
 
+def figure_numbers(count: int, *, after: int) -> list[int]:
+    """The next scenes of figures that are not held out."""
+    numbers: list[int] = []
+    number = after
+    while len(numbers) < count:
+        number += 1
+        scene = invent(number)
+        if isinstance(scene, ShapeScene) and not is_held_out(sentence(scene)):
+            numbers.append(number)
+    return numbers
+
+
 def caption_of(number: int, rng: Random) -> str:
     """A fresh training caption of one scene."""
     return training_caption(invent(number), rng)
@@ -44,16 +57,27 @@ def shows_single(number: int) -> bool:
     )
 
 
+def shows_pair(number: int) -> bool:
+    """Whether the scene is two figures and where they are."""
+    scene = invent(number)
+    return isinstance(scene, ShapeScene) and scene.relation is not None
+
+
+def in_chunks(numbers: list[int]) -> Iterator[Pictures]:
+    """The scenes' pictures, chunk by chunk, drawn by all processors."""
+    chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
+    with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        yield from pool.map(drawn, chunks)
+
+
 def cached(path: Path, numbers: list[int]) -> Pictures:
     """The scenes' pictures, drawn once and memory-mapped from then on."""
     if not path.exists():
         draft = path.with_suffix(".draft.npy")
         shape = (len(numbers), 3, SIDE, SIDE)
         store = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
-        chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
-        with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            for i, batch in enumerate(pool.map(drawn, chunks)):
-                store[i * CHUNK : i * CHUNK + len(batch)] = batch
+        for i, batch in enumerate(in_chunks(numbers)):
+            store[i * CHUNK : i * CHUNK + len(batch)] = batch
         store.flush()
         os.replace(draft, path)  # noqa: PTH105 - the point is the atomic replacement
     pictures: Pictures = np.load(path, mmap_mode="r")

@@ -13,6 +13,7 @@ class Settings:
 
     # Data: scene numbers are drawn from 0 up, those whose sentence is held out are skipped.
     scenes: int = 40_000
+    more_figures: int = 60_000  # scenes of figures alone, after those; there are so many of them
     test_scenes: int = 256
     seed: int = 7
     bfloat16: bool = True  # off for processors without such arithmetic: there it is slower
@@ -43,14 +44,15 @@ class Settings:
     unet_channels: tuple[int, ...] = (64, 128, 192)
     unet_heads: int = 4
     batch: int = 32
-    steps: int = 21_500
+    steps: int = 33_000
     rate: float = 2e-3  # of Muon, on all matrices and convolutions
     small_rate: float = 1.5e-3  # of AdamW, on embeddings, norms and biases
     warm_up: int = 100
     weight_decay: float = 0.01
     caption_dropout: float = 0.1  # the share trained without a caption, for guidance
-    singles: float = 0.25  # share of scenes of one figure on a plain colour,
-    figures: float = 0.5  # and of any figures; the rest is drawn from everything
+    singles: float = 0.2  # share of scenes of one figure on a plain colour,
+    pairs: float = 0.3  # of two figures and where they are,
+    figures: float = 0.1  # and of any figures; the rest is drawn from everything
     time_power: float = 0.65  # below 1: more of the training at high noise
     snr_ceiling: float = 5.0  # min-SNR weighting, Hang et al. 2023
     snr_floor: float = 0.02
