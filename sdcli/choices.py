@@ -18,6 +18,7 @@ Found = TypeVar("Found")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
+FROM_PICTURE = ("full_steps", "resize_mode", "noise_multiplier", "extra_noise")
 GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
 LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
@@ -99,8 +100,6 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
 
     Only a run without noise of its own can be undone, and only towards one plain text.
     """
-    if given["init_img"] is not None and not given["invert"]:
-        raise field_error("init_img", "a picture is so far taken up with invert alone")
     if given["invert_prompt"] is not None and not given["invert"]:
         raise field_error("invert_prompt", "without invert it would do nothing")
     if not given["invert"]:
@@ -120,6 +119,30 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
         f"{sampler.name} {why}, so no noise leads back to the picture",
         "use Euler or DDIM; any sampler without noise will do",
     )
+
+
+def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs a picture to begin from, or does not go with one."""
+    plain = {"resize_mode": "just", "noise_multiplier": 1.0}
+    for key in (*FROM_PICTURE, "strength"):
+        if given[key] in (None, False, 0.0, plain.get(key)) and not (
+            key == "strength" and given[key] == 0
+        ):
+            continue
+        if given["init_img"] is None:
+            raise field_error(key, "there is no picture to begin from", "name it with --init-img")
+        if given["invert"]:
+            raise field_error(key, "an inversion begins from the picture's own noise")
+    if given["init_img"] is None or given["invert"]:
+        return
+    if sampler.scheduler:
+        raise field_error("sampler", f"{sampler.name} cannot begin from a picture here")
+    listed = next((key for key in LISTED if given[key] is not None), None)
+    if listed and (given["strength"] is not None or given["full_steps"]):
+        key = "full_steps" if given["full_steps"] else "strength"
+        raise field_error(key, f"listed {listed} say themselves where the picture enters")
+    if given["full_steps"] and given["strength"] == 0:
+        raise field_error("full_steps", "at strength 0 there are no steps to make")
 
 
 def _check_plain(field: str, prompt: str) -> None:

@@ -13,7 +13,7 @@ from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
 from .errors import UsageError
 from .guidance_fields import GuidanceFields
 from .models import is_hub_id
-from .request import GenerationRequest
+from .request import DEFAULT_STRENGTH, GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
 from .text_rows import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
 
@@ -71,6 +71,11 @@ def write_text(
         if request.mimic_scale is None
         else request.threshold_percentile,
         "mimic_scale": request.mimic_scale,
+        "strength": _strength(request),
+        "full_steps": request.full_steps or None,
+        "resize_mode": None if request.resize_mode == "just" else request.resize_mode,
+        "noise_multiplier": None if request.noise_multiplier == 1 else request.noise_multiplier,
+        "extra_noise": request.extra_noise or None,
         "emphasis": None if request.emphasis == "original" else request.emphasis,
         "vae": None if request.vae == "automatic" else request.vae,
     }
@@ -93,6 +98,14 @@ def write_text(
         if getattr(read_back, field) != getattr(request, field):
             items[key] = getattr(request, field)
     return _layout(request, items)
+
+
+def _strength(request: GenerationRequest) -> float | None:
+    """Always written of a picture made from another, as in A1111."""
+    listed = request.sigmas is not None or request.timesteps is not None
+    if request.init_img is None or request.invert or listed:
+        return None
+    return DEFAULT_STRENGTH if request.strength is None else request.strength
 
 
 def _items(rows: tuple[Row, ...], shown: Mapping[str, Any]) -> dict[str, str]:
@@ -185,6 +198,8 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
         idle.add("scheduler")
     if not obeys_ensd(sampler, values):
         idle.add("ensd")
+    if "init_img" not in values:  # A1111 names no picture; one of its hires fix has a strength too
+        idle |= {"strength", "full_steps", "resize_mode", "noise_multiplier", "extra_noise"}
     if values.get("cfg_scale") == 1 and not sampler.unguided:
         idle |= {"skip_early_cfg", "ngms", "ngms_all"}
     return idle & values.keys()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -21,7 +21,10 @@ from .prompts import networks
 from .prompts.attention import Emphasis
 from .sampling import Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
+from .sampling.tail import Tail, entered
 from .sampling_fields import SamplingFields
+
+DEFAULT_STRENGTH = 0.75  # A1111's
 
 
 class GenerationRequest(GuidanceFields, SamplingFields):
@@ -66,9 +69,34 @@ class GenerationRequest(GuidanceFields, SamplingFields):
     ] = False
     init_img: Annotated[
         str | None,
-        Field(min_length=1, description="The picture to begin from, with --invert."),
+        Field(min_length=1, description="The picture to begin from."),
         flag("--init-img", "-i", panel="From a picture", metavar="IMAGE"),
     ] = None
+    strength: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="How much of it is made anew, 0 to 1; 0.75 if not said."),
+        flag("--strength", panel="From a picture", metavar="X"),
+    ] = None
+    full_steps: Annotated[
+        bool,
+        Field(description="Make all the steps, not that share of them."),
+        flag("--full-steps", panel="From a picture", metavar=""),
+    ] = False
+    resize_mode: Annotated[
+        Literal["just", "crop", "fill", "latent"],
+        Field(description="How it comes to the size: stretched, cropped, filled up, as latents."),
+        flag("--resize-mode", panel="From a picture", metavar="just|crop|fill|latent"),
+    ] = "just"
+    noise_multiplier: Annotated[
+        float,
+        Field(ge=0, le=10, description="Of the noise that is put over it."),
+        flag("--noise-multiplier", panel="From a picture", metavar="X"),
+    ] = 1.0
+    extra_noise: Annotated[
+        float,
+        Field(ge=0, le=10, description="A share of that noise besides, which no step takes away."),
+        flag("--extra-noise", panel="From a picture", metavar="X"),
+    ] = 0.0
     invert: Annotated[
         bool,
         Field(description="Begin from the noise that would become the picture."),
@@ -126,6 +154,7 @@ class GenerationRequest(GuidanceFields, SamplingFields):
         except UsageError as error:
             raise choices.field_error("prompt", error.message, error.hint) from error
         choices.check_inversion(sampler, self.model_dump())
+        choices.check_init(sampler, self.model_dump())
         choices.check_guidance(sampler, self.model_dump())
         for key in ("prompt", "negative_prompt", "invert_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
@@ -151,6 +180,21 @@ class GenerationRequest(GuidanceFields, SamplingFields):
         if self.timesteps is not None:
             return sigmas_at(self.timesteps, table)
         return self.resolved_sampler.sigmas(self.steps, table=table, **self.schedule_options())
+
+    def tail(self, table: TrainingTable) -> Tail:
+        """Where the picture enters the run, over this model's table."""
+        if self.sigmas is not None or self.timesteps is not None:
+            levels = self.levels(table)
+            return Tail(levels, levels[0], levels)
+        strength = DEFAULT_STRENGTH if self.strength is None else self.strength
+        return entered(
+            self.resolved_sampler,
+            self.steps,
+            strength,
+            full=self.full_steps,
+            table=table,
+            **self.schedule_options(),
+        )
 
     def solver_options(self) -> dict[str, Any]:
         """The solver's options that are set, by keyword."""

@@ -54,6 +54,7 @@ BEFORE_MODEL = (
 )
 AFTER_MODEL = (
     Row("VAE", "vae", lambda vae: PurePath(vae).name, str),
+    Row("Denoising strength", "strength"),
     Row("Clip skip", "clip_skip", str, int),
     Row("Emphasis", "emphasis", _words, _option),
     Row("ENSD", "ensd", str, int),
@@ -81,6 +82,10 @@ AFTER_MODEL = (
     Row("NGMS all steps", "ngms_all", str, "True".__eq__),
     Row("PAG scale", "pag_scale"),
     Row("Init image", "init_img", str, str),
+    Row("Full steps", "full_steps", str, "True".__eq__),
+    Row("Resize mode", "resize_mode", str, str),
+    Row("Noise multiplier", "noise_multiplier"),
+    Row("Extra noise", "extra_noise"),
     Row("Invert", "invert", str, "True".__eq__),
     Row("Invert prompt", "invert_prompt", str, str),
 )

@@ -79,7 +79,7 @@ def planned(words: Words, *, json: bool) -> Plan:
 
     found = understood(words, aim)
     base, settings, wording = found.base, found.settings, found.wording
-    if base.invert:
+    if base.init_img is not None:
         base = sized(base)
     requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
     if base.invert and len({request.prompt for request in requests}) < len(requests):

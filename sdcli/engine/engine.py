@@ -104,7 +104,7 @@ class Engine:
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with its picture's size, or the model's native one, where it has none."""
-        if request.invert:
+        if request.init_img is not None:
             return sized(request)
         native = self.folder.native_size
         size = {"width": request.width or native, "height": request.height or native}

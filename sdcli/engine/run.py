@@ -8,12 +8,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sdcli.errors import SdcliError, UsageError
 from sdcli.init_image import open_init
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Noise, Sampler, inversion
+from sdcli.sampling.tail import Tail
 
 from .ahead import Ahead
 from .asking import Asking
@@ -57,7 +59,11 @@ class Run:
             self._sigmas = self._solver.sigmas
         else:
             self._sigmas = first.levels(table)
-        self._total = self._solver.total_evaluations(self._sigmas)
+        self._tail: Tail | None = None
+        if first.init_img is not None and not first.invert:
+            self._tail = first.tail(table)
+            self._sigmas = tuple(self._tail.sigmas)
+        self._total = self._solver.total_evaluations(self._sigmas) if self._sigmas else 0
         if first.invert and self._total is not None:
             self._total += inversion.evaluations(self._sigmas, order=self._sampler.order)
         assert first.width
@@ -90,6 +96,9 @@ class Run:
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
         x = yield from self._start()
+        if not self._sigmas:
+            self._latents = x  # of a strength that leaves no step
+            return
         solver = self._solver.solve(
             self._denoise, x, self._sigmas, self._later_noise(), **self.requests[0].solver_options()
         )
@@ -112,7 +121,9 @@ class Run:
         self._latents = x
 
     def _start(self) -> Generator[Step, None, Tensor]:
-        """Noise at the first σ: the seeds' own, or that which the picture came from."""
+        """Noise at the first σ: the seeds' own, over a picture, or that which it came from."""
+        if self._tail:
+            return self._noised(self._tail)
         if self._inverting is None:
             return self._noise.first() * self._solver.start_scale(self._sigmas)
         with memory_errors("inverting the picture"):
@@ -123,18 +134,35 @@ class Run:
                 yield self._stand(steps, self._inverting)
         return x
 
+    def _noised(self, tail: Tail) -> Tensor:
+        """The picture with as much noise as where it enters the run."""
+        first, picture = self.requests[0], self._encoded()
+        if not tail.sigmas:
+            return picture
+        keep, noise = tail.start_scales(unit_start=self._sampler.unit_start)
+        # A1111's extra noise is of unit variance, in samplers of unit variance shrunk with x.
+        extra = first.extra_noise * (keep if self._sampler.unit_start else 1.0)
+        scale = (noise + extra) * first.noise_multiplier
+        return picture * keep + self._noise.first() * scale
+
     def _clean(self) -> Tensor:
         """The latents of the picture to begin from, at the σ where the run is to end."""
-        picture = open_init(self.requests[0])
+        scale = math.hypot(1, self._sigmas[-1]) if self._sampler.unit_start else 1.0
+        return self._encoded() * scale
+
+    def _encoded(self) -> Tensor:
+        """The latents of the picture, one a request, of the noise's size."""
         with memory_errors("encoding the picture"):
             one = encode(
                 self._components.vae,
-                picture,
+                open_init(self.requests[0]),
                 scale=self._folder.latent_scale,
                 device=self._noise.device,
             )
-        scale = math.hypot(1, self._sigmas[-1]) if self._sampler.unit_start else 1.0
-        return one.repeat(len(self.requests), 1, 1, 1) * scale
+        size = tuple(self._noise.shape[1:])
+        if tuple(one.shape[2:]) != size:  # resize mode latent; else the picture has the size
+            one = functional.interpolate(one, size=size, mode="bilinear", antialias=False)
+        return one.repeat(len(self.requests), 1, 1, 1)
 
     def _later_noise(self) -> Noise[Tensor]:
         if not self._sampler.brownian:
@@ -145,7 +173,7 @@ class Run:
             self._noise.shape,
             source=first.rng,
             device=self._noise.device,
-            sigmas=self._sigmas,
+            sigmas=self._tail.whole if self._tail else self._sigmas,
         )
         if self._sampler.scheduler:
             return path
@@ -158,7 +186,7 @@ class Run:
             covered = math.log(self._sigmas[0] / self._least_sigma)
             done = covered / math.log(self._sigmas[0] / min(filter(None, self._sigmas)))
             return Step(tries, None, sigma, evaluations, done)
-        steps = self.requests[0].steps
+        steps = len(self._sigmas) - 1 if self._tail else self.requests[0].steps
         return Step(
             evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total
         )

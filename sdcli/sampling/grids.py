@@ -19,12 +19,12 @@ def ddim_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
     return tuple(table.sigmas[t] for t in reversed(timesteps))
 
 
-def even_times(n: int, *, table: TrainingTable) -> Sigmas:
-    """n even steps of continuous time from 1 to 1/T; log ᾱ is linear between training timesteps."""
+def even_times(n: int, *, table: TrainingTable, start: float = 1.0) -> Sigmas:
+    """n even steps of continuous time from `start` to 1/T; log ᾱ is linear between timesteps."""
     count = len(table.sigmas)
     sigmas = []
     for i in range(n + 1):
-        time = 1 + (1 / count - 1) * i / n
+        time = start + (1 / count - start) * i / n
         place = min(max(time * count - 1, 0.0), count - 1.0)
         low = min(int(place), count - 2)
         share = place - low

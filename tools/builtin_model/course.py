@@ -48,8 +48,8 @@ def run(settings: Settings, work: Path) -> None:
     if more is None:
         log.info("%d scenes of figures more", len(more_numbers))
         drawn = in_chunks(more_numbers)
-        values = [autoencoder.encode(vae, chunk, settings, device) for chunk in drawn]
-        more = {"values": torch.cat(values)}
+        encoded = [autoencoder.encode(vae, chunk, settings, device) for chunk in drawn]
+        more = {"values": torch.cat(encoded)}
         checkpoints.save(work / "more_latents.pt", more)
     every = [*numbers, *more_numbers]
     data = denoiser.Latents(

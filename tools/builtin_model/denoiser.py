@@ -168,8 +168,8 @@ def _batch(
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     kinds = (data.singles, data.pairs, data.figures, data.everything)
-    shares = (settings.singles, settings.pairs, settings.figures)
-    shares += (1 - sum(shares),)
+    focus = (settings.singles, settings.pairs, settings.figures)
+    shares = (*focus, 1 - sum(focus))
     chosen = [rng.choice(kind) for kind in rng.choices(kinds, shares, k=settings.batch)]
     captions = [
         "" if rng.random() < settings.caption_dropout else caption_of(data.numbers[i], rng)
