@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
-_PLAIN = re.compile(r"[ -%'-~\s]*")  # in which there is nothing to mend
+_PLAIN = re.compile(r"[ -%'-~\n\t]*")  # in which there is nothing to mend
 _BLANK = "Ġ"  # as CLIP writes the byte of one, of which its words never hold any
 # Where CLIP's own tokenizer parts text (Radford et al. 2021).
 _PARTS = (
@@ -73,12 +73,13 @@ class ClipTokenizer:
 
 def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
     """The tokenizer of the model's text encoder of that number. Raises ModelError."""
+    openclip = model.header and model.family.encoders[number].kind == "open_clip"
+    pad = "!" if openclip else ""  # OpenCLIP fills up with 0, which is the exclamation mark's id
     if not model.tokenizers:
         assert model.header is not None
-        return parse_tokenizer(json.loads(model.header.metadata[METADATA])["tokenizer"], model.path)
-    openclip = model.header and model.family.encoders[number].kind == "open_clip"
-    # OpenCLIP fills up with 0, which is the exclamation mark's id.
-    return read_tokenizer(model.tokenizers[number], pad="!" if openclip else "")
+        told = json.loads(model.header.metadata[METADATA])["tokenizer"]
+        return parse_tokenizer(told, model.path, pad=pad)
+    return read_tokenizer(model.tokenizers[number], pad=pad)
 
 
 def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:
@@ -91,7 +92,7 @@ def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:
         raise ModelError(f"--model: cannot load the tokenizer in {folder}: {error}") from error
 
 
-def parse_tokenizer(text: str, where: Path) -> ClipTokenizer:
+def parse_tokenizer(text: str, where: Path, *, pad: str = "") -> ClipTokenizer:
     """The tokenizer that `models convert` put into a single file's header. Raises ModelError."""
     from tokenizers import Tokenizer
 
@@ -99,7 +100,7 @@ def parse_tokenizer(text: str, where: Path) -> ClipTokenizer:
         backend = Tokenizer.from_str(text)
     except Exception as error:  # as above
         raise ModelError(f"--model: cannot load the tokenizer in {where}: {error}") from error
-    return _checked(backend, END, where)
+    return _checked(backend, pad or END, where)
 
 
 def _backend(folder: Path) -> Tokenizer:

@@ -19,8 +19,13 @@ def ddim_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
     return tuple(table.sigmas[t] for t in reversed(timesteps))
 
 
-def even_times(n: int, *, table: TrainingTable, start: float = 1.0) -> Sigmas:
-    """n even steps of continuous time from `start` to 1/T; log ᾱ is linear between timesteps."""
+def even_times(n: int, *, table: TrainingTable) -> Sigmas:
+    """n even steps of continuous time from 1 to 1/T; log ᾱ is linear between training timesteps."""
+    return even_times_from(1.0, n, table=table)
+
+
+def even_times_from(start: float, n: int, *, table: TrainingTable) -> Sigmas:
+    """The same from another time."""
     count = len(table.sigmas)
     sigmas = []
     for i in range(n + 1):

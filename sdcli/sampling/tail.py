@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .grids import EVEN_TIMES, LOG_EVEN, ddim_timesteps, even_times
+from .grids import EVEN_TIMES, LOG_EVEN, ddim_timesteps, even_times_from
 from .protocols import Sigmas
 from .sampler import Sampler
 from .schedules import resolve_schedule
@@ -80,5 +80,5 @@ def entered(
     sigmas = levels[len(levels) - place :]
     if sampler.grid is EVEN_TIMES:
         start = (table.timestep(sigmas[0]) + 1) / len(table.sigmas)
-        sigmas = even_times(place, table=table, start=start)
+        sigmas = even_times_from(start, place, table=table)
     return Tail(sigmas, levels[len(levels) - place - 1], whole)

@@ -46,7 +46,10 @@ CASES = [
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
     pytest.param(["--from", "taken"], "taken is no PNG, JPEG or WebP", "", id="from no picture"),
-    pytest.param(["-i", "taken"], "--init-img: a picture is so far", "", id="init without invert"),
+    pytest.param(["-i", "taken"], "taken is no PNG, JPEG or WebP", "", id="init is no picture"),
+    pytest.param(
+        ["--strength", "1"], "--strength: there is no picture", "--init-img", id="no init"
+    ),
     pytest.param(["--invert"], "--invert: there is no picture", "--init-img", id="no init"),
     pytest.param(["-i", "no.png", "--invert"], "cannot read no.png", "", id="init is not there"),
     pytest.param(["-i", "taken", "--invert"], "taken is no PNG", "", id="init is no picture"),

@@ -75,7 +75,6 @@ def test_a_run_is_inverted_or_refused(row: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"init_img": "a.png"}, "with invert alone"),
         ({"invert": True}, "no picture to invert"),
         ({"invert_prompt": "a fox"}, "would do nothing"),
         (

@@ -26,7 +26,7 @@ from sdcli.request import GenerationRequest
         ("a<lyco:film:0.5:0.25>", "a", [Tag("film", 0.5, 0.25)]),
         ("a<lora:my film:unet=0.3:te=2>", "a", [Tag("my film", 2, 0.3)]),
         ("<lora:a:1><lora:b:-1>x", "x", [Tag("a", 1, 1), Tag("b", -1, -1)]),
-        ("a <b> c <d:e> f", "a <b> c <d:e> f", []),
+        ("a <b> c <d:e> f", "a <b> c  f", []),
     ],
 )
 def test_tags_are_read_as_a1111_reads_them(prompt: str, text: str, tags: list[Tag]) -> None:
