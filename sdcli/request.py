@@ -49,7 +49,7 @@ class GenerationRequest(GuidanceFields, SamplingFields):
     ] = ""
     emphasis: Annotated[
         Emphasis,
-        Field(description="What becomes of weights: even out, do not, drop them, or read none."),
+        Field(description="Weights: evened out as in A1111, not so, ignored, or not even read."),
         flag("--emphasis", panel="Prompt", metavar="original|no-norm|ignore|none"),
     ] = "original"
     width: Annotated[
