@@ -18,7 +18,14 @@ Found = TypeVar("Found")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
-FROM_PICTURE = ("full_steps", "resize_mode", "noise_multiplier", "extra_noise")
+# What only a picture to begin from gives a meaning, and what each is where nothing is asked for.
+FROM_PICTURE: Mapping[str, Any] = {
+    "strength": None,
+    "full_steps": False,
+    "resize_mode": "just",
+    "noise_multiplier": 1.0,
+    "extra_noise": 0.0,
+}
 GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
 LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
@@ -107,7 +114,10 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     if given["init_img"] is None:
         raise field_error("invert", "there is no picture to invert", "name it with --init-img")
     own = given["invert_prompt"]
-    _check_plain("invert_prompt" if own is not None else "invert", own or given["prompt"])
+    if own is None:
+        _check_plain("invert", given["prompt"])
+    else:
+        _check_plain("invert_prompt", own)
     if sampler.stochastic or given["eta"] or given["s_churn"]:
         why = "draws noise of its own on the way"
     elif sampler.ends_only or sampler.unguided:
@@ -123,16 +133,11 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
 
 def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
     """Raise a field error for what needs a picture to begin from, or does not go with one."""
-    plain = {"resize_mode": "just", "noise_multiplier": 1.0}
-    for key in (*FROM_PICTURE, "strength"):
-        if given[key] in (None, False, 0.0, plain.get(key)) and not (
-            key == "strength" and given[key] == 0
-        ):
-            continue
-        if given["init_img"] is None:
-            raise field_error(key, "there is no picture to begin from", "name it with --init-img")
-        if given["invert"]:
-            raise field_error(key, "an inversion begins from the picture's own noise")
+    asked = next((key for key, unset in FROM_PICTURE.items() if given[key] != unset), None)
+    if asked and given["init_img"] is None:
+        raise field_error(asked, "there is no picture to begin from", "name it with --init-img")
+    if asked and given["invert"]:
+        raise field_error(asked, "an inversion begins from the picture's own noise")
     if given["init_img"] is None or given["invert"]:
         return
     if sampler.scheduler:
@@ -160,7 +165,7 @@ def _check_plain(field: str, prompt: str) -> None:
 
 def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
     """Raise a field error for a refinement of guidance that has nothing to refine."""
-    asked = [key for key in GUIDED if given[key]]
+    asked = [key for key in GUIDED if given[key] or (key, given[key]) == ("mimic_scale", 0)]
     alone = [share.weight for share in shares(split(given["prompt"])[0])] == [1.0]
     if asked and given["cfg_scale"] == 1 and alone and not sampler.unguided:
         why = "at CFG scale 1 there is no guidance, so it would do nothing"

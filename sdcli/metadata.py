@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import __version__
-from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
+from .choices import FROM_PICTURE, SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
 from .errors import UsageError
 from .guidance_fields import GuidanceFields
 from .models import is_hub_id
@@ -199,7 +199,7 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
     if not obeys_ensd(sampler, values):
         idle.add("ensd")
     if "init_img" not in values:  # A1111 names no picture; one of its hires fix has a strength too
-        idle |= {"strength", "full_steps", "resize_mode", "noise_multiplier", "extra_noise"}
+        idle |= FROM_PICTURE.keys()
     if values.get("cfg_scale") == 1 and not sampler.unguided:
         idle |= {"skip_early_cfg", "ngms", "ngms_all"}
     return idle & values.keys()

@@ -117,8 +117,8 @@ class Clip:
             hidden = said.hidden_states[-2]
         elif early:
             hidden = self._model.final_layer_norm(said.hidden_states[-skip])
-        weights = torch.tensor([weight for _, weight in rows], device=self._device)
-        if not bool((weights == 1).all()):
+        if any(weight != 1 for _, row in rows for weight in row):
+            weights = torch.tensor([row for _, row in rows], device=self._device)
             shares = [texts.count(text) for text in parts]
             hidden = _emphasised(hidden, weights, shares, keep_mean=emphasis == "original")
         pooled = getattr(said, "text_embeds", None)

@@ -10,7 +10,6 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.errors import UsageError
 from sdcli.init_image import open_init, resized, sized
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.request import GenerationRequest
@@ -160,11 +159,6 @@ def test_gen_takes_it(sdcli: Any, engine: FakeEngine) -> None:
     [made] = engine.made
     assert (made.width, made.height, made.strength) == (128, 64, 0.4)
     assert "Denoising strength: 0.4" in sdcli("info", "b.png").out
-
-
-def test_a_width_that_no_picture_has_is_told(sdcli: Any) -> None:
-    with pytest.raises(UsageError):
-        open_init(request("none.png"))
 
 
 def _table() -> Any:

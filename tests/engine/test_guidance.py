@@ -196,6 +196,7 @@ def test_perturbing_leaves_the_network_as_it_was(tiny: Engine) -> None:
     [
         ({"cfg_rescale": 0.5, "cfg_scale": 1}, "there is no guidance"),
         ({"ngms": 2.0, "cfg_scale": 1}, "there is no guidance"),
+        ({"mimic_scale": 0.0, "cfg_scale": 1}, "there is no guidance"),
         ({"mimic_scale": 9.0}, "below the CFG scale"),
         ({"threshold_percentile": 0.9}, "without a mimic scale"),
         ({"ngms_all": True}, "without NGMS"),
