@@ -24,7 +24,7 @@ from sdcli.engine.brownian import BrownianNoise
 from sdcli.engine.conditioning import Conditioning
 from sdcli.engine.denoiser import UNetDenoiser
 from sdcli.engine.diffusers_solver import DiffusersSolver
-from sdcli.engine.noise import ImageNoise
+from sdcli.engine.noise import ImageNoise, Origin
 from sdcli.engine.script import Line, Script
 from sdcli.families import STABLE_DIFFUSION
 from sdcli.sampling import SAMPLERS, Noise, Sampler, resolve
@@ -114,7 +114,7 @@ def _noise(row: Sampler, batch: int, sigmas: tuple[float, ...]) -> Noise[Tensor]
     seeds, shape, device = range(batch), (4, 64, 64), torch.device("cpu")
     if row.brownian:
         return BrownianNoise(seeds, shape, source="cpu", device=device, sigmas=sigmas)
-    return ImageNoise(seeds, shape, source="cpu", device=device, ensd=0)
+    return ImageNoise([Origin(seed) for seed in seeds], shape, source="cpu", device=device, ensd=0)
 
 
 def _theirs(peer: Sampler, steps: int, x: Tensor, answer: Tensor) -> Iterator[Tensor]:

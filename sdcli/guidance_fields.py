@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from .flag import flag
+from .fields import field_error, flag
+from .prompts.composition import shares
+from .prompts.networks import split
+from .sampling import Sampler
 
 _PANEL = "Guidance"
+_GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
 
 
 class GuidanceFields(BaseModel):
@@ -49,3 +54,18 @@ class GuidanceFields(BaseModel):
         Field(ge=0, le=100, description="Perturbed-attention guidance; 3 is usual, 0 is none."),
         flag("--pag-scale", panel=_PANEL, metavar="X"),
     ] = 0.0
+
+
+def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for a refinement of guidance that has nothing to refine."""
+    asked = [key for key in _GUIDED if given[key] or (key, given[key]) == ("mimic_scale", 0)]
+    alone = [share.weight for share in shares(split(given["prompt"])[0])] == [1.0]
+    if asked and given["cfg_scale"] == 1 and alone and not sampler.unguided:
+        why = "at CFG scale 1 there is no guidance, so it would do nothing"
+        raise field_error(asked[0], why, "raise --cfg")
+    if given["mimic_scale"] is not None and given["cfg_scale"] <= given["mimic_scale"]:
+        raise field_error("mimic_scale", "it must be below the CFG scale, or it would do nothing")
+    if given["threshold_percentile"] != 1 and given["mimic_scale"] is None:
+        raise field_error("threshold_percentile", "without a mimic scale it would do nothing")
+    if given["ngms_all"] and not given["ngms"]:
+        raise field_error("ngms_all", "without NGMS it would do nothing")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
+from .fields import LEAST_SIDE
+from .inpainting import Margins, Patch, Rectangle, blurred, box_around, filled
 from .picture_files import open_picture
 from .request import GenerationRequest
+from .resizing import resized
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PAPER = (255, 255, 255)  # what A1111 puts behind what is transparent
-_LEAST = 64  # pixels of a side
+_ALPHA = "alpha"  # as a mask: what is transparent in the picture
+_OPAQUE = 128  # of 255: a mask's alpha above it counts as all of it, as in A1111
 
 
 def open_init(request: GenerationRequest) -> Image:
@@ -22,14 +27,44 @@ def open_init(request: GenerationRequest) -> Image:
     For an inversion it is left as it is, and so for a resize of latents. Raises UsageError if it
     cannot be read, and where what is left as it is has sides that a model does not take.
     """
-    image = _read(request)
+    image = in_colour(_read(request))
     if request.invert:
         _check(request, image)
         return image
     if request.resize_mode == "latent":
         return image
-    size = (request.width or image.width, request.height or image.height)
-    return resized(image, size, request.resize_mode)
+    return resized(image, _size(request, image), request.resize_mode)
+
+
+def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
+    """What of the picture is made anew, for a request with a mask, a rectangle or an outpainting.
+
+    Raises UsageError for a picture or a mask that cannot be read, and where nothing is covered.
+    """
+    from PIL import ImageChops
+
+    raw = _read(request)
+    image, mask = in_colour(raw), _mask(request, raw, say)
+    if request.invert_mask:
+        mask = ImageChops.invert(mask)
+    if request.outpaint:
+        image, mask = _outpainted(image, mask, request.outpaint)
+    mask = blurred(mask, request.mask_blur)
+    size = _size(request, image)
+    box = box_around(mask, size, padding=request.padding)
+    if box is None:
+        raise UsageError("the mask covers nothing, so nothing would be made anew", "white is anew")
+    if request.inpaint_area == "masked":
+        base, over = image, mask
+        image, mask = (resized(each.crop(box), size, "fill") for each in (image, mask))
+    else:
+        box = None
+        base = image = resized(image, size, request.resize_mode)
+        mask = resized(mask, size, request.resize_mode)
+        over = mask.point(lambda level: min(2 * level, 255))
+    if request.inpaint_fill != "original":
+        image = filled(image, mask)
+    return Patch(image, mask, base, over, box)
 
 
 def sized(request: GenerationRequest) -> GenerationRequest:
@@ -42,76 +77,22 @@ def sized(request: GenerationRequest) -> GenerationRequest:
     if request.invert:
         _check(request, image)
         return request.model_copy(update={"width": image.width, "height": image.height})
-    width, height = image.size
+    left, top, right, bottom = request.outpaint or Margins()
+    width, height = image.width + left + right, image.height + top + bottom
     wide = request.width or (request.height * width / height if request.height else width)
     high = request.height or (request.width * height / width if request.width else height)
     return request.model_copy(update={"width": _side(wide), "height": _side(high)})
 
 
-def resized(image: Image, size: tuple[int, int], mode: str) -> Image:
-    """The picture at that size as A1111 brings it there, by Lanczos.
-
-    `just` stretches it; `crop` cuts off what is beyond; `fill` shows all of it, and stretches its
-    first and last row or column over the bands that are left.
-    """
-    from PIL import Image
-
-    if image.size == size:
-        return image
-    lanczos = Image.Resampling.LANCZOS
-    if mode == "just":
-        return image.resize(size, lanczos)
-    width, height = size
-    wider = width / height > image.width / image.height  # than the picture is
-    by_width = wider == (mode == "crop")
-    inner = (
-        (width, image.height * width // image.width)
-        if by_width
-        else (image.width * height // image.height, height)
-    )
-    scaled = image.resize(inner, lanczos)
-    page = Image.new("RGB", size)
-    left, top = width // 2 - inner[0] // 2, height // 2 - inner[1] // 2
-    page.paste(scaled, (left, top))
-    if mode == "fill":
-        _fill_bands(page, scaled, left, top)
-    return page
-
-
-def _fill_bands(page: Image, inner: Image, left: int, top: int) -> None:
-    """Stretch the edges of the picture, which lies at (left, top), to those of the page."""
-    (width, height), (wide, high) = page.size, inner.size
-    if top > 0:
-        page.paste(inner.resize((width, top), box=(0, 0, wide, 0)), (0, 0))
-        below = inner.resize((width, top), box=(0, high, wide, high))
-        page.paste(below, (0, top + high))
-    if left > 0:
-        page.paste(inner.resize((left, height), box=(0, 0, 0, high)), (0, 0))
-        beside = inner.resize((left, height), box=(wide, 0, wide, high))
-        page.paste(beside, (left + wide, 0))
-
-
-def _read(request: GenerationRequest) -> Image:
-    assert request.init_img is not None
-    if "://" in request.init_img:
-        raise UsageError(
-            f"--init-img: {request.init_img} is an address, and sdcli fetches no pictures",
-            "download it first",
-        )
-    return _in_colour(open_picture(Path(request.init_img)))
-
-
-def _in_colour(image: Image) -> Image:
-    """Upright, in RGB, and on white where it is transparent."""
+def in_colour(image: Image) -> Image:
+    """In RGB, and on white where it is transparent."""
     from PIL import Image as images
-    from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
         import numpy as np
 
         image = images.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
-    if not (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info):
+    if not image.has_transparency_data:
         return image.convert("RGB")
     whole = image.convert("RGBA")
     page = images.new("RGB", whole.size, _PAPER)
@@ -119,16 +100,95 @@ def _in_colour(image: Image) -> Image:
     return page
 
 
+def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) -> Image:
+    """All that is covered by the mask's file and the rectangles, L, of the picture's size."""
+    from PIL import Image as images
+    from PIL import ImageChops
+
+    mask = images.new("L", image.size)
+    if request.mask is not None and request.mask.casefold() == _ALPHA:
+        if not image.has_transparency_data:
+            raise UsageError(
+                f"--mask: nothing is transparent in {request.init_img}", "give a mask's file"
+            )
+        mask = ImageChops.invert(_alpha(image, soft=request.soft_mask))
+    elif request.mask is not None:
+        mask = _drawn(open_picture(Path(request.mask)), soft=request.soft_mask)
+    if mask.size != image.size:
+        say(
+            f"the mask has {mask.width}x{mask.height} pixels; it is resized to the picture's "
+            f"{image.width}x{image.height}"
+        )
+        mask = mask.resize(image.size, images.Resampling.LANCZOS)
+    for rectangle in request.mask_rect:
+        mask.paste(255, _within(rectangle, image))
+    return mask
+
+
+def _drawn(image: Image, *, soft: bool) -> Image:
+    """A mask's file as levels: those of its alpha, if it has any that differ, else of its grey."""
+    if image.has_transparency_data:
+        alpha = _alpha(image, soft=soft)
+        if alpha.getextrema() != (255, 255):
+            return alpha
+    return in_colour(image).convert("L")
+
+
+def _alpha(image: Image, *, soft: bool) -> Image:
+    alpha = image.convert("RGBA").getchannel("A")
+    return alpha if soft else alpha.point(lambda level: 255 if level > _OPAQUE else 0)
+
+
+def _within(rectangle: Rectangle, image: Image) -> tuple[int, int, int, int]:
+    x, y, width, height = rectangle
+    if x >= image.width or y >= image.height:
+        raise UsageError(
+            f"--mask-rect: {rectangle} lies outside of the picture, which has "
+            f"{image.width}x{image.height} pixels"
+        )
+    return x, y, min(x + width, image.width), min(y + height, image.height)
+
+
+def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Image]:
+    """Both on a larger page, the picture's edges stretched over what is new, which is covered."""
+    from PIL import Image as images
+
+    from .resizing import laid_on
+
+    left, top, right, bottom = margins
+    size = (image.width + left + right, image.height + top + bottom)
+    covered = images.new("L", size, 255)
+    covered.paste(mask, (left, top))
+    return laid_on(size, image, left, top), covered
+
+
+def _read(request: GenerationRequest) -> Image:
+    """Upright, otherwise as it is in its file."""
+    from PIL import ImageOps
+
+    assert request.init_img is not None
+    if "://" in request.init_img:
+        raise UsageError(
+            f"--init-img: {request.init_img} is an address, and sdcli fetches no pictures",
+            "download it first",
+        )
+    return ImageOps.exif_transpose(open_picture(Path(request.init_img)))
+
+
+def _size(request: GenerationRequest, image: Image) -> tuple[int, int]:
+    return request.width or image.width, request.height or image.height
+
+
 def _side(pixels: float) -> int:
-    return max(_LEAST, int(pixels) // 8 * 8)
+    return max(LEAST_SIDE, int(pixels) // 8 * 8)
 
 
 def _check(request: GenerationRequest, image: Image) -> None:
     width, height = image.size
-    if width % 8 or height % 8 or min(width, height) < _LEAST:
+    if width % 8 or height % 8 or min(width, height) < LEAST_SIDE:
         raise UsageError(
             f"--init-img: {request.init_img} has {width}x{height} pixels; a model takes "
-            f"multiples of 8, from {_LEAST} up",
+            f"multiples of 8, from {LEAST_SIDE} up",
             "crop or resize it first",
         )
     asked = (request.width or width, request.height or height)

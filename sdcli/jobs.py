@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from .errors import UsageError
 from .request import GenerationRequest
@@ -18,7 +20,7 @@ def parse_seeds(text: str | int) -> list[int]:
     for part in str(text).split(","):
         part = part.strip()
         if part == "-1":
-            seeds.append(random.randrange(_RANDOM_SEEDS))
+            seeds.append(_random_seed())
         elif match := re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", part, flags=re.ASCII):
             first, last = int(match[1]), int(match[2] or match[1])
             if max(first, last) >= 2**64:
@@ -35,12 +37,36 @@ def parse_seeds(text: str | int) -> list[int]:
     return seeds
 
 
+def with_variation_seed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with a random variation seed for -1 or none, if there is a variation strength."""
+    values = dict(values)
+    if str(values.get("variation_seed", -1)).strip() == "-1":
+        values.pop("variation_seed", None)
+        try:
+            wanted = float(values.get("variation_strength", 0)) > 0
+        except (TypeError, ValueError):
+            wanted = False  # which the schema will say
+        if wanted:
+            values["variation_seed"] = _random_seed()
+    return values
+
+
 def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[GenerationRequest]:
     """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
 
-    Raises UsageError where that runs past the greatest seed.
+    Variations of a seed keep it, and count the variation seed up instead, as in A1111. Raises
+    UsageError where that runs past the greatest seed.
     """
-    wanted = [seed + i for seed in seeds for i in range(count)]
-    if max(wanted, default=0) >= 2**64:
+    varied = base.variation_seed
+    wanted = [
+        {"seed": seed + i} if varied is None else {"seed": seed, "variation_seed": varied + i}
+        for seed in seeds
+        for i in range(count)
+    ]
+    if any(seed >= 2**64 for each in wanted for seed in each.values()):
         raise UsageError("--count: the seeds run past the last one, 2**64 - 1")
-    return [base.model_copy(update={"seed": seed}) for seed in wanted]
+    return [base.model_copy(update=each) for each in wanted]
+
+
+def _random_seed() -> int:
+    return random.randrange(_RANDOM_SEEDS)

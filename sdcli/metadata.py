@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import __version__
-from .choices import FROM_PICTURE, SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
+from .choices import SCHEDULE_OPTIONS, SOLVER_OPTIONS, legal_options, obeys_ensd
 from .errors import UsageError
-from .guidance_fields import GuidanceFields
+from .init_fields import FROM_PICTURE
+from .mask_fields import MASKS, OF_A_MASK
 from .models import is_hub_id
 from .request import DEFAULT_STRENGTH, GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
@@ -57,27 +58,11 @@ def write_text(
     sampler = request.resolved_sampler
     own = sampler.grid is not None or sampler.default_schedule == "Uniform"
     automatic = request.scheduler == AUTOMATIC and own
-    shown = request.model_dump() | {
+    shown = _shown(request) | {
         # A1111 writes the schedule that ran, but "Automatic" where the model's own did.
         "scheduler": AUTOMATIC
         if automatic or request.sigmas or request.timesteps
         else sampler.resolved_schedule.name,
-        "ensd": request.ensd or None,
-        "invert": request.invert or None,
-        "tiling": request.tiling or None,
-        "clip_skip": request.clip_skip if request.clip_skip > 1 else None,
-        **{key: getattr(request, key) or None for key in GuidanceFields.model_fields},
-        "threshold_percentile": None
-        if request.mimic_scale is None
-        else request.threshold_percentile,
-        "mimic_scale": request.mimic_scale,
-        "strength": _strength(request),
-        "full_steps": request.full_steps or None,
-        "resize_mode": None if request.resize_mode == "just" else request.resize_mode,
-        "noise_multiplier": None if request.noise_multiplier == 1 else request.noise_multiplier,
-        "extra_noise": request.extra_noise or None,
-        "emphasis": None if request.emphasis == "original" else request.emphasis,
-        "vae": None if request.vae == "automatic" else request.vae,
     }
     items = _items(BEFORE_MODEL, shown)
     if request.width and request.height:
@@ -100,16 +85,26 @@ def write_text(
     return _layout(request, items)
 
 
-def _strength(request: GenerationRequest) -> float | None:
-    """Always written of a picture made from another, as in A1111."""
+def _shown(request: GenerationRequest) -> dict[str, Any]:
+    """The fields that are written: those that are not at their defaults, and what A1111 adds."""
+    always = {"cfg_scale", "rng", "sampler", "seed", "steps"}
     listed = request.sigmas is not None or request.timesteps is not None
-    if request.init_img is None or request.invert or listed:
-        return None
-    return DEFAULT_STRENGTH if request.strength is None else request.strength
+    if request.masked:
+        always |= {"mask_blur"}
+        if request.inpaint_area == "masked":
+            always |= {"padding"}
+    if request.mimic_scale is not None:
+        always |= {"threshold_percentile"}
+    fields = {key: getattr(request, key) for key in GenerationRequest.model_fields}
+    defaults = {key: field.default for key, field in GenerationRequest.model_fields.items()}
+    shown = {key: v for key, v in fields.items() if key in always or v != defaults[key]}
+    if request.init_img is not None and not request.invert and not listed:
+        shown["strength"] = DEFAULT_STRENGTH if request.strength is None else request.strength
+    return shown
 
 
 def _items(rows: tuple[Row, ...], shown: Mapping[str, Any]) -> dict[str, str]:
-    return {row.key: row.write(shown[row.field]) for row in rows if shown[row.field] is not None}
+    return {row.key: row.write(shown[row.field]) for row in rows if row.field in shown}
 
 
 def _layout(request: GenerationRequest, items: Mapping[str, str]) -> str:
@@ -200,6 +195,8 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
         idle.add("ensd")
     if "init_img" not in values:  # A1111 names no picture; one of its hires fix has a strength too
         idle |= FROM_PICTURE.keys()
+    if not values.keys() & set(MASKS):
+        idle |= OF_A_MASK.keys()
     if values.get("cfg_scale") == 1 and not sampler.unguided:
         idle |= {"skip_early_cfg", "ngms", "ngms_all"}
     return idle & values.keys()

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
-from .flag import flag
-from .guidance_fields import GuidanceFields
+from .fields import LEAST_SIDE, MOST_SIDE, field_error, flag
+from .guidance_fields import GuidanceFields, check_guidance
+from .init_fields import InitFields, check_init, check_inversion
+from .mask_fields import MASKS, MaskFields, check_mask
 from .prompts import networks
 from .prompts.attention import Emphasis
 from .sampling import Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
 from .sampling.tail import Tail, entered
 from .sampling_fields import SamplingFields
+from .variation_fields import VariationFields, check_variation
 
 DEFAULT_STRENGTH = 0.75  # A1111's
 
 
-class GenerationRequest(GuidanceFields, SamplingFields):
+class GenerationRequest(MaskFields, InitFields, VariationFields, GuidanceFields, SamplingFields):
     """Everything needed to make *one* picture again, frozen and flat.
 
     Names are put in their canonical form, and an option equal to the sampler's or schedule's own
@@ -54,12 +57,12 @@ class GenerationRequest(GuidanceFields, SamplingFields):
     ] = "original"
     width: Annotated[
         int | None,
-        Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
+        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
         flag("--width", "-W", panel="Picture", metavar="PIXELS"),
     ] = None
     height: Annotated[
         int | None,
-        Field(ge=64, le=16384, multiple_of=8, description="Pixels, a multiple of 8."),
+        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
         flag("--height", "-H", panel="Picture", metavar="PIXELS"),
     ] = None
     tiling: Annotated[
@@ -67,46 +70,6 @@ class GenerationRequest(GuidanceFields, SamplingFields):
         Field(description="A picture whose edges meet, to be laid side by side."),
         flag("--tiling", panel="Picture", metavar=""),
     ] = False
-    init_img: Annotated[
-        str | None,
-        Field(min_length=1, description="The picture to begin from."),
-        flag("--init-img", "-i", panel="From a picture", metavar="IMAGE"),
-    ] = None
-    strength: Annotated[
-        float | None,
-        Field(ge=0, le=1, description="How much of it is made anew, 0 to 1; 0.75 if not said."),
-        flag("--strength", panel="From a picture", metavar="X"),
-    ] = None
-    full_steps: Annotated[
-        bool,
-        Field(description="Make all the steps, not that share of them."),
-        flag("--full-steps", panel="From a picture", metavar=""),
-    ] = False
-    resize_mode: Annotated[
-        Literal["just", "crop", "fill", "latent"],
-        Field(description="How it comes to the size: stretched, cropped, filled up, as latents."),
-        flag("--resize-mode", panel="From a picture", metavar="just|crop|fill|latent"),
-    ] = "just"
-    noise_multiplier: Annotated[
-        float,
-        Field(ge=0, le=10, description="Of the noise that is put over it."),
-        flag("--noise-multiplier", panel="From a picture", metavar="X"),
-    ] = 1.0
-    extra_noise: Annotated[
-        float,
-        Field(ge=0, le=10, description="A share of that noise besides, which no step takes away."),
-        flag("--extra-noise", panel="From a picture", metavar="X"),
-    ] = 0.0
-    invert: Annotated[
-        bool,
-        Field(description="Begin from the noise that would become the picture."),
-        flag("--invert", panel="From a picture", metavar=""),
-    ] = False
-    invert_prompt: Annotated[
-        str | None,
-        Field(description="What the picture shows, if not the prompt."),
-        flag("--invert-prompt", panel="From a picture", metavar="TEXT"),
-    ] = None
     model: Annotated[
         str,
         Field(
@@ -140,33 +103,38 @@ class GenerationRequest(GuidanceFields, SamplingFields):
         sampler, options = self.resolved_sampler, self.solver_options() | self.schedule_options()
         listed = {key: value for key in LISTED if (value := getattr(self, key)) is not None}
         if len(listed) > 1:
-            raise choices.field_error("timesteps", "sigmas and timesteps cannot both be listed")
+            raise field_error("timesteps", "sigmas and timesteps cannot both be listed")
         for key, levels in listed.items():
             choices.check_listed(sampler, key, levels, steps=self.steps)
         choices.check_options(sampler, options, steps=self.steps, scheduled=not listed)
         if self.ensd and not self.obeys_ensd:
             path = "takes its noise from a path that belongs to the seed"
             why = path if sampler.brownian else "draws no noise after the first"
-            raise choices.field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
+            raise field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
         try:
             for prompt in (self.prompt, self.invert_prompt or ""):
                 networks.split(prompt)
         except UsageError as error:
-            raise choices.field_error("prompt", error.message, error.hint) from error
-        choices.check_inversion(sampler, self.model_dump())
-        choices.check_init(sampler, self.model_dump())
-        choices.check_guidance(sampler, self.model_dump())
+            raise field_error("prompt", error.message, error.hint) from error
+        check_inversion(sampler, self.model_dump())
+        check_init(sampler, self.model_dump())
+        check_mask(sampler, self.model_dump())
+        check_guidance(sampler, self.model_dump())
+        check_variation(self.model_dump())
         for key in ("prompt", "negative_prompt", "invert_prompt"):
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
-                raise choices.field_error(
-                    key, "a prompt cannot hold NUL characters or broken Unicode"
-                )
+                raise field_error(key, "a prompt cannot hold NUL characters or broken Unicode")
         return self
 
     @property
     def resolved_sampler(self) -> Sampler:
         """The sampler's row, with this request's schedule set."""
         return resolve(self.sampler, self.scheduler)
+
+    @property
+    def masked(self) -> bool:
+        """Whether only a part of the picture is made anew."""
+        return any(getattr(self, key) for key in MASKS)
 
     @property
     def obeys_ensd(self) -> bool:

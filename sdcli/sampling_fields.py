@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from .flag import flag
+from .fields import flag
 from .sampling import AUTOMATIC, SAMPLERS
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .flag import flag
+from .fields import flag
 from .model_folders import Folders, Only
 
 DEFAULT_OUTPUT = "outputs/{date}/{index:05}-{seed}"

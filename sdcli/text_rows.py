@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -26,6 +26,25 @@ def _option(words: str) -> str:
 
 def _list(values: Sequence[float]) -> str:
     return ", ".join(map(_number, values))
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+_INVERTED = "Inpaint not masked"
+_CONTENTS = {
+    "fill": "fill",
+    "original": "original",
+    "noise": "latent noise",
+    "nothing": "latent nothing",
+}
+_AREAS = {"whole": "Whole picture", "masked": "Only masked"}
+
+
+def _named(words: str, known: Mapping[str, str]) -> str:
+    """The option that A1111 calls so; unknown words as they are, for the schema to refuse."""
+    return next((option for option, name in known.items() if name == words), words)
 
 
 def file_name(model: str) -> str:
@@ -54,6 +73,9 @@ BEFORE_MODEL = (
 )
 AFTER_MODEL = (
     Row("VAE", "vae", lambda vae: PurePath(vae).name, str),
+    Row("Variation seed", "variation_seed", str, int),
+    Row("Variation seed strength", "variation_strength"),
+    Row("Seed resize from", "seed_resize", _size, str),
     Row("Denoising strength", "strength"),
     Row("Clip skip", "clip_skip", str, int),
     Row("Emphasis", "emphasis", _words, _option),
@@ -86,6 +108,23 @@ AFTER_MODEL = (
     Row("Resize mode", "resize_mode", str, str),
     Row("Noise multiplier", "noise_multiplier"),
     Row("Extra noise", "extra_noise"),
+    Row("Mask", "mask", str, str),
+    Row("Mask rectangles", "mask_rect", lambda found: "; ".join(map(str, found)), str),
+    Row("Outpaint", "outpaint", str, str),
+    Row("Mask blur", "mask_blur", str, int),
+    Row("Mask mode", "invert_mask", lambda _: _INVERTED, _INVERTED.__eq__),
+    Row("Soft mask", "soft_mask", str, "True".__eq__),
+    Row(
+        "Masked content",
+        "inpaint_fill",
+        _CONTENTS.__getitem__,
+        lambda words: _named(words, _CONTENTS),
+    ),
+    Row("Inpaint area", "inpaint_area", _AREAS.__getitem__, lambda words: _named(words, _AREAS)),
+    Row("Masked area padding", "padding", str, int),
+    Row("Inpaint method", "inpaint_method", str, str),
+    Row("RePaint jump", "repaint_jump", str, int),
+    Row("RePaint times", "repaint_times", str, int),
     Row("Invert", "invert", str, "True".__eq__),
     Row("Invert prompt", "invert_prompt", str, str),
 )

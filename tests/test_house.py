@@ -17,7 +17,19 @@ LONGEST = 250
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
     *("errors", "files", "sampling", "prompts", "families", "hub", "model_folders", "models"),
-    *("flag", "choices", "sampling_fields", "guidance_fields", "request", "settings"),
+    *(
+        "fields",
+        "choices",
+        "sampling_fields",
+        "guidance_fields",
+        "variation_fields",
+        "resizing",
+        "inpainting",
+        "init_fields",
+        "mask_fields",
+        "request",
+        "settings",
+    ),
     *(
         "layers",
         "output",

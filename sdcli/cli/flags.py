@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.flag import flags_of
+from sdcli.fields import flags_of
 from sdcli.layers import ALL_KEYS
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, SCHEDULES

@@ -10,7 +10,7 @@ import typer
 
 from sdcli.config import to_toml
 from sdcli.errors import UsageError
-from sdcli.flag import flags_of
+from sdcli.fields import flags_of
 from sdcli.layers import Layer, merge, validate
 from sdcli.metadata import PictureText, read_text, to_values
 from sdcli.picture_files import read_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 
 from sdcli import config, models, presets
 from sdcli.errors import Problems, UsageError
-from sdcli.init_image import sized
-from sdcli.jobs import expand, parse_seeds
+from sdcli.fields import parse_size
+from sdcli.init_image import open_patch, sized
+from sdcli.jobs import expand, parse_seeds, with_variation_seed
 from sdcli.layers import Layer, Merged, merge, validate
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.models.header import read_header
@@ -81,6 +81,8 @@ def planned(words: Words, *, json: bool) -> Plan:
     base, settings, wording = found.base, found.settings, found.wording
     if base.init_img is not None:
         base = sized(base)
+        if base.masked:
+            open_patch(base, ui.warn)
     requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
     if base.invert and len({request.prompt for request in requests}) < len(requests):
         raise UsageError(
@@ -121,7 +123,7 @@ def understood(
     settings = base = wording = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
-    values = {**merged.values, "seed": seeds[0]}
+    values = with_variation_seed({**merged.values, "seed": seeds[0]})
     if settings:
         with problems.gather():
             wording = worded(merged, settings)
@@ -179,12 +181,13 @@ def _flags(words: Words) -> Layer:
             raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
         values["prompt"] = words.text
     if words.size:
-        match = re.fullmatch(r"(\d+)\s*[xX×]\s*(\d+)", words.size)
-        if not match:
-            raise UsageError(f"--size: {words.size!r} is no size", "write it as 512x768")
+        try:
+            width, height = parse_size(words.size)
+        except UsageError as error:
+            raise UsageError(f"--size: {error.message}", error.hint) from error
         if values.keys() & {"width", "height"}:
             raise UsageError("--size and --width or --height contradict each other")
-        values |= {"width": match[1], "height": match[2]}
+        values |= {"width": width, "height": height}
     return Layer("", values)
 
 

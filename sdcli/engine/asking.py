@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from sdcli.inpainting import Patch
 from sdcli.models import Model
 from sdcli.prompts.composition import Share, shares
 from sdcli.prompts.networks import split
@@ -17,7 +19,7 @@ from sdcli.sampling.training import nearest_of
 
 from .denoiser import UNetDenoiser, consistent
 from .guidance import Guided, Skip, rescaled, thresholded
-from .latents import encode_pixels
+from .inpainting import beside
 from .loading import Components
 from .script import Line, Script
 
@@ -32,6 +34,7 @@ class Asking:
         components: Components,
         sampler: Sampler,
         device: torch.device,
+        patch: Patch | None = None,
     ) -> None:
         self._requests = tuple(requests)
         self._first = requests[0]
@@ -39,6 +42,7 @@ class Asking:
         self._components = components
         self._sampler = sampler
         self._device = device
+        self._patch = patch
         table = model.table
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 
@@ -132,13 +136,17 @@ class Asking:
         )
 
     def _beside(self, width: int, height: int) -> Tensor | None:
-        """What an inpainting model sees where there is no picture: grey, all of it masked."""
-        if self._model.family.channels == self._components.vae.config.latent_channels:
+        """What an inpainting model sees: of a picture without a mask, or none, all is masked."""
+        vae, scale = self._components.vae, self._model.latent_scale
+        if self._model.family.channels == vae.config.latent_channels:
             return None
-        grey = torch.zeros(1, 3, height, width, device=self._device)
-        latents = encode_pixels(self._components.vae, grey, scale=self._model.latent_scale)
-        mask = torch.ones_like(latents[:, :1])
-        return torch.cat([mask, latents], dim=1).to(self._components.unet.dtype)
+        if self._patch:
+            image, mask = self._patch.image, self._patch.mask
+        else:
+            image = Image.new("RGB", (width, height))
+            mask = Image.new("L", image.size, 255)
+        seen = beside(vae, image, mask, scale=scale, device=self._device)
+        return seen.to(self._components.unet.dtype)
 
     def shown(self) -> UNetDenoiser:
         """The denoiser that believes, without guidance, what the picture shows."""

@@ -122,16 +122,16 @@ class Engine:
     ) -> Run:
         """A run that makes the requests' pictures at once; iterate over it, then take them.
 
-        They may differ in prompts and seed only. Picture k equals the one made alone, up to
+        They may differ in prompts and seeds only. Picture k equals the one made alone, up to
         rounding. Raises UsageError.
         """
         requests = [self.complete(request) for request in requests]
-        own = {"prompt", "negative_prompt", "seed"}
+        own = {"prompt", "negative_prompt", "seed", "variation_seed", "variation_strength"}
         tags = [split(request.prompt)[1] for request in requests]
         if any(each != tags[0] for each in tags):
             raise UsageError("pictures made at once must have the same LoRAs")
         if any(r.model_dump(exclude=own) != requests[0].model_dump(exclude=own) for r in requests):
-            raise UsageError("pictures made at once may differ in prompts and seed only")
+            raise UsageError("pictures made at once may differ in prompts and seeds only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
             raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
         choice, other = requests[0].vae.casefold(), self.folder.vae is not None

@@ -19,8 +19,13 @@ from .strips import decode_in_strips
 
 def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:
     """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
+    return encode_pixels(vae, to_pixels(image, device), scale=scale)
+
+
+def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
+    """A picture as pixels (1, 3, height, width), float32, from -1 to 1."""
     levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-    return encode_pixels(vae, (levels.float() / 127.5 - 1).to(device), scale=scale)
+    return (levels.float() / 127.5 - 1).to(device)
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from sdcli.errors import UsageError
+
+from .variation import centred, slerp
 
 Shape = tuple[int, ...]
 
@@ -100,28 +103,59 @@ def open_stream(source: str, seed: int, device: torch.device) -> Stream:
     return TorchStream(seed, device)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an image's first noise comes from: its seed, and by `share` of the way another's."""
+
+    seed: int
+    other: int = 0
+    share: float = 0.0
+
+
 class ImageNoise:
-    """The Noise of a batch: image k draws from its own stream, so it never sees its neighbours."""
+    """The Noise of a batch: image k draws from its own stream, so it never sees its neighbours.
+
+    `shape` is that of one image's latents, (channels, height, width). With `seen`, a (height,
+    width), the first noise has in its middle that of a picture of this size.
+    """
 
     def __init__(
-        self, seeds: Sequence[int], shape: Shape, *, source: str, device: torch.device, ensd: int
+        self,
+        origins: Sequence[Origin],
+        shape: Shape,
+        *,
+        source: str,
+        device: torch.device,
+        ensd: int = 0,
+        seen: Shape | None = None,
     ) -> None:
         self.shape = shape
         self.device = device
-        self._streams = [open_stream(source, seed, device) for seed in seeds]
+        self._origins = tuple(origins)
+        self._seen = None if seen is None or shape[1:] == seen else (shape[0], *seen)
+        self._source = source
+        self._streams = [self._open(origin.seed) for origin in origins]
         # A1111 starts new streams at seed + ENSD after the first draw; with 0 the first go on.
         self._later = (
-            [open_stream(source, seed + ensd, device) for seed in seeds] if ensd else self._streams
+            [self._open(origin.seed + ensd) for origin in origins] if ensd else self._streams
         )
 
     def first(self) -> Tensor:
         """The noise that the run starts from: (images, *shape), float32 on the run's device."""
-        return self._draw(self._streams)
+        begun = map(self._begin, self._origins, self._streams)
+        return torch.stack(list(begun)).to(self.device, non_blocking=True)
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
         """Fresh noise; the streams are independent of σ."""
-        return self._draw(self._later)
-
-    def _draw(self, streams: Sequence[Stream]) -> Tensor:
-        drawn = torch.stack([stream.next(self.shape) for stream in streams])
+        drawn = torch.stack([stream.next(self.shape) for stream in self._later])
         return drawn.to(self.device, non_blocking=True)
+
+    def _begin(self, origin: Origin, stream: Stream) -> Tensor:
+        shape = self._seen or self.shape
+        noise = (self._open(origin.seed) if self._seen else stream).next(shape)
+        if origin.share:
+            noise = slerp(noise, self._open(origin.other).next(shape), origin.share)
+        return centred(noise, stream.next(self.shape)) if self._seen else noise
+
+    def _open(self, seed: int) -> Stream:
+        return open_stream(self._source, seed, self.device)

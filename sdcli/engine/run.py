@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sdcli.errors import SdcliError, UsageError
-from sdcli.init_image import open_init
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
-from sdcli.sampling import Noise, Sampler, inversion
+from sdcli.sampling import Denoise, Noise, Sampler, inversion
+from sdcli.sampling.protocols import Sigmas
+from sdcli.sampling.resampling import resampled, stretches
 from sdcli.sampling.tail import Tail
 
 from .ahead import Ahead
 from .asking import Asking
+from .beginning import Beginning
 from .brownian import BrownianNoise
 from .denoiser import UNetDenoiser
 from .device import Placement
@@ -26,7 +28,6 @@ from .diffusers_solver import DiffusersSolver
 from .latents import decode, encode
 from .loading import Components
 from .memory import memory_errors
-from .noise import ImageNoise
 from .picture import Picture, Step, Tries
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
@@ -63,22 +64,27 @@ class Run:
         if first.init_img is not None and not first.invert:
             self._tail = first.tail(table)
             self._sigmas = tuple(self._tail.sigmas)
-        self._total = self._solver.total_evaluations(self._sigmas) if self._sigmas else 0
+        self._total = self._evaluations() if self._sigmas else 0
         if first.invert and self._total is not None:
             self._total += inversion.evaluations(self._sigmas, order=self._sampler.order)
         assert first.width
         assert first.height
         shape = (components.vae.config.latent_channels, first.height // 8, first.width // 8)
-        self._noise = ImageNoise(
-            [request.seed for request in requests],
-            shape,
-            source=first.rng,
-            device=placement.device,
-            ensd=first.ensd,
+        encoder = partial(
+            encode, components.vae, scale=folder.latent_scale, device=placement.device
         )
+        self._begin = Beginning(self.requests, shape, encoder, placement.device)
+        self._noise = self._begin.noise
         _check_clip_skip(first.clip_skip, folder, say)
         with memory_errors("reading the prompts"):
-            asking = Asking(self.requests, folder, components, self._sampler, placement.device)
+            asking = Asking(
+                self.requests,
+                folder,
+                components,
+                self._sampler,
+                placement.device,
+                self._begin.patch,
+            )
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None
         self._latents: Tensor | None = None
@@ -92,6 +98,16 @@ class Run:
         before = self._inverting.evaluations if self._inverting else 0
         return before + self._counted.evaluations
 
+    def _evaluations(self) -> int | None:
+        """Of the whole run; None where it decides that itself."""
+        first = self.requests[0]
+        if first.inpaint_method != "repaint":
+            return self._solver.total_evaluations(self._sigmas)
+        parts = stretches(self._sigmas, first.repaint_jump)
+        return first.repaint_times * sum(
+            self._sampler.total_evaluations(part) or 0 for part in parts
+        )
+
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
@@ -99,11 +115,11 @@ class Run:
         if not self._sigmas:
             self._latents = x  # of a strength that leaves no step
             return
-        solver = self._solver.solve(
-            self._denoise, x, self._sigmas, self._later_noise(), **self.requests[0].solver_options()
-        )
+        denoise, anew = self._denoise, None
+        if self._begin.patch:
+            denoise, anew = self._begin.keeping(denoise, self._sampler, self._sigmas)
         with memory_errors("sampling"):
-            for tries, state in enumerate(solver, start=1):
+            for tries, state in enumerate(self._states(denoise, x), start=1):
                 self._rejected += state is x  # a step that is taken back leaves x itself
                 x = state
                 yield self._stand(tries, self._counted)
@@ -118,51 +134,41 @@ class Run:
             raise SdcliError(
                 "the model gave NaN instead of a picture", "--dtype fp32 is slower but safe"
             )
+        if anew:
+            x = torch.lerp(self._begin.picture(), x, anew(self._sigmas[-2]))
         self._latents = x
+
+    def _states(self, denoise: Denoise[Tensor], x: Tensor) -> Iterator[Tensor]:
+        """x after every step."""
+        first, noise = self.requests[0], self._later_noise()
+
+        def solve(x: Tensor, sigmas: Sigmas) -> Iterator[Tensor]:
+            return self._solver.solve(denoise, x, tuple(sigmas), noise, **first.solver_options())
+
+        if first.inpaint_method == "repaint":
+            return resampled(
+                solve,
+                x,
+                self._sigmas,
+                noise,
+                jump=first.repaint_jump,
+                times=first.repaint_times,
+            )
+        return solve(x, self._sigmas)
 
     def _start(self) -> Generator[Step, None, Tensor]:
         """Noise at the first σ: the seeds' own, over a picture, or that which it came from."""
         if self._tail:
-            return self._noised(self._tail)
+            return self._begin.noised(self._tail, self._sampler)
         if self._inverting is None:
             return self._noise.first() * self._solver.start_scale(self._sigmas)
         with memory_errors("inverting the picture"):
-            x = self._clean()
+            x = self._begin.clean(self._sigmas[-1], self._sampler)
             back = inversion.invert(self._inverting, x, self._sigmas, order=self._sampler.order)
             for steps, state in enumerate(back, start=1):
                 x = state
                 yield self._stand(steps, self._inverting)
         return x
-
-    def _noised(self, tail: Tail) -> Tensor:
-        """The picture with as much noise as where it enters the run."""
-        first, picture = self.requests[0], self._encoded()
-        if not tail.sigmas:
-            return picture
-        keep, noise = tail.start_scales(unit_start=self._sampler.unit_start)
-        # A1111's extra noise is of unit variance, in samplers of unit variance shrunk with x.
-        extra = first.extra_noise * (keep if self._sampler.unit_start else 1.0)
-        scale = (noise + extra) * first.noise_multiplier
-        return picture * keep + self._noise.first() * scale
-
-    def _clean(self) -> Tensor:
-        """The latents of the picture to begin from, at the σ where the run is to end."""
-        scale = math.hypot(1, self._sigmas[-1]) if self._sampler.unit_start else 1.0
-        return self._encoded() * scale
-
-    def _encoded(self) -> Tensor:
-        """The latents of the picture, one a request, of the noise's size."""
-        with memory_errors("encoding the picture"):
-            one = encode(
-                self._components.vae,
-                open_init(self.requests[0]),
-                scale=self._folder.latent_scale,
-                device=self._noise.device,
-            )
-        size = tuple(self._noise.shape[1:])
-        if tuple(one.shape[2:]) != size:  # resize mode latent; else the picture has the size
-            one = functional.interpolate(one, size=size, mode="bilinear", antialias=False)
-        return one.repeat(len(self.requests), 1, 1, 1)
 
     def _later_noise(self) -> Noise[Tensor]:
         if not self._sampler.brownian:
@@ -196,6 +202,8 @@ class Run:
         assert self._latents is not None, "iterate over the run first"
         scale = self._folder.latent_scale
         images = decode(self._components.vae, self._latents, scale=scale, say=self._say)
+        if self._begin.patch:
+            images = [self._begin.patch.laid(image) for image in images]
         seconds = (time.perf_counter() - self._started) / len(images)
         return [
             Picture(image, request, seconds, self.evaluations, tries=self._tries)

@@ -20,7 +20,7 @@ CASES = [
         ["--scheduler", "karas"], "--scheduler: unknown schedule 'karas'", "'Karras'", id="schedule"
     ),
     pytest.param(["--preset", "drft"], "--preset: unknown preset 'drft'", "'draft'", id="preset"),
-    pytest.param(["--size", "100x64"], "must be a multiple of 8, got '100'", "", id="size"),
+    pytest.param(["--size", "100x64"], "must be a multiple of 8, got 100", "", id="size"),
     pytest.param(["--size", "wide"], "--size: 'wide' is no size", "512x768", id="size words"),
     pytest.param(["-W", "32"], "--width: must be at least 64, got '32'", "", id="too small"),
     pytest.param(["--steps", "0"], "--steps: must be at least 1, got '0'", "", id="steps 0"),
@@ -64,6 +64,13 @@ CASES = [
     ),
     pytest.param(
         ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a draws noise", "DDIM", id="init a"
+    ),
+    pytest.param(
+        ["--variation-seed", "3"], "--variation-seed: at variation strength 0", "", id="variation"
+    ),
+    pytest.param(["--seed-resize", "512"], "'512' is no size", "512x768", id="seed resize"),
+    pytest.param(
+        ["--seed-resize", "100x64"], "--seed-resize: sides are multiples of 8", "", id="its sides"
     ),
     pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
     pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sdcli import jobs
 from sdcli.errors import UsageError
-from sdcli.jobs import expand, parse_seeds
+from sdcli.jobs import expand, parse_seeds, with_variation_seed
 from sdcli.request import GenerationRequest
 
 LAST = 2**64 - 1
@@ -94,6 +96,21 @@ def test_count_may_reach_the_last_seed_but_not_pass_it() -> None:
     assert expand(BASE, [LAST - 1], count=2)[1].seed == LAST
     with pytest.raises(UsageError, match="--count: the seeds run past"):
         expand(BASE, [LAST - 1], count=3)
+
+
+def test_variations_keep_the_seed_and_count_the_variation_seed() -> None:
+    base = BASE.model_copy(update={"variation_seed": 40, "variation_strength": 0.2})
+    pairs = [(each.seed, each.variation_seed) for each in expand(base, [5, 9], count=2)]
+    assert pairs == [(5, 40), (5, 41), (9, 40), (9, 41)]
+
+
+@pytest.mark.parametrize("given", [{}, {"variation_seed": -1}, {"variation_seed": "-1"}])
+def test_a_variation_seed_is_random_unless_it_is_given(given: dict[str, Any]) -> None:
+    drawn = [with_variation_seed({"variation_strength": "0.2", **given}) for _ in range(2)]
+    assert drawn[0]["variation_seed"] != drawn[1]["variation_seed"]
+    assert with_variation_seed({"variation_strength": "0", **given}) == {"variation_strength": "0"}
+    kept = {"variation_strength": "x", "variation_seed": 7}
+    assert with_variation_seed(kept) == kept
 
 
 def test_no_seeds_make_no_requests() -> None:

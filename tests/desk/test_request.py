@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sdcli.flag import flags_of
+from sdcli.fields import flags_of
 from sdcli.request import GenerationRequest
 
 

@@ -161,7 +161,7 @@ def test_v_prediction_is_read_off_the_scheduler(tiny_folder: Path, tmp_path: Pat
 
 
 def test_what_differs_in_more_than_prompt_and_seed_is_refused(tiny: Engine) -> None:
-    with pytest.raises(UsageError, match="prompts and seed only"):
+    with pytest.raises(UsageError, match="prompts and seeds only"):
         tiny.start([request(), request(steps=6)])
 
 

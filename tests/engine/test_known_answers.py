@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdcli.engine.brownian import BrownianNoise
-from sdcli.engine.noise import ImageNoise
+from sdcli.engine.noise import ImageNoise, Origin
 from sdcli.sampling import resolve
 
 # Latent (4, 2, 2), x = first draw × sigmas[0], later noise = the same stream or the seed's Brownian
@@ -44,7 +44,7 @@ def test_a_run_ends_where_a1111s_ends(name: str) -> None:
     sampler = resolve(name)
     sigmas = sampler.sigmas(10)
     shape, device = (4, 2, 2), torch.device("cpu")
-    noise = ImageNoise([42], shape, source="nv", device=device, ensd=0)
+    noise = ImageNoise([Origin(42)], shape, source="nv", device=device, ensd=0)
     path = BrownianNoise([42], shape, source="nv", device=device, sigmas=sigmas)
     calls = 0
 

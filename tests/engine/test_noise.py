@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sdcli.engine.noise import ImageNoise, NvStream, TorchStream, open_stream
+from sdcli.engine.noise import ImageNoise, NvStream, Origin, TorchStream, open_stream
 from sdcli.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def test_cpu_is_torchs_own() -> None:
 @pytest.mark.parametrize("source", ["nv", "cpu"])
 def test_an_image_never_sees_its_neighbours(source: str) -> None:
     def draws(seeds: list[int]) -> list[torch.Tensor]:
-        noise = ImageNoise(seeds, (4, 8, 8), source=source, device=CPU, ensd=0)
+        noise = ImageNoise([Origin(s) for s in seeds], (4, 8, 8), source=source, device=CPU, ensd=0)
         return [noise.first(), noise(1, 0.5), noise(0.5, 0)]
 
     together, alone = draws([3, 4, 5]), draws([4])
@@ -62,14 +62,14 @@ def test_an_image_never_sees_its_neighbours(source: str) -> None:
 
 
 def test_later_noise_continues_the_seeds_stream() -> None:
-    noise = ImageNoise([9], (2, 2), source="nv", device=CPU, ensd=0)
+    noise = ImageNoise([Origin(9)], (2, 2), source="nv", device=CPU, ensd=0)
     stream = NvStream(9)
     assert torch.equal(noise.first()[0], stream.next((2, 2)))
     assert torch.equal(noise(1, 0)[0], stream.next((2, 2)))
 
 
 def test_ensd_starts_new_streams_after_the_first_draw() -> None:
-    noise = ImageNoise([9], (2, 2), source="nv", device=CPU, ensd=31337)
+    noise = ImageNoise([Origin(9)], (2, 2), source="nv", device=CPU, ensd=31337)
     assert torch.equal(noise.first()[0], NvStream(9).next((2, 2)))
     later = NvStream(9 + 31337)
     assert torch.equal(noise(1, 0)[0], later.next((2, 2)))

@@ -44,7 +44,7 @@ class Settings:
     unet_channels: tuple[int, ...] = (64, 128, 192)
     unet_heads: int = 4
     batch: int = 32
-    steps: int = 33_000
+    steps: int = 28_500
     rate: float = 2e-3  # of Muon, on all matrices and convolutions
     small_rate: float = 1.5e-3  # of AdamW, on embeddings, norms and biases
     warm_up: int = 100

@@ -1,0 +1,81 @@
+"""Owns what a schema's fields are made with: their flags, sizes, and errors of one field."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from .errors import UsageError
+
+LEAST_SIDE, MOST_SIDE = 64, 16384  # pixels of a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The names of a flag as typed, the one that errors quote first, its help panel and metavar.
+
+    A `repeatable` one collects a list.
+    """
+
+    names: tuple[str, ...]
+    panel: str
+    metavar: str
+    repeatable: bool = False
+
+
+def flag(*names: str, panel: str, metavar: str, repeatable: bool = False) -> Flag:
+    """A Flag, for a field's annotation."""
+    return Flag(names, panel, metavar, repeatable)
+
+
+def flags_of(schema: type[BaseModel]) -> dict[str, Flag]:
+    """The flag of each field, in the order of the fields."""
+    return {
+        name: next(item for item in field.metadata if isinstance(item, Flag))
+        for name, field in schema.model_fields.items()
+    }
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height written as 512x768. Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
+    if not match:
+        raise UsageError(f"{text!r} is no size", "write it as 512x768")
+    return int(match[1]), int(match[2])
+
+
+def _read_size(given: Any, field: ValidationInfo) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return parse_size(given)
+    except UsageError as error:
+        raise field_error(str(field.field_name), error.message, error.hint) from error
+
+
+def _check_size(size: tuple[int, int], field: ValidationInfo) -> tuple[int, int]:
+    for side in size:
+        if side % 8 or not LEAST_SIDE <= side <= MOST_SIDE:
+            raise field_error(
+                str(field.field_name),
+                f"sides are multiples of 8 from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
+            )
+    return size
+
+
+Size = Annotated[tuple[int, int], BeforeValidator(_read_size), AfterValidator(_check_size)]
+"""Width and height in pixels, as a model makes pictures; also read from text."""
+
+
+def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
+    """An error of one field for pydantic to collect.
+
+    `field` travels along so that layers.py can say which file and line, or flag, it came from.
+    """
+    return PydanticCustomError(
+        "request", "{message}", {"field": field, "message": message, "hint": hint}
+    )
