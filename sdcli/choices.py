@@ -25,7 +25,9 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
         values["rng"] = values["rng"].lower()
     loras = names_of(values.get("lora"))
     if loras and isinstance(values.get("prompt", ""), str):
-        values["prompt"] = _look_up("lora", tagged, values.get("prompt", ""), loras)
+        for key in ("prompt", "hires_prompt"):
+            if key == "prompt" or isinstance(values.get(key), str):
+                values[key] = _look_up("lora", tagged, values.get(key, ""), loras)
         values["lora"] = ()
     name = values.get("sampler", SAMPLERS[0].name)
     schedule = values.get("scheduler", AUTOMATIC)
@@ -37,6 +39,15 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
         for key, default in legal_options(sampler).items():
             if default is not None and _same(values.get(key), default):
                 values[key] = None
+    if isinstance(name := values.get("hires_sampler"), str):
+        sampler = _look_up(
+            "hires_sampler", resolve, name, values.get("hires_scheduler") or AUTOMATIC
+        )
+        values["hires_sampler"] = sampler.name
+        if sampler.schedule != AUTOMATIC:
+            values["hires_scheduler"] = sampler.schedule
+    if isinstance(name := values.get("hires_scheduler"), str) and name.casefold() != "automatic":
+        values["hires_scheduler"] = _look_up("hires_scheduler", resolve_schedule, name).name
     for key, parse in LISTED.items():
         if isinstance(values.get(key), str):
             values[key] = _look_up(key, parse, values[key])

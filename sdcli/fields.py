@@ -48,7 +48,8 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _read_size(given: Any, field: ValidationInfo) -> Any:
+def read_size(given: Any, field: ValidationInfo) -> Any:
+    """For a field of two numbers: also from text. Raises a field error."""
     if not isinstance(given, str):
         return given
     try:
@@ -67,7 +68,7 @@ def _check_size(size: tuple[int, int], field: ValidationInfo) -> tuple[int, int]
     return size
 
 
-Size = Annotated[tuple[int, int], BeforeValidator(_read_size), AfterValidator(_check_size)]
+Size = Annotated[tuple[int, int], BeforeValidator(read_size), AfterValidator(_check_size)]
 """Width and height in pixels, as a model makes pictures; also read from text."""
 
 

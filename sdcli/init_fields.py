@@ -103,6 +103,9 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
 def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
     """Raise a field error for what needs a picture to begin from, or does not go with one."""
     asked = next((key for key, unset in FROM_PICTURE.items() if given[key] != unset), None)
+    twice = given["hires_scale"] is not None or given["hires_size"] is not None
+    if asked == "extra_noise" and twice:  # the second pass begins from a picture
+        asked = None
     if asked and given["init_img"] is None:
         raise field_error(asked, "there is no picture to begin from", "name it with --init-img")
     if asked and given["invert"]:

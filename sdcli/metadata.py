@@ -100,6 +100,8 @@ def _shown(request: GenerationRequest) -> dict[str, Any]:
     shown = {key: v for key, v in fields.items() if key in always or v != defaults[key]}
     if request.init_img is not None and not request.invert and not listed:
         shown["strength"] = DEFAULT_STRENGTH if request.strength is None else request.strength
+    if request.hires:  # A1111 has one key for both, which never are in one text
+        shown |= {"strength": request.hires_strength, "hires_upscaler": request.hires_upscaler}
     return shown
 
 
@@ -164,6 +166,8 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
                 raise UsageError(
                     f"{row.key}: {settings[row.key]!r} is no number; the picture's text is damaged"
                 ) from error
+    if values.keys() & {"hires_scale", "hires_size"} and "strength" in values:
+        values["hires_strength"] = values.pop("strength")
     if size := _SIZE.fullmatch(settings.get("Size", "")):
         values |= {"width": int(size[1]), "height": int(size[2])}
     if model := settings.get("Model id", settings.get("Model")):
@@ -173,6 +177,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
         values |= _schedule_before_1_9(settings)
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
+    values |= _timelines_before_1_6(settings, text.prompt + text.negative_prompt)
     rows = (*BEFORE_MODEL, *AFTER_MODEL)
     known -= {row.key for row in rows if row.field in _idle(values)}
     rest = {key: value for key, value in settings.items() if key not in known}
@@ -202,10 +207,21 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
     return idle & values.keys()
 
 
+def _timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:
+    """A1111 1.6 counts the times of edits anew, and keeps the old way for its older pictures."""
+    version = _version(settings)
+    return {"old_timelines": True} if version and version < (1, 6) and "[" in prompts else {}
+
+
+def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
+    found = re.match(r"v?(\d+)\.(\d+)", settings.get("Version", ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
     """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
-    version = re.match(r"v?(\d+)\.(\d+)", settings.get("Version", ""))
-    if version and (int(version[1]), int(version[2])) >= (1, 9):
+    version = _version(settings)
+    if version and version >= (1, 9):
         return {}
     sampler, suffix = split_name(settings.get("Sampler", ""))
     if sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart":

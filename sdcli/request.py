@@ -10,27 +10,43 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .fields import LEAST_SIDE, MOST_SIDE, field_error, flag
 from .guidance_fields import GuidanceFields, check_guidance
+from .hires_fields import HiresFields, check_hires, enlarging
 from .init_fields import InitFields, check_init, check_inversion
 from .mask_fields import MASKS, MaskFields, check_mask
+from .prompt_fields import PromptFields
 from .prompts import networks
-from .prompts.attention import Emphasis
-from .sampling import Sampler, TrainingTable, resolve
+from .sampling import AUTOMATIC, Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
 from .sampling.tail import Tail, entered
 from .sampling_fields import SamplingFields
 from .variation_fields import VariationFields, check_variation
 
 DEFAULT_STRENGTH = 0.75  # A1111's
+FIRST_PASS = "<first pass>"
+"""As a picture to begin from: what the first pass of a hires fix made."""
+
+_PROMPTS = (
+    *("prompt", "negative_prompt", "invert_prompt"),
+    *("hires_prompt", "hires_negative_prompt"),
+)
 
 
-class GenerationRequest(MaskFields, InitFields, VariationFields, GuidanceFields, SamplingFields):
+class GenerationRequest(
+    HiresFields,
+    MaskFields,
+    InitFields,
+    VariationFields,
+    GuidanceFields,
+    SamplingFields,
+    PromptFields,
+):
     """Everything needed to make *one* picture again, frozen and flat.
 
     Names are put in their canonical form, and an option equal to the sampler's or schedule's own
@@ -40,21 +56,6 @@ class GenerationRequest(MaskFields, InitFields, VariationFields, GuidanceFields,
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    prompt: Annotated[
-        str,
-        Field(description="What to draw; `-` reads it from standard input."),
-        flag("--prompt", "-p", panel="Prompt", metavar="TEXT"),
-    ] = ""
-    negative_prompt: Annotated[
-        str,
-        Field(description="What to keep away from."),
-        flag("--negative-prompt", "-n", panel="Prompt", metavar="TEXT"),
-    ] = ""
-    emphasis: Annotated[
-        Emphasis,
-        Field(description="Weights: evened out as in A1111, not so, ignored, or not even read."),
-        flag("--emphasis", panel="Prompt", metavar="original|no-norm|ignore|none"),
-    ] = "original"
     width: Annotated[
         int | None,
         Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
@@ -112,19 +113,86 @@ class GenerationRequest(MaskFields, InitFields, VariationFields, GuidanceFields,
             why = path if sampler.brownian else "draws no noise after the first"
             raise field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
         try:
-            for prompt in (self.prompt, self.invert_prompt or ""):
-                networks.split(prompt)
+            for prompt in (self.prompt, self.invert_prompt, self.hires_prompt):
+                networks.split(prompt or "")
         except UsageError as error:
             raise field_error("prompt", error.message, error.hint) from error
         check_inversion(sampler, self.model_dump())
         check_init(sampler, self.model_dump())
         check_mask(sampler, self.model_dump())
+        check_hires(sampler, self.model_dump())
         check_guidance(sampler, self.model_dump())
         check_variation(self.model_dump())
-        for key in ("prompt", "negative_prompt", "invert_prompt"):
+        for key in _PROMPTS:
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
                 raise field_error(key, "a prompt cannot hold NUL characters or broken Unicode")
+        if self.hires:
+            self._check_second()
         return self
+
+    def _check_second(self) -> None:
+        """Raise a field error of the hires fix for what is wrong with its second pass."""
+        try:
+            self.second()
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            context = wrong.get("ctx") or {}
+            field = str(context.get("field") or wrong["loc"][0])
+            own = f"hires_{field}" if f"hires_{field}" in HiresFields.model_fields else field
+            message = str(context.get("message") or wrong["msg"])
+            raise field_error(own, f"in the second pass: {message}") from error
+
+    def second(self) -> GenerationRequest:
+        """The second pass of a hires fix as a request of its own, from the picture FIRST_PASS.
+
+        Of the size that is left of it, if this request has one. Options that its sampler does not
+        have are left out. Raises ValidationError.
+        """
+        sampler = resolve(self.hires_sampler or self.sampler)
+        scheduler = self.hires_scheduler or (AUTOMATIC if sampler.grid else self.scheduler)
+        legal = choices.legal_options(resolve(sampler.name, scheduler))
+        idle = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal.keys()
+        values = self.model_dump(exclude={*HiresFields.model_fields, *LISTED, *idle})
+        values |= {
+            "prompt": self.prompt if self.hires_prompt is None else self.hires_prompt,
+            "negative_prompt": self.negative_prompt
+            if self.hires_negative_prompt is None
+            else self.hires_negative_prompt,
+            "sampler": sampler.name,
+            "scheduler": scheduler,
+            "steps": self.hires_steps or self.steps,
+            "init_img": FIRST_PASS,
+            "strength": self.hires_strength,
+            "full_steps": self.hires_strength > 0,
+        }
+        if self.ensd and not choices.obeys_ensd(sampler, values):
+            values["ensd"] = 0
+        if self.width and self.height:
+            size = (self.width, self.height)
+            plan = enlarging(size, scale=self.hires_scale, wanted=self.hires_size)
+            values |= {"width": 8 * plan.cut[0], "height": 8 * plan.cut[1]}
+        return GenerationRequest(**values)
+
+    @property
+    def tags(self) -> list[networks.Tag]:
+        """The LoRAs of its prompts, each once."""
+        both = (self.prompt, self.hires_prompt or "")
+        return list(dict.fromkeys(tag for text in both for tag in networks.split(text)[1]))
+
+    @property
+    def unknown_tags(self) -> list[str]:
+        """What looks like a tag in its prompts, and is of no kind that anybody knows."""
+        return [*networks.unknown(self.prompt), *networks.unknown(self.hires_prompt or "")]
+
+    @property
+    def texts(self) -> list[str]:
+        """Every prompt that it has."""
+        return [text for key in _PROMPTS if (text := getattr(self, key))]
+
+    @property
+    def hires(self) -> bool:
+        """Whether a second, larger pass follows."""
+        return self.hires_scale is not None or self.hires_size is not None
 
     @property
     def resolved_sampler(self) -> Sampler:

@@ -79,6 +79,7 @@ AFTER_MODEL = (
     Row("Denoising strength", "strength"),
     Row("Clip skip", "clip_skip", str, int),
     Row("Emphasis", "emphasis", _words, _option),
+    Row("Old prompt editing timelines", "old_timelines", str, "True".__eq__),
     Row("ENSD", "ensd", str, int),
     Row("RNG", "rng", str.upper, str.lower),
     Row("Tiling", "tiling", str, "True".__eq__),
@@ -103,6 +104,14 @@ AFTER_MODEL = (
     Row("NGMS", "ngms"),
     Row("NGMS all steps", "ngms_all", str, "True".__eq__),
     Row("PAG scale", "pag_scale"),
+    Row("Hires upscale", "hires_scale"),
+    Row("Hires resize", "hires_size", _size, str),
+    Row("Hires upscaler", "hires_upscaler", str, str),
+    Row("Hires steps", "hires_steps", str, int),
+    Row("Hires sampler", "hires_sampler", str, str),
+    Row("Hires schedule type", "hires_scheduler", str, str),
+    Row("Hires prompt", "hires_prompt", str, str),
+    Row("Hires negative prompt", "hires_negative_prompt", str, str),
     Row("Init image", "init_img", str, str),
     Row("Full steps", "full_steps", str, "True".__eq__),
     Row("Resize mode", "resize_mode", str, str),
@@ -130,12 +139,17 @@ AFTER_MODEL = (
 )
 OUR_PROMPTS = {"sdcli prompt": "prompt", "sdcli negative prompt": "negative_prompt"}
 OUTCOMES = ("Evaluations", "Accepted steps", "Rejected steps")  # of a run, not asked for
-TEMPLATES = ("Template", "Negative template")  # what the prompts' choices were made in
+TEMPLATES = {  # what the prompts' choices were made in
+    "prompt": "Template",
+    "negative_prompt": "Negative template",
+    "hires_prompt": "Hires template",
+    "hires_negative_prompt": "Hires negative template",
+}
 HASHES = ("Model hash", "VAE hash", "Lora hashes", "TI hashes")
 NOT_SETTINGS = {
     *("Size", "Model", "Model id", "Version", "User"),
     *HASHES,
     *OUR_PROMPTS,
     *OUTCOMES,
-    *TEMPLATES,
+    *TEMPLATES.values(),
 }

@@ -13,17 +13,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 from . import ui
 
 _SECTIONS = (
-    *(
-        "Arguments",
-        "Prompt",
-        "Sampling",
-        "Guidance",
-        "Variations",
-        "Picture",
-        "From a picture",
-        "Inpainting",
-    ),
-    *("Model", "Output", "General"),
+    *("Arguments", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
+    *("From a picture", "Inpainting", "Model", "Output", "General"),
 )
 
 help_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -82,7 +82,7 @@ def _hashes(plan: Plan) -> Told:
         return Told()
     model, folders = plan.folder, plan.settings.models_folders
     known = {item.name: item.path for item in library(folders, "embedding")}
-    texts = {text for each in plan.requests for text in (each.prompt, each.negative_prompt)}
+    texts = {text for each in plan.requests for text in each.texts}
     used = in_texts(known, texts)
     return Told(
         model=None if model.header is None else model.path,

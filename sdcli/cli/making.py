@@ -14,7 +14,6 @@ from sdcli.models.hashes import Told
 from sdcli.models.library import in_texts
 from sdcli.output import Target, template_values
 from sdcli.picture_files import encode
-from sdcli.prompts.networks import split
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.text_rows import OUTCOMES
@@ -56,8 +55,8 @@ class Destination:
 
     def _text(self, picture: Picture) -> str:
         request = picture.request
-        names = [tag.name for tag in split(request.prompt)[1]]
-        names += in_texts(self.hashes.embeddings, (request.prompt, request.negative_prompt))
+        names = [tag.name for tag in request.tags]
+        names += in_texts(self.hashes.embeddings, request.texts)
         outcome = self.wording.told(request) | _outcome(picture)
         try:
             hashes = self.hashes.text(names)
@@ -133,7 +132,7 @@ _Job = tuple[int, GenerationRequest]
 
 def _alike(jobs: list[_Job], size: int) -> tuple[list[_Job], list[_Job]]:
     """The first jobs that can be made at once, at most `size`, for they share LoRAs; the others."""
-    tags = [split(request.prompt)[1] for _, request in jobs[:size]]
+    tags = [request.tags for _, request in jobs[:size]]
     count = next((k for k, each in enumerate(tags) if each != tags[0]), len(tags))
     return jobs[:count], jobs[count:]
 

@@ -20,10 +20,10 @@ from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits, read_file
-from sdcli.prompts import networks
-from sdcli.prompts.networks import Tag, split
+from sdcli.prompts.networks import Tag
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
+from sdcli.upscalers import check_upscaler
 
 from . import ui
 from .wording import PICTURE, Wording, worded
@@ -56,7 +56,7 @@ class Plan:
     @property
     def networks(self) -> list[Tag]:
         """The LoRAs of all pictures, each once."""
-        tags = (tag for request in self.requests for tag in split(request.prompt)[1])
+        tags = (tag for request in self.requests for tag in request.tags)
         return list(dict.fromkeys(tags))
 
 
@@ -83,6 +83,8 @@ def planned(words: Words, *, json: bool) -> Plan:
         base = sized(base)
         if base.masked:
             open_patch(base, ui.warn)
+    if base.hires:
+        check_upscaler(base.hires_upscaler)
     requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
     if base.invert and len({request.prompt for request in requests}) < len(requests):
         raise UsageError(
@@ -93,7 +95,7 @@ def planned(words: Words, *, json: bool) -> Plan:
     if not settings.no_metadata and settings.file_format == "jpg":
         for request in requests:
             check_fits(write_text(request, wording.told(request)), "jpg")
-    if unknown := {tag for request in requests for tag in networks.unknown(request.prompt)}:
+    if unknown := {tag for request in requests for tag in request.unknown_tags}:
         ui.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
     folder = models.find(
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say

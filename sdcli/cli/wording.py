@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,34 +49,35 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Both prompts of all pictures, the files that their choices are from, and --lora as tags."""
+    """The prompts of all pictures, by field, the files of their choices, and --lora as tags."""
 
-    prompt: Template
-    negative_prompt: Template
+    templates: Mapping[str, Template]
     known: Wildcards
     tags: str
 
     def values(self, seed: int) -> dict[str, str]:
-        """Both prompts with their choices made by the seed. Raises UsageError."""
+        """The prompts with their choices made by the seed. Raises UsageError."""
         return {
-            "prompt": self.prompt.of(seed, self.known),
-            "negative_prompt": self.negative_prompt.of(seed, self.known, negative=True),
+            key: template.of(seed, self.known, negative="negative" in key)
+            for key, template in self.templates.items()
         }
 
     def of(self, request: GenerationRequest) -> GenerationRequest:
         """The request with the choices of its seed. Raises UsageErrors."""
         chosen = self.values(request.seed)
-        chosen["prompt"] = " ".join(filter(None, (chosen["prompt"], self.tags)))
+        for key in chosen.keys() & {"prompt", "hires_prompt"}:
+            chosen[key] = " ".join(filter(None, (chosen[key], self.tags)))
         if chosen == {key: getattr(request, key) for key in chosen}:
             return request
         return validate(GenerationRequest, request.model_dump() | chosen, Merged({}, {}))
 
     def told(self, request: GenerationRequest) -> dict[str, str]:
         """For the picture's text: the templates, where choices were made in them."""
-        templates = (self.prompt.text, self.negative_prompt.text)
-        made = self.values(request.seed).values()
-        pairs = zip(TEMPLATES, templates, made, strict=True)
-        return {key: template for key, template, prompt in pairs if template != prompt}
+        return {
+            TEMPLATES[key]: self.templates[key].text
+            for key, made in self.values(request.seed).items()
+            if self.templates[key].text != made
+        }
 
 
 def worded(merged: Merged, settings: Settings) -> Wording:
@@ -85,13 +86,20 @@ def worded(merged: Merged, settings: Settings) -> Wording:
     if settings.style:
         known = _styles(settings)
         styles = [named(name, known) for name in settings.style]
-    prompt = _template(merged, "prompt", [style.prompt for style in styles])
-    negative = _template(merged, "negative_prompt", [style.negative_prompt for style in styles])
+    templates = {
+        key: _template(
+            merged,
+            key,
+            [style.negative_prompt if "negative" in key else style.prompt for style in styles],
+        )
+        for key in TEMPLATES
+        if not key.startswith("hires") or merged.values.get(key) is not None
+    }
     wildcards: Wildcards = {}
-    if settings.wildcards_dir or "__" in prompt.text + negative.text:
+    if settings.wildcards_dir or any("__" in each.text for each in templates.values()):
         wildcards = read_wildcards(_wildcard_folders(settings))
     tags = (f"<lora:{text}>" for text in names_of(merged.values.get("lora")))
-    return Wording(prompt, negative, wildcards, " ".join(tags))
+    return Wording(templates, wildcards, " ".join(tags))
 
 
 def _template(merged: Merged, key: str, styles: Sequence[str]) -> Template:

@@ -1,7 +1,8 @@
 """The engine: weights and torch. Everything else in sdcli works without it."""
 
 from .engine import Engine
+from .hires import TwoPasses
 from .picture import Picture, Step
 from .run import Run
 
-__all__ = ["Engine", "Picture", "Run", "Step"]
+__all__ = ["Engine", "Picture", "Run", "Step", "TwoPasses"]

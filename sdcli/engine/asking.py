@@ -35,6 +35,7 @@ class Asking:
         sampler: Sampler,
         device: torch.device,
         patch: Patch | None = None,
+        calls_before: int | None = None,
     ) -> None:
         self._requests = tuple(requests)
         self._first = requests[0]
@@ -43,6 +44,7 @@ class Asking:
         self._sampler = sampler
         self._device = device
         self._patch = patch
+        self._calls_before = calls_before
         table = model.table
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 
@@ -114,7 +116,8 @@ class Asking:
 
     def _line(self, text: str, *, negative: bool = False) -> Line:
         first = self._first
-        stretches = timeline(text, Pass(self._sampler.prompt_calls(first.steps)))
+        calls = self._sampler.prompt_calls(first.steps)
+        stretches = timeline(text, Pass(calls, self._calls_before, first.old_timelines))
         rows = self._components.text_encoder.encode(
             tuple(stretch.text for stretch in stretches),
             skip=first.clip_skip,

@@ -29,7 +29,8 @@ Encode = Callable[[Image.Image], Tensor]
 class Beginning:
     """Noise, and the picture that some requests begin from. All are alike but for their seeds.
 
-    `shape` is that of one image's latents, `encode` makes them of a picture.
+    `shape` is that of one image's latents, `encode` makes them of a picture. `latents` are those of
+    the picture where it is no file.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Beginning:
         shape: tuple[int, int, int],
         encode: Encode,
         device: torch.device,
+        latents: Tensor | None = None,
     ) -> None:
         self._requests = tuple(requests)
         self._first = first = requests[0]
@@ -49,7 +51,7 @@ class Beginning:
             seen=first.seed_resize and (first.seed_resize[1] // 8, first.seed_resize[0] // 8),
         )
         self.patch: Patch | None = open_patch(first, silent) if first.masked else None
-        self._latents: Tensor | None = None
+        self._latents = latents
 
     def noised(self, tail: Tail, sampler: Sampler) -> Tensor:
         """The picture with as much noise as where it enters the run."""

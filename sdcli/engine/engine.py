@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from PIL.Image import Image
+from torch import Tensor
 
 from sdcli import models
 from sdcli.errors import UsageError
@@ -22,6 +23,7 @@ from sdcli.request import GenerationRequest
 from .conditioning import TextEncoder
 from .device import Placement, choose
 from .embeddings import Embeddings
+from .hires import TwoPasses, enlarger
 from .latents import decode, encode
 from .loading import Components, load, settled
 from .lora import Lora
@@ -119,7 +121,7 @@ class Engine:
 
     def start(
         self, requests: Sequence[GenerationRequest], *, say: Callable[[str], None] = silent
-    ) -> Run:
+    ) -> Run | TwoPasses:
         """A run that makes the requests' pictures at once; iterate over it, then take them.
 
         They may differ in prompts and seeds only. Picture k equals the one made alone, up to
@@ -127,9 +129,7 @@ class Engine:
         """
         requests = [self.complete(request) for request in requests]
         own = {"prompt", "negative_prompt", "seed", "variation_seed", "variation_strength"}
-        tags = [split(request.prompt)[1] for request in requests]
-        if any(each != tags[0] for each in tags):
-            raise UsageError("pictures made at once must have the same LoRAs")
+        own |= {"hires_prompt", "hires_negative_prompt"}
         if any(r.model_dump(exclude=own) != requests[0].model_dump(exclude=own) for r in requests):
             raise UsageError("pictures made at once may differ in prompts and seeds only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
@@ -140,6 +140,30 @@ class Engine:
                 f"--vae: the model was not loaded with {requests[0].vae}",
                 "Engine.load takes it as vae=",
             )
+        if not requests[0].hires:
+            return self._run(requests, say)
+        seconds = [request.second() for request in requests]
+        enlarge = enlarger(
+            requests[0],
+            self._components,
+            scale=self.folder.latent_scale,
+            device=self.placement.device,
+            say=say,
+        )
+        calls = requests[0].resolved_sampler.prompt_calls(requests[0].steps)
+
+        def second(latents: Tensor) -> Run:
+            return self._run(seconds, say, latents=latents, calls_before=calls)
+
+        return TwoPasses(requests, self._run(requests, say), enlarge, second)
+
+    def _run(
+        self, requests: Sequence[GenerationRequest], say: Callable[[str], None], **second: Any
+    ) -> Run:
+        """A run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
+        tags = [split(request.prompt)[1] for request in requests]
+        if any(each != tags[0] for each in tags):
+            raise UsageError("pictures made at once must have the same LoRAs")
         loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
         with memory_errors("merging LoRAs"):
             self._components.use(loras, say)
@@ -147,4 +171,4 @@ class Engine:
         texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
         if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
             self.text_encoder.forget()
-        return Run(requests, self.folder, self.placement, self._components, say)
+        return Run(requests, self.folder, self.placement, self._components, say, **second)

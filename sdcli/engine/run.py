@@ -34,7 +34,11 @@ _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last ste
 
 
 class Run:
-    """A batch on its way. The caller owns the loop: `for step in run: …`, then `run.pictures()`."""
+    """A batch on its way. The caller owns the loop: `for step in run: …`, then `run.pictures()`.
+
+    As the second pass of a hires fix it begins from `latents`, and prompts go on from the
+    `calls_before` of the first.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class Run:
         placement: Placement,
         components: Components,
         say: Callable[[str], None],
+        *,
+        latents: Tensor | None = None,
+        calls_before: int | None = None,
     ) -> None:
         self.requests = tuple(requests)
         self._components = components
@@ -73,7 +80,7 @@ class Run:
         encoder = partial(
             encode, components.vae, scale=folder.latent_scale, device=placement.device
         )
-        self._begin = Beginning(self.requests, shape, encoder, placement.device)
+        self._begin = Beginning(self.requests, shape, encoder, placement.device, latents)
         self._noise = self._begin.noise
         _check_clip_skip(first.clip_skip, folder, say)
         with memory_errors("reading the prompts"):
@@ -84,6 +91,7 @@ class Run:
                 self._sampler,
                 placement.device,
                 self._begin.patch,
+                calls_before,
             )
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None
@@ -197,11 +205,16 @@ class Run:
             evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total
         )
 
+    @property
+    def latents(self) -> Tensor:
+        """What the finished run made, (images, channels, height / 8, width / 8)."""
+        assert self._latents is not None, "iterate over the run first"
+        return self._latents
+
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""
-        assert self._latents is not None, "iterate over the run first"
         scale = self._folder.latent_scale
-        images = decode(self._components.vae, self._latents, scale=scale, say=self._say)
+        images = decode(self._components.vae, self.latents, scale=scale, say=self._say)
         if self._begin.patch:
             images = [self._begin.patch.laid(image) for image in images]
         seconds = (time.perf_counter() - self._started) / len(images)

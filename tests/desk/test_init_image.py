@@ -10,9 +10,10 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.init_image import open_init, resized, sized
+from sdcli.init_image import open_init, sized
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.request import GenerationRequest
+from sdcli.resizing import resized
 
 
 def request(path: Path | str, **changes: Any) -> GenerationRequest:

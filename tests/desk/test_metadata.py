@@ -146,7 +146,8 @@ OLD = [
         "Version: v1.5.1",
         {"prompt": "(cat:1.2), [red|blue]\nby night", "negative_prompt": "lowres,\nbad hands"}
         | {"steps": 28, "sampler": "DPM++ 2M Karras", "cfg_scale": 7.0, "seed": 1234567890}
-        | {"width": 512, "height": 768, "model": "v1-5-pruned", "rng": "nv", "clip_skip": 2},
+        | {"width": 512, "height": 768, "model": "v1-5-pruned", "rng": "nv", "clip_skip": 2}
+        | {"old_timelines": True},
         {},
         "Karras",
     ),
@@ -154,8 +155,9 @@ OLD = [
         "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 3, Size: 64x64, "
         "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent, Version: v1.10.1",
         {"prompt": "", "negative_prompt": "", "steps": 20, "sampler": "DPM++ 2M", "seed": 3}
-        | {"scheduler": "Karras", "cfg_scale": 7.0, "rng": "nv", "width": 64, "height": 64},
-        {"Denoising strength": "0.7", "Hires upscale": "2", "Hires upscaler": "Latent"},
+        | {"scheduler": "Karras", "cfg_scale": 7.0, "rng": "nv", "width": 64, "height": 64}
+        | {"hires_strength": 0.7, "hires_scale": 2.0, "hires_upscaler": "Latent"},
+        {},
         "Karras",
     ),
 ]

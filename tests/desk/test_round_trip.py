@@ -11,6 +11,7 @@ from sdcli.request import GenerationRequest
 
 IMG = {"init_img": "in.png"}
 MASKED = IMG | {"mask": "alpha"}
+HIRES = {"hires_scale": 1.5}
 REPAINTED = MASKED | {"inpaint_method": "repaint"}
 INVERTED = {"init_img": "in.png", "invert": True, "sampler": "Euler"}
 
@@ -74,6 +75,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "inpaint_method": REPAINTED,
     "repaint_jump": REPAINTED | {"repaint_jump": 5},
     "repaint_times": REPAINTED | {"repaint_times": 2},
+    "hires_scale": HIRES,
+    "hires_size": {"hires_size": "1024x0"},
+    "hires_upscaler": HIRES | {"hires_upscaler": "Lanczos"},
+    "hires_strength": HIRES | {"hires_strength": 0.45},
+    "hires_steps": HIRES | {"hires_steps": 9},
+    "hires_sampler": HIRES | {"hires_sampler": "Euler a"},
+    "hires_scheduler": HIRES | {"hires_scheduler": "Karras"},
+    "hires_prompt": HIRES | {"hires_prompt": "a, b"},
+    "hires_negative_prompt": HIRES | {"hires_negative_prompt": ""},
+    "old_timelines": {"old_timelines": True},
     "invert": INVERTED,
     "invert_prompt": INVERTED | {"invert_prompt": "a hen"},
 }

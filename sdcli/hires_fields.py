@@ -1,0 +1,139 @@
+"""Owns HiresFields: the part of a request that makes its picture a second time, and larger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from .errors import UsageError
+from .fields import LEAST_SIDE, MOST_SIDE, field_error, flag, read_size
+from .sampling import Sampler
+from .upscalers import LATENT, upscaler_name
+
+_PANEL = "Hires fix"
+
+# What only a second pass gives a meaning, and what each is where nothing is asked for.
+OF_A_SECOND_PASS: Mapping[str, Any] = {
+    "hires_upscaler": LATENT,
+    "hires_strength": 0.7,
+    "hires_steps": None,
+    "hires_sampler": None,
+    "hires_scheduler": None,
+    "hires_prompt": None,
+    "hires_negative_prompt": None,
+}
+
+
+def _upscaler(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return upscaler_name(given, latents=True)
+    except UsageError as error:
+        raise field_error("hires_upscaler", error.message, error.hint) from error
+
+
+class HiresFields(BaseModel):
+    """A1111's hires fix: the picture enlarged, noised, and made anew at that size."""
+
+    hires_scale: Annotated[
+        float | None,
+        Field(gt=1, le=16, description="Make it so many times as large in a second pass."),
+        flag("--hires-scale", panel=_PANEL, metavar="X"),
+    ] = None
+    hires_size: Annotated[
+        tuple[int, int] | None,
+        BeforeValidator(read_size),
+        Field(description="Or of that size; 1024x0 keeps the proportions."),
+        flag("--hires-size", panel=_PANEL, metavar="WxH"),
+    ] = None
+    hires_upscaler: Annotated[
+        str,
+        BeforeValidator(_upscaler),
+        Field(description="A1111's of latents, Lanczos, Nearest, or a network's file."),
+        flag("--hires-upscaler", panel=_PANEL, metavar="NAME|FILE"),
+    ] = LATENT
+    hires_strength: Annotated[
+        float,
+        Field(ge=0, le=1, description="How much of it the second pass makes anew."),
+        flag("--hires-strength", panel=_PANEL, metavar="0-1"),
+    ] = 0.7
+    hires_steps: Annotated[
+        int | None,
+        Field(ge=1, le=1000, description="Its steps; as many as the first if not said."),
+        flag("--hires-steps", panel=_PANEL, metavar="N"),
+    ] = None
+    hires_sampler: Annotated[
+        str | None,
+        Field(description="Its sampler, if another."),
+        flag("--hires-sampler", panel=_PANEL, metavar="NAME"),
+    ] = None
+    hires_scheduler: Annotated[
+        str | None,
+        Field(description="Its schedule type, if another."),
+        flag("--hires-scheduler", panel=_PANEL, metavar="NAME"),
+    ] = None
+    hires_prompt: Annotated[
+        str | None,
+        Field(description="Its prompt, if another."),
+        flag("--hires-prompt", panel=_PANEL, metavar="TEXT"),
+    ] = None
+    hires_negative_prompt: Annotated[
+        str | None,
+        Field(description="Its negative prompt, if another."),
+        flag("--hires-negative-prompt", panel=_PANEL, metavar="TEXT"),
+    ] = None
+
+
+def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs a second pass, or does not go with one."""
+    asked = next((key for key, unset in OF_A_SECOND_PASS.items() if given[key] != unset), None)
+    size = given["hires_size"]
+    key = "hires_scale" if given["hires_scale"] is not None else "hires_size"
+    if given["hires_scale"] is None and size is None:
+        if asked:
+            raise field_error(asked, "there is no second pass", "ask for one with --hires-scale 2")
+        return
+    if given["hires_scale"] is not None and size is not None:
+        raise field_error("hires_size", "hires_scale says another")
+    if size is not None:
+        for side in size:
+            if side and not LEAST_SIDE <= side <= MOST_SIDE:
+                raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
+        if not any(size):
+            raise field_error(key, "one of its sides must not be 0")
+    if given["init_img"] is not None:
+        raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
+    if sampler.scheduler and given["hires_sampler"] is None:
+        raise field_error(key, f"{sampler.name} cannot begin from a picture", "--hires-sampler")
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarging:
+    """`covering` is the size, in latents, that the first pass is enlarged to, `cut` what of it is
+    left: both (width, height). What is cut off is cut off at both sides, the odd one at the end.
+    """
+
+    covering: tuple[int, int]
+    cut: tuple[int, int]
+
+
+def enlarging(
+    size: tuple[int, int], *, scale: float | None, wanted: tuple[int, int] | None
+) -> Enlarging:
+    """From a first pass of `size` pixels by A1111's rules: `scale` times, or `wanted`."""
+    width, height = size
+    if wanted is None:
+        assert scale is not None
+        large = int(width * scale), int(height * scale)
+        cut = 0, 0
+    else:
+        wide, high = wanted
+        by_width = not high or (bool(wide) and width * high < wide * height)
+        large = (wide, wide * height // width) if by_width else (high * width // height, high)
+        cut = ((large[0] - (wide or large[0])) // 8, (large[1] - (high or large[1])) // 8)
+    covering = large[0] // 8, large[1] // 8
+    return Enlarging(covering, (covering[0] - cut[0], covering[1] - cut[1]))

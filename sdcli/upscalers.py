@@ -1,0 +1,61 @@
+"""Owns the names of upscalers: A1111's of latents, those of pixels, and files of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UsageError, did_you_mean
+
+LATENT = "Latent"
+
+
+@dataclass(frozen=True, slots=True)
+class LatentUpscaler:
+    """How torch's interpolate enlarges latents."""
+
+    name: str
+    mode: str
+    antialias: bool = False
+
+
+LATENT_UPSCALERS = (
+    LatentUpscaler(LATENT, "bilinear"),
+    LatentUpscaler("Latent (antialiased)", "bilinear", antialias=True),
+    LatentUpscaler("Latent (bicubic)", "bicubic"),
+    LatentUpscaler("Latent (bicubic antialiased)", "bicubic", antialias=True),
+    LatentUpscaler("Latent (nearest)", "nearest"),
+    LatentUpscaler("Latent (nearest-exact)", "nearest-exact"),
+)
+LANCZOS, NEAREST = "Lanczos", "Nearest"
+PIXEL_UPSCALERS = (LANCZOS, NEAREST)
+_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+
+
+def latent_upscaler(name: str) -> LatentUpscaler | None:
+    """The row of that name; None for an upscaler of pixels."""
+    return next((row for row in LATENT_UPSCALERS if row.name == name), None)
+
+
+def upscaler_name(text: str, *, latents: bool) -> str:
+    """The canonical name, case aside; a network's file as it is typed.
+
+    Raises UsageError for what is neither, and for one of latents unless `latents`.
+    """
+    names = [*(row.name for row in LATENT_UPSCALERS if latents), *PIXEL_UPSCALERS]
+    known = {name.casefold(): name for name in names}
+    if found := known.get(text.strip().casefold()):
+        return found
+    if text.endswith(_FILES):
+        return text
+    raise UsageError(
+        f"no upscaler is called {text!r}",
+        did_you_mean(text, names)
+        or f"{', '.join(names)}, or a network's file (.safetensors, .pth)",
+    )
+
+
+def check_upscaler(name: str) -> None:
+    """Raise UsageError for a network's file that is not there."""
+    if name.endswith(_FILES) and not Path(name).expanduser().is_file():
+        raise UsageError(f"there is no upscaler {name}", f"a file, or {', '.join(PIXEL_UPSCALERS)}")

@@ -1,0 +1,141 @@
+"""The hires fix as a request: sizes, the second pass, and what does not go with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeEngine
+
+from sdcli.hires_fields import enlarging
+from sdcli.metadata import read_text, to_values, write_text
+from sdcli.request import GenerationRequest
+from sdcli.upscalers import LATENT_UPSCALERS, upscaler_name
+
+
+def request(**changes: Any) -> GenerationRequest:
+    values = {"prompt": "a fox", "seed": 1, "width": 512, "height": 768, "hires_scale": 2}
+    return GenerationRequest(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("scale", "wanted", "covering", "cut"),
+    [
+        (2.0, None, (128, 192), (128, 192)),
+        (1.3, None, (83, 124), (83, 124)),  # 665 x 998 pixels
+        (None, (1024, 0), (128, 192), (128, 192)),
+        (None, (0, 1024), (85, 128), (85, 128)),
+        (None, (1024, 1024), (128, 192), (128, 128)),
+        (None, (768, 1536), (128, 192), (96, 192)),
+        (None, (1024, 1536), (128, 192), (128, 192)),
+    ],
+)
+def test_a1111s_sizes(
+    scale: float | None,
+    wanted: tuple[int, int] | None,
+    covering: tuple[int, int],
+    cut: tuple[int, int],
+) -> None:
+    found = enlarging((512, 768), scale=scale, wanted=wanted)
+    assert (found.covering, found.cut) == (covering, cut)
+
+
+def test_the_second_pass_is_img2img_with_all_its_steps() -> None:
+    second = request(sampler="DPM++ 2M Karras", steps=30).second()
+    assert (second.width, second.height) == (1024, 1536)
+    assert (second.sampler, second.steps, second.strength) == ("DPM++ 2M", 30, 0.7)
+    assert second.full_steps
+    assert not second.hires
+
+
+def test_the_second_pass_may_differ() -> None:
+    second = request(
+        hires_steps=10,
+        hires_sampler="DDIM",
+        scheduler="Karras",
+        hires_prompt="a red fox",
+        hires_negative_prompt="",
+        negative_prompt="blurry",
+        hires_strength=0.4,
+    ).second()
+    assert (second.sampler, second.scheduler, second.steps) == ("DDIM", "Automatic", 10)
+    assert (second.prompt, second.negative_prompt) == ("a red fox", "")
+    assert second.strength == 0.4
+
+
+def test_options_that_its_sampler_lacks_are_the_first_passs_alone() -> None:
+    first = request(sampler="Euler", s_churn=3, hires_sampler="DPM++ 2M Exponential")
+    second = first.second()
+    assert (first.s_churn, second.s_churn, second.scheduler) == (3, None, "Exponential")
+    listed = request(sampler="Euler", sigmas="14,5,1,0", hires_steps=4).second()
+    assert (listed.sigmas, listed.steps) == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hires_scale": None, "hires_steps": 3}, "there is no second pass"),
+        ({"hires_scale": None, "hires_strength": 0.5}, "there is no second pass"),
+        ({"hires_size": "1024x1024"}, "hires_scale says another"),
+        ({"hires_scale": None, "hires_size": "0x0"}, "must not be 0"),
+        ({"hires_scale": None, "hires_size": "8x0"}, "sides are from 64"),
+        ({"init_img": "a.png"}, "from noise alone"),
+        ({"hires_sampler": "Eular"}, "Eular"),
+        ({"hires_scheduler": "Karas"}, "Karas"),
+        ({"hires_sampler": "diffusers:ddim"}, "cannot begin from a picture"),
+        ({"hires_prompt": "<lora:a:b:c:d:e>"}, "lora"),
+        ({"hires_upscaler": "Lancos"}, "no upscaler is called"),
+        ({"extra_noise": 0.1, "hires_scale": None}, "no picture to begin from"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        request(**values)
+
+
+def test_upscalers_are_known_by_their_names_case_aside() -> None:
+    for row in LATENT_UPSCALERS:
+        assert upscaler_name(row.name.upper(), latents=True) == row.name
+    assert request(hires_upscaler="lanczos").hires_upscaler == "Lanczos"
+    assert request(hires_upscaler="my/4x.pth").hires_upscaler == "my/4x.pth"
+
+
+def test_the_text_has_a1111s_keys() -> None:
+    wanted = request(hires_steps=10, hires_upscaler="Latent (nearest)", hires_prompt="b: c")
+    text = write_text(wanted)
+    for item in (
+        *("Denoising strength: 0.7", "Hires upscale: 2", "Hires upscaler: Latent (nearest)"),
+        *("Hires steps: 10", 'Hires prompt: "b: c"'),
+    ):
+        assert item in text
+    values, rest = to_values(read_text(text))
+    assert rest == {}
+    assert GenerationRequest(**values) == wanted
+
+
+def test_loras_of_both_passes_are_told_of() -> None:
+    found = request(lora=["ink:0.8"], hires_prompt="b <lora:glow:1>")
+    assert [tag.name for tag in found.tags] == ["ink", "glow"]
+    assert [tag.name for tag in found.second().tags] == ["glow", "ink"]
+
+
+def test_gen_takes_it(sdcli: Any, engine: FakeEngine) -> None:
+    result = sdcli(
+        *("gen", "a fox", "--hires-scale", "2", "--hires-prompt", "a {red|blue} fox"),
+        *("--hires-strength", "0.5", "-o", "b.png", "-s", "3"),
+    )
+    assert result.code == 0
+    [made] = engine.made
+    assert made.hires_prompt in ("a red fox", "a blue fox")
+    assert "Hires template" in sdcli("info", "b.png").out
+
+
+def test_a_network_that_is_not_there_is_told_before_anything_is_loaded(
+    sdcli: Any, engine: FakeEngine
+) -> None:
+    result = sdcli("gen", "a", "--hires-scale", "2", "--hires-upscaler", "4x.pth")
+    assert (result.code, result.lines, engine.batches) == (2, [], [])
+    assert "there is no upscaler 4x.pth" in result.err
+    assert not list(Path().glob("*"))
