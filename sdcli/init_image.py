@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from .inpainting import Margins, Patch, Rectangle, blurred, box_around, filled
 from .picture_files import open_picture
 from .request import GenerationRequest
 from .resizing import resized
+from .settings import format_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,6 +21,30 @@ if TYPE_CHECKING:
 _PAPER = (255, 255, 255)  # what A1111 puts behind what is transparent
 _ALPHA = "alpha"  # as a mask: what is transparent in the picture
 _OPAQUE = 128  # of 255: a mask's alpha above it counts as all of it, as in A1111
+
+
+def files_of(text: str) -> list[str]:
+    """The pictures that `--init-img` names: one file, all of a folder, or those of a pattern.
+
+    Raises UsageError for a folder or a pattern without pictures, and for an address.
+    """
+    if "://" in text:
+        raise UsageError(
+            f"--init-img: {text} is an address, and sdcli fetches no pictures", "download it first"
+        )
+    path = Path(text).expanduser()
+    if path.is_dir():
+        found = sorted(item for item in path.iterdir() if format_of(item.name) and item.is_file())
+    elif re.search(r"[*?[]", text) and not path.exists():
+        root = Path(path.anchor or ".")
+        found = sorted(
+            item for item in root.glob(str(path.relative_to(path.anchor))) if item.is_file()
+        )
+    else:
+        return [text]
+    if not found:
+        raise UsageError(f"--init-img: there are no pictures in {text}", "PNG, JPEG or WebP")
+    return [str(item) for item in found]
 
 
 def open_init(request: GenerationRequest) -> Image:
@@ -167,11 +193,6 @@ def _read(request: GenerationRequest) -> Image:
     from PIL import ImageOps
 
     assert request.init_img is not None
-    if "://" in request.init_img:
-        raise UsageError(
-            f"--init-img: {request.init_img} is an address, and sdcli fetches no pictures",
-            "download it first",
-        )
     return ImageOps.exif_transpose(open_picture(Path(request.init_img)))
 
 

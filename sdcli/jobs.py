@@ -68,5 +68,35 @@ def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[Gen
     return [base.model_copy(update=each) for each in wanted]
 
 
+def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[GenerationRequest]:
+    """Pictures on the way from seed to seed, both ends among them, each with its own recipe.
+
+    Between two seeds lie variations of the one towards the other. Raises UsageError for a sampler
+    whose noise on the way would make every picture another.
+    """
+    sampler = base.resolved_sampler
+    if len(seeds) < 2:
+        raise UsageError("--interpolate-seeds: a walk needs two seeds at least", "1,2")
+    if base.variation_strength:
+        raise UsageError("--interpolate-seeds: the walk is made of variations itself")
+    if base.invert:
+        raise UsageError("--interpolate-seeds: an inversion has no noise of seeds")
+    if sampler.stochastic or base.eta or base.s_churn:
+        raise UsageError(
+            f"--interpolate-seeds: {sampler.name} draws noise at every step, so neighbours would "
+            "not be alike",
+            "use one without, such as DPM++ 2M, Euler or DDIM",
+        )
+    requests = []
+    for frame in range(frames):
+        leg, place = divmod(frame * (len(seeds) - 1), frames - 1)
+        change: dict[str, Any] = {"seed": seeds[leg]}
+        if place:
+            share = place / (frames - 1)
+            change |= {"variation_seed": seeds[leg + 1], "variation_strength": share}
+        requests.append(base.model_copy(update=change))
+    return requests
+
+
 def _random_seed() -> int:
     return random.randrange(_RANDOM_SEEDS)

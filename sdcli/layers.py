@@ -146,7 +146,9 @@ def _problem(detail: Any, place: Merged) -> tuple[str, UsageError]:
     context = detail.get("ctx") or {}
     key = str(context.get("field") or (detail["loc"][0] if detail["loc"] else ""))
     said = _SAYINGS.get(detail["type"], "{msg}").format(
-        msg=detail["msg"][:1].lower() + detail["msg"][1:], **context
+        msg=detail["msg"][:1].lower() + detail["msg"][1:],
+        wanted=_PATTERNS.get(key, ""),
+        **context,
     )
     given = detail["input"]
     if detail["type"] == "request":
@@ -154,6 +156,7 @@ def _problem(detail: Any, place: Merged) -> tuple[str, UsageError]:
     return key, UsageError(f"{place.where(key)}: {said}, got {given!r}")
 
 
+_PATTERNS = {"device": "auto, cpu, mps, cuda or cuda:N", "animate": "a .gif or a .webp"}
 _SAYINGS = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
@@ -169,7 +172,7 @@ _SAYINGS = {
     "literal_error": "must be {expected}",
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "must be auto, cpu, mps, cuda or cuda:N",
+    "string_pattern_mismatch": "must be {wanted}",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
 }

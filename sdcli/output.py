@@ -16,7 +16,7 @@ from .request import GenerationRequest
 from .settings import Settings, format_of
 
 _NUMBERS = ("index", "seed", "steps", "width", "height", "row")
-_TEXTS = ("sampler", "scheduler", "model", "prompt", "date", "time", "preset", "hash")
+_TEXTS = ("sampler", "scheduler", "model", "prompt", "date", "time", "preset", "hash", "init")
 FIELDS: dict[str, object] = {**dict.fromkeys(_NUMBERS, 1), "cfg": 7.5, **dict.fromkeys(_TEXTS, "x")}
 """The template's fields, each with an example that its format is tried on."""
 
@@ -39,9 +39,10 @@ class Target:
     saved: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, settings: Settings, pictures: int) -> Target:
+    def of(cls, settings: Settings, pictures: int, *, inits: int = 0) -> Target:
         """Raises UsageError for an unknown field, a format that the ending contradicts, a folder
         that cannot be written, or a plain file that exists or would have to hold many pictures.
+        Where the pictures begin from several others (`inits`), names have theirs in them.
         """
         output, ending = settings.output, settings.file_format
         named = format_of(output)
@@ -52,6 +53,8 @@ class Target:
         if output.endswith(("/", os.sep)) or _is_folder(output):
             output = str(Path(output) / _NAME_IN_FOLDER)
             named = None
+        if inits > 1 and output.endswith(_NAME_IN_FOLDER):
+            output += "-{init}"
         fields = _fields(output)
         target = cls(
             output[: -len(Path(output).suffix)] if named else output,
@@ -137,6 +140,7 @@ def template_values(
         "prompt": request.prompt,
         "row": row,
         "preset": preset,
+        "init": Path(request.init_img or "").stem,
         "hash": hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:10],
     }
 

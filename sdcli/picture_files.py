@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _READABLE = ("PNG", "JPEG", "WEBP")
+_MILLISECONDS = 80  # of an animation's frame
 _MOST_IN_JPEG = 65_000  # bytes of EXIF; a JPEG segment holds 65,533
 
 
@@ -47,6 +48,23 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
         exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
     kind = {"jpg": "JPEG", "webp": "WEBP"}[file_format]
     image.convert("RGB").save(buffer, kind, quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> bytes:
+    """One .gif or .webp that shows the pictures in turn, again and again, `text` inside it."""
+    from PIL.Image import Exif
+
+    buffer = BytesIO()
+    frames: dict[str, Any] = {"save_all": True, "append_images": images[1:]}
+    frames |= {"duration": _MILLISECONDS, "loop": 0}
+    if ending == ".gif":
+        images[0].save(buffer, "GIF", **frames, comment=(text or "").encode())
+    else:
+        exif = Exif()
+        if text is not None:
+            exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+        images[0].save(buffer, "WEBP", **frames, exif=exif)
     return buffer.getvalue()
 
 

@@ -174,6 +174,13 @@ class GenerationRequest(
         return GenerationRequest(**values)
 
     @property
+    def shared(self) -> tuple[Any, ...]:
+        """What pictures must have in common to be made at once: all but texts and seeds."""
+        own = {*_PROMPTS, "seed", "variation_seed", "variation_strength"} - {"invert_prompt"}
+        tags = (networks.split(text or "")[1] for text in (self.prompt, self.hires_prompt))
+        return self.model_dump(exclude=own), *tags
+
+    @property
     def tags(self) -> list[networks.Tag]:
         """The LoRAs of its prompts, each once."""
         both = (self.prompt, self.hires_prompt or "")

@@ -24,6 +24,16 @@ class Settings(BaseModel):
         Field(ge=1, le=10_000, description="Pictures for each seed: seed, seed+1, …"),
         flag("--count", "-c", panel="Sampling", metavar="N"),
     ] = 1
+    interpolate_seeds: Annotated[
+        str | None,
+        Field(description="Seeds, as 1,2: walk from picture to picture, through their noises."),
+        flag("--interpolate-seeds", panel="Variations", metavar="SEEDS"),
+    ] = None
+    frames: Annotated[
+        int,
+        Field(ge=2, le=10_000, description="Pictures of that walk."),
+        flag("--frames", panel="Variations", metavar="N"),
+    ] = 16
     batch_size: Annotated[
         Annotated[int, Field(ge=1)] | Literal["auto"],
         Field(description="Pictures made at once; changes none beyond rounding."),
@@ -91,6 +101,11 @@ class Settings(BaseModel):
         Field(ge=1, le=100, description="For jpg and webp."),
         flag("--quality", panel="Output", metavar="1-100"),
     ] = 90
+    animate: Annotated[
+        str | None,
+        Field(pattern=r"\.(?i:gif|webp)$", description="All pictures as one .gif or .webp, too."),
+        flag("--animate", panel="Output", metavar="FILE"),
+    ] = None
     overwrite: Annotated[
         bool,
         Field(description="Replace files that exist."),

@@ -16,8 +16,9 @@ from . import ui
 from .command import Json, command, new_app, option
 from .flags import parameters
 from .making import Destination, make
-from .planning import Plan, Words, planned
+from .planning import Plan, planned
 from .progress import Events, People, Reporter
+from .understanding import Words
 from .wall import crossing
 
 if TYPE_CHECKING:

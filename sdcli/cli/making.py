@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdcli.errors import ModelError, OutOfMemory, SdcliError, UsageError
@@ -13,7 +14,7 @@ from sdcli.metadata import write_text
 from sdcli.models.hashes import Told
 from sdcli.models.library import in_texts
 from sdcli.output import Target, template_values
-from sdcli.picture_files import encode
+from sdcli.picture_files import encode, encode_animation
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.text_rows import OUTCOMES
@@ -38,12 +39,15 @@ class Destination:
     preset: str
     hashes: Told
     wording: Wording
+    frames: list[Picture] = field(default_factory=list)
 
     def deliver(self, picture: Picture, *, row: int) -> Picture:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
         text = None
         if not self.settings.no_metadata:
             text = self._text(picture)
+        if self.settings.animate:
+            self.frames.append(picture)
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
         if self.target is None:
             sys.stdout.buffer.write(data)
@@ -52,6 +56,16 @@ class Destination:
         model = picture.request.model.rstrip("/").rpartition("/")[2]
         values = template_values(picture.request, model=model, row=row, preset=self.preset)
         return replace(picture, path=self.target.save(data, values))
+
+    def animate(self) -> Path | None:
+        """Save what was made as one animation, if that is asked for. Raises OutputError."""
+        if not self.frames or self.settings.animate is None:
+            return None
+        path = Path(self.settings.animate)
+        text = None if self.settings.no_metadata else self._text(self.frames[0])
+        data = encode_animation([f.image for f in self.frames], text, path.suffix.lower())
+        target = Target(str(path.with_suffix("")), path.suffix, self.settings.overwrite)
+        return target.save(data, {})
 
     def _text(self, picture: Picture) -> str:
         request = picture.request
@@ -87,12 +101,13 @@ def make(
     )
     started = time.monotonic()
     made = failed = 0
-    alike = len({(request.prompt, request.negative_prompt) for request in requests}) == 1
+    alike = len({(each.prompt, each.negative_prompt, each.init_img) for each in requests}) == 1
     try:
-        size = batch_size(engine, destination.settings, requests[0])
+        most = len(requests)  # at once, after running out of memory
         jobs = list(enumerate(requests, start=1))
         while jobs:
-            batch, jobs = _alike(jobs, size)
+            size = batch_size(engine, destination.settings, jobs[0][1])
+            batch, jobs = _alike(jobs, min(size, most))
             first = batch[0][0]
             try:
                 pictures = _run(engine, [request for _, request in batch], first, reporter)
@@ -100,8 +115,8 @@ def make(
                 if isinstance(error, UsageError) and alike and not made + failed:
                     raise  # all pictures share what is wrong
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
-                    size = len(batch) // 2
-                    reporter.warning(f"{error.message}: going on with {size} at once")
+                    most = len(batch) // 2
+                    reporter.warning(f"{error.message}: going on with {most} at once")
                     jobs = [*batch, *jobs]
                     continue
                 failed += len(batch)
@@ -117,6 +132,8 @@ def make(
                 except SdcliError as error:
                     failed += 1
                     reporter.error(error, job=job)
+        if path := destination.animate():
+            reporter.animation(path, frames=len(destination.frames))
     finally:
         reporter.end(
             made=made,
@@ -131,9 +148,9 @@ _Job = tuple[int, GenerationRequest]
 
 
 def _alike(jobs: list[_Job], size: int) -> tuple[list[_Job], list[_Job]]:
-    """The first jobs that can be made at once, at most `size`, for they share LoRAs; the others."""
-    tags = [request.tags for _, request in jobs[:size]]
-    count = next((k for k, each in enumerate(tags) if each != tags[0]), len(tags))
+    """The first jobs that can be made at once, at most `size`; the others."""
+    shared = [request.shared for _, request in jobs[:size]]
+    count = next((k for k, each in enumerate(shared) if each != shared[0]), len(shared))
     return jobs[:count], jobs[count:]
 
 

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sdcli import config, models, presets
-from sdcli.errors import Problems, UsageError
-from sdcli.fields import parse_size
+from sdcli import models
+from sdcli.errors import UsageError
 from sdcli.init_image import open_patch, sized
-from sdcli.jobs import expand, parse_seeds, with_variation_seed
-from sdcli.layers import Layer, Merged, merge, validate
-from sdcli.metadata import read_text, to_values, write_text
+from sdcli.jobs import expand, walk
+from sdcli.metadata import write_text
 from sdcli.models.header import read_header
 from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
-from sdcli.picture_files import check_fits, read_file
+from sdcli.picture_files import check_fits
 from sdcli.prompts.networks import Tag
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.upscalers import check_upscaler
 
 from . import ui
-from .wording import PICTURE, Wording, worded
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags."""
-
-    text: str
-    presets: tuple[str, ...]
-    picture: str
-    size: str
-    flags: Mapping[str, Any]
+from .understanding import Understood, Words, understood
+from .wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +47,29 @@ class Plan:
         return list(dict.fromkeys(tags))
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """What was typed, once it is all legal: `base` is the first of the pictures of all seeds."""
-
-    base: GenerationRequest
-    seeds: list[int]
-    settings: Settings
-    wording: Wording
-
-
 def planned(words: Words, *, json: bool) -> Plan:
     """Work out the run. Raises UsageErrors with all that is wrong, ModelError."""
     target: list[Target | None] = []
 
-    def aim(settings: Settings, seeds: Sequence[int]) -> None:
-        target.append(_target(settings, len(seeds) * settings.count, json=json))
+    def aim(settings: Settings, pictures: int, inits: int) -> None:
+        target.append(_target(settings, pictures, inits, json=json))
+        _check_animation(settings, pictures)
 
     found = understood(words, aim)
     base, settings, wording = found.base, found.settings, found.wording
-    if base.init_img is not None:
-        base = sized(base)
-        if base.masked:
-            open_patch(base, ui.warn)
+    bases = [base]
+    if found.inits:
+        bases = [sized(base.model_copy(update={"init_img": init})) for init in found.inits]
+    if settings.animate and len({(each.width, each.height) for each in bases}) > 1:
+        raise UsageError("--animate: the pictures have more than one size", "give --size")
+    for each in bases:
+        if each.masked:
+            open_patch(each, ui.warn)
     if base.hires:
         check_upscaler(base.hires_upscaler)
-    requests = [wording.of(each) for each in expand(base, found.seeds, count=settings.count)]
-    if base.invert and len({request.prompt for request in requests}) < len(requests):
+    jobs = [job for each in bases for job in _of_all_seeds(each, found)]
+    requests = [wording.of(job) for job in jobs]
+    if base.invert and len({(job.prompt, job.init_img) for job in requests}) < len(requests):
         raise UsageError(
             f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
             "the picture, not of their seeds",
@@ -107,106 +90,15 @@ def planned(words: Words, *, json: bool) -> Plan:
     return plan
 
 
-def understood(
-    words: Words, also: Callable[[Settings, Sequence[int]], None] = lambda *_: None
-) -> Understood:
-    """Layer upon layer put together and checked, and what the command checks `also`.
-
-    Raises UsageErrors with all that is wrong.
-    """
-    problems = Problems()
-    merged = merge(_layers(words, problems))
-    if not problems:  # a person who must type again should not have waited for a pipe to end
-        with problems.gather():
-            merged = _with_stdin(merged)
-    seeds = [0]
-    with problems.gather():
-        seeds = parse_seeds(merged.values.get("seed", -1))
-    settings = base = wording = None
-    with problems.gather():
-        settings = validate(Settings, merged.values, merged)
-    values = with_variation_seed({**merged.values, "seed": seeds[0]})
-    if settings:
-        with problems.gather():
-            wording = worded(merged, settings)
-            values |= {
-                key: text
-                for key, text in wording.values(seeds[0]).items()
-                if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
-            }
-    with problems.gather():
-        base = validate(GenerationRequest, values, merged)
-    if settings:
-        with problems.gather():
-            also(settings, seeds)
-    problems.raise_if_any()
-    assert settings is not None
-    assert base is not None
-    assert wording is not None
-    return Understood(base, seeds, settings, wording)
+def _of_all_seeds(base: GenerationRequest, found: Understood) -> list[GenerationRequest]:
+    if found.settings.interpolate_seeds is None:
+        return expand(base, found.seeds, count=found.settings.count)
+    return walk(base, found.seeds, frames=found.settings.frames)
 
 
-def _layers(words: Words, problems: Problems) -> list[Layer]:
-    """From the least to the most important, without those in which something is wrong."""
-    layers = []
-    with problems.gather():
-        layers.append(config.read())
-    for name in words.presets:
-        with problems.gather():
-            layers.append(presets.find(name).layer())
-    if words.picture:
-        with problems.gather():
-            layers.append(_picture_layer(words.picture))
-    layers.append(config.environment())
-    with problems.gather():
-        layers.append(_flags(words))
-    return layers
-
-
-def _picture_layer(path: str) -> Layer:
-    text = read_file(Path(path))
-    if text is None:
-        raise UsageError(f"--from: {path} has no settings in it")
-    values, rest = to_values(read_text(text))
-    if rest:
-        ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
-    return Layer(f"{PICTURE}{path}", values)
-
-
-def _flags(words: Words) -> Layer:
-    """What was typed, and only that, as the topmost layer."""
-    values = {
-        key: value for key, value in words.flags.items() if value not in (None, False, [], ())
-    }
-    if words.text:
-        if "prompt" in values:
-            raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
-        values["prompt"] = words.text
-    if words.size:
-        try:
-            width, height = parse_size(words.size)
-        except UsageError as error:
-            raise UsageError(f"--size: {error.message}", error.hint) from error
-        if values.keys() & {"width", "height"}:
-            raise UsageError("--size and --width or --height contradict each other")
-        values |= {"width": width, "height": height}
-    return Layer("", values)
-
-
-def _with_stdin(merged: Merged) -> Merged:
-    """The prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
-    prompt = merged.values.get("prompt")
-    if prompt != "-" and (prompt is not None or sys.stdin is None or sys.stdin.isatty()):
-        return merged
-    text = sys.stdin.read() if sys.stdin else ""
-    if prompt == "-" and not text.strip():
-        raise UsageError("--prompt: nothing came from standard input")
-    return Merged({**merged.values, "prompt": text.strip()}, merged.origins)
-
-
-def _target(settings: Settings, pictures: int, *, json: bool) -> Target | None:
+def _target(settings: Settings, pictures: int, inits: int, *, json: bool) -> Target | None:
     if settings.output != "-":
-        return Target.of(settings, pictures)
+        return Target.of(settings, pictures, inits=inits)
     if json:
         raise UsageError("--output: - and --json both want stdout", "give --output a file")
     if pictures != 1:
@@ -216,3 +108,12 @@ def _target(settings: Settings, pictures: int, *, json: bool) -> Target | None:
             "--output: - would write an image's bytes to the terminal", "pipe them somewhere"
         )
     return None
+
+
+def _check_animation(settings: Settings, pictures: int) -> None:
+    if settings.animate is None:
+        return
+    if pictures < 2:
+        raise UsageError("--animate: one picture does not move", "--interpolate-seeds 1,2")
+    if Path(settings.animate).exists() and not settings.overwrite:
+        raise UsageError(f"--animate: {settings.animate} exists", "--overwrite replaces it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdcli.errors import SdcliError, UsageErrors
@@ -30,6 +31,9 @@ class Reporter(Protocol):
 
     def picture(self, job: int, picture: Picture) -> None:
         """A picture is finished and saved at `picture.path`."""
+
+    def animation(self, path: Path, *, frames: int) -> None:
+        """All pictures stand at `path` as one."""
 
     def warning(self, message: str) -> None:
         """Something that a person should know."""
@@ -97,6 +101,11 @@ class People:
                 f"{picture.evaluations} evaluations{_tries(picture)}, {picture.seconds:.2f} s"
             )
 
+    def animation(self, path: Path, *, frames: int) -> None:
+        """Its path on stdout, after those of its frames."""
+        if self._show_paths:
+            self._print_path(str(path))
+
     def _print_path(self, path: str) -> None:
         if self._bar and sys.stdout.isatty():
             self._bar.console.print(path, highlight=False, soft_wrap=True)  # above the bar
@@ -155,6 +164,10 @@ class Events:
             evals=picture.evaluations,
             **({} if picture.tries is None else asdict(picture.tries)),
         )
+
+    def animation(self, path: Path, *, frames: int) -> None:
+        """An event of its own."""
+        self._emit("animation", path=str(path), frames=frames)
 
     def warning(self, message: str) -> None:
         """{"event": "warning", …}"""

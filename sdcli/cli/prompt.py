@@ -25,7 +25,7 @@ from sdcli.sampling import TrainingTable
 from . import ui
 from .command import Json, command, new_app, option
 from .flags import parameters
-from .planning import Understood, Words, understood
+from .understanding import Understood, Words, understood
 
 app = new_app()
 COLUMNS = ("PROMPT", "WEIGHT", "CALLS", "TOKENS", "READ AS")

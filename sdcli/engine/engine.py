@@ -128,9 +128,7 @@ class Engine:
         rounding. Raises UsageError.
         """
         requests = [self.complete(request) for request in requests]
-        own = {"prompt", "negative_prompt", "seed", "variation_seed", "variation_strength"}
-        own |= {"hires_prompt", "hires_negative_prompt"}
-        if any(r.model_dump(exclude=own) != requests[0].model_dump(exclude=own) for r in requests):
+        if any(request.shared != requests[0].shared for request in requests):
             raise UsageError("pictures made at once may differ in prompts and seeds only")
         if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
             raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
@@ -161,10 +159,8 @@ class Engine:
         self, requests: Sequence[GenerationRequest], say: Callable[[str], None], **second: Any
     ) -> Run:
         """A run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
-        tags = [split(request.prompt)[1] for request in requests]
-        if any(each != tags[0] for each in tags):
-            raise UsageError("pictures made at once must have the same LoRAs")
-        loras = [Lora(find_lora(t.name, self.folders), t.text, t.unet) for t in tags[0]]
+        tags = split(requests[0].prompt)[1]
+        loras = [Lora(find_lora(tag.name, self.folders), tag.text, tag.unet) for tag in tags]
         with memory_errors("merging LoRAs"):
             self._components.use(loras, say)
         self._components.tile(requests[0].tiling)

@@ -1,0 +1,163 @@
+"""Owns what a command was told: layer upon layer put together, until all of it is legal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdcli import config, presets
+from sdcli.errors import Problems, UsageError
+from sdcli.fields import parse_size
+from sdcli.init_image import files_of
+from sdcli.jobs import parse_seeds, with_variation_seed
+from sdcli.layers import Layer, Merged, merge, validate
+from sdcli.metadata import read_text, to_values
+from sdcli.picture_files import read_file
+from sdcli.request import GenerationRequest
+from sdcli.settings import Settings
+
+from . import ui
+from .wording import PICTURE, Wording, worded
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags."""
+
+    text: str
+    presets: tuple[str, ...]
+    picture: str
+    size: str
+    flags: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was typed, once it is all legal: `base` is the first of the pictures of all seeds."""
+
+    base: GenerationRequest
+    seeds: list[int]
+    settings: Settings
+    wording: Wording
+    inits: list[str]
+
+
+def understood(
+    words: Words, also: Callable[[Settings, int, int], None] = lambda *_: None
+) -> Understood:
+    """Layer upon layer put together and checked, and what the command checks `also`.
+
+    Raises UsageErrors with all that is wrong.
+    """
+    problems = Problems()
+    merged = merge(_layers(words, problems))
+    if not problems:  # a person who must type again should not have waited for a pipe to end
+        with problems.gather():
+            merged = _with_stdin(merged)
+    seeds = [0]
+    with problems.gather():
+        seeds = _seeds(merged)
+    settings = base = wording = None
+    with problems.gather():
+        settings = validate(Settings, merged.values, merged)
+    values = with_variation_seed({**merged.values, "seed": seeds[0]})
+    if settings:
+        with problems.gather():
+            wording = worded(merged, settings)
+            values |= {
+                key: text
+                for key, text in wording.values(seeds[0]).items()
+                if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
+            }
+    with problems.gather():
+        base = validate(GenerationRequest, values, merged)
+    inits: list[str] = []
+    with problems.gather():
+        inits = files_of(str(init)) if (init := merged.values.get("init_img")) else []
+    if settings:
+        each = settings.count * len(seeds)
+        if settings.interpolate_seeds is not None:
+            each = settings.frames
+        with problems.gather():
+            also(settings, each * max(len(inits), 1), len(inits))
+    problems.raise_if_any()
+    assert settings is not None
+    assert base is not None
+    assert wording is not None
+    return Understood(base, seeds, settings, wording, inits)
+
+
+def _seeds(merged: Merged) -> list[int]:
+    """The seeds to make pictures of, or to walk between."""
+    walked = merged.values.get("interpolate_seeds")
+    if walked is None:
+        if merged.values.get("frames") is not None:
+            raise UsageError(
+                f"{merged.where('frames')}: there is no walk", "--interpolate-seeds 1,2"
+            )
+        return parse_seeds(merged.values.get("seed", -1))
+    for key in ("seed", "count"):
+        if key in merged.values:
+            raise UsageError(f"{merged.where(key)}: the walk between seeds has its own")
+    return parse_seeds(walked)
+
+
+def _layers(words: Words, problems: Problems) -> list[Layer]:
+    """From the least to the most important, without those in which something is wrong."""
+    layers = []
+    with problems.gather():
+        layers.append(config.read())
+    for name in words.presets:
+        with problems.gather():
+            layers.append(presets.find(name).layer())
+    if words.picture:
+        with problems.gather():
+            layers.append(_picture_layer(words.picture))
+    layers.append(config.environment())
+    with problems.gather():
+        layers.append(_flags(words))
+    return layers
+
+
+def _picture_layer(path: str) -> Layer:
+    text = read_file(Path(path))
+    if text is None:
+        raise UsageError(f"--from: {path} has no settings in it")
+    values, rest = to_values(read_text(text))
+    if rest:
+        ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
+    return Layer(f"{PICTURE}{path}", values)
+
+
+def _flags(words: Words) -> Layer:
+    """What was typed, and only that, as the topmost layer."""
+    values = {
+        key: value for key, value in words.flags.items() if value not in (None, False, [], ())
+    }
+    if words.text:
+        if "prompt" in values:
+            raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
+        values["prompt"] = words.text
+    if words.size:
+        try:
+            width, height = parse_size(words.size)
+        except UsageError as error:
+            raise UsageError(f"--size: {error.message}", error.hint) from error
+        if values.keys() & {"width", "height"}:
+            raise UsageError("--size and --width or --height contradict each other")
+        values |= {"width": width, "height": height}
+    return Layer("", values)
+
+
+def _with_stdin(merged: Merged) -> Merged:
+    """The prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
+    prompt = merged.values.get("prompt")
+    if prompt != "-" and (prompt is not None or sys.stdin is None or sys.stdin.isatty()):
+        return merged
+    text = sys.stdin.read() if sys.stdin else ""
+    if prompt == "-" and not text.strip():
+        raise UsageError("--prompt: nothing came from standard input")
+    return Merged({**merged.values, "prompt": text.strip()}, merged.origins)
