@@ -68,9 +68,14 @@ def to_toml(key: str, value: Any) -> str:
         return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return f"{key} = {str(value).lower()}"
-    if isinstance(value, tuple):
-        value = list(value)
-    return f"{key} = {value!r}"
+    return f"{key} = {_written(value)!r}"
+
+
+def _written(value: Any) -> Any:
+    """Lists as such; sizes, rectangles and the like as a person writes them."""
+    if not isinstance(value, tuple):
+        return value
+    return str(value) if hasattr(value, "_fields") else [_written(each) for each in value]
 
 
 def parse_value(key: str, text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -40,16 +40,26 @@ def flags_of(schema: type[BaseModel]) -> dict[str, Flag]:
     }
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height written as 512x768. Raises UsageError."""
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def parse_size(text: str) -> Size:
+    """One written as 512x768. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
     if not match:
         raise UsageError(f"{text!r} is no size", "write it as 512x768")
-    return int(match[1]), int(match[2])
+    return Size(int(match[1]), int(match[2]))
 
 
 def read_size(given: Any, field: ValidationInfo) -> Any:
-    """For a field of two numbers: also from text. Raises a field error."""
+    """For a field that is a Size: also from text. Raises a field error."""
     if not isinstance(given, str):
         return given
     try:
@@ -58,7 +68,7 @@ def read_size(given: Any, field: ValidationInfo) -> Any:
         raise field_error(str(field.field_name), error.message, error.hint) from error
 
 
-def _check_size(size: tuple[int, int], field: ValidationInfo) -> tuple[int, int]:
+def _check_size(size: Size, field: ValidationInfo) -> Size:
     for side in size:
         if side % 8 or not LEAST_SIDE <= side <= MOST_SIDE:
             raise field_error(
@@ -68,8 +78,8 @@ def _check_size(size: tuple[int, int], field: ValidationInfo) -> tuple[int, int]
     return size
 
 
-Size = Annotated[tuple[int, int], BeforeValidator(read_size), AfterValidator(_check_size)]
-"""Width and height in pixels, as a model makes pictures; also read from text."""
+ModelSize = Annotated[Size, BeforeValidator(read_size), AfterValidator(_check_size)]
+"""One that a model makes pictures of; also read from text."""
 
 
 def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:

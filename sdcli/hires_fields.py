@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field
 
 from .errors import UsageError
-from .fields import LEAST_SIDE, MOST_SIDE, field_error, flag, read_size
+from .fields import LEAST_SIDE, MOST_SIDE, Size, field_error, flag, read_size
 from .sampling import Sampler
 from .upscalers import LATENT, upscaler_name
 
@@ -45,7 +45,7 @@ class HiresFields(BaseModel):
         flag("--hires-scale", panel=_PANEL, metavar="X"),
     ] = None
     hires_size: Annotated[
-        tuple[int, int] | None,
+        Size | None,
         BeforeValidator(read_size),
         Field(description="Or of that size; 1024x0 keeps the proportions."),
         flag("--hires-size", panel=_PANEL, metavar="WxH"),

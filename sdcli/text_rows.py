@@ -28,10 +28,6 @@ def _list(values: Sequence[float]) -> str:
     return ", ".join(map(_number, values))
 
 
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
 _INVERTED = "Inpaint not masked"
 _CONTENTS = {
     "fill": "fill",
@@ -75,7 +71,7 @@ AFTER_MODEL = (
     Row("VAE", "vae", lambda vae: PurePath(vae).name, str),
     Row("Variation seed", "variation_seed", str, int),
     Row("Variation seed strength", "variation_strength"),
-    Row("Seed resize from", "seed_resize", _size, str),
+    Row("Seed resize from", "seed_resize", str, str),
     Row("Denoising strength", "strength"),
     Row("Clip skip", "clip_skip", str, int),
     Row("Emphasis", "emphasis", _words, _option),
@@ -105,7 +101,7 @@ AFTER_MODEL = (
     Row("NGMS all steps", "ngms_all", str, "True".__eq__),
     Row("PAG scale", "pag_scale"),
     Row("Hires upscale", "hires_scale"),
-    Row("Hires resize", "hires_size", _size, str),
+    Row("Hires resize", "hires_size", str, str),
     Row("Hires upscaler", "hires_upscaler", str, str),
     Row("Hires steps", "hires_steps", str, int),
     Row("Hires sampler", "hires_sampler", str, str),

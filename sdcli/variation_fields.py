@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from .fields import Size, field_error, flag
+from .fields import ModelSize, field_error, flag
 
 _PANEL = "Variations"
 
@@ -26,7 +26,7 @@ class VariationFields(BaseModel):
         flag("--variation-seed", panel=_PANEL, metavar="SEED"),
     ] = None
     seed_resize: Annotated[
-        Size | None,
+        ModelSize | None,
         Field(description="The size whose picture of this seed is to be kept in the middle."),
         flag("--seed-resize", panel=_PANEL, metavar="WxH"),
     ] = None

@@ -17,6 +17,7 @@ from sdcli.picture_files import read_file
 from sdcli.presets import PRESET_KEYS
 from sdcli.prompts.wildcards import escaped
 from sdcli.request import GenerationRequest
+from sdcli.text_rows import TEMPLATES
 
 from . import ui
 from .command import Json, command, new_app
@@ -96,13 +97,25 @@ def _as_command(taken: PictureText, path: str) -> str:
     words = ["sdcli", "gen", escaped(request.pop("prompt"))]
     typed = flags_of(GenerationRequest)
     for key, value in request.items():
+        flag = typed[key]
         if value is True:
-            words.append(typed[key].names[0])
-        elif value not in (None, "", False, ()):
-            whole = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            whole = escaped(whole) if key == "negative_prompt" else whole
-            words += [typed[key].names[0], whole]
+            words.append(flag.names[0])
+        elif flag.repeatable:
+            words += [word for each in value for word in (flag.names[0], str(each))]
+        elif value is not None and value is not False and not _unsaid(key, value):
+            words += [flag.names[0], _typed(key, value)]
     return shlex.join(words)
+
+
+def _unsaid(key: str, value: Any) -> bool:
+    """Whether it is empty, and says no more than if it were left out."""
+    return value in ("", ()) and value == GenerationRequest.model_fields[key].default
+
+
+def _typed(key: str, value: Any) -> str:
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):  # a list of numbers
+        return ",".join(map(str, value))
+    return escaped(str(value)) if key in TEMPLATES else str(value)
 
 
 def _as_preset(taken: PictureText, path: str) -> str:
@@ -111,5 +124,5 @@ def _as_preset(taken: PictureText, path: str) -> str:
     return "\n".join(
         to_toml(key, value)
         for key, value in request.items()
-        if key in PRESET_KEYS and value not in (None, "", ())
+        if key in PRESET_KEYS and value is not None and not _unsaid(key, value)
     )

@@ -1,12 +1,17 @@
-"""Every field of a request comes back from a picture's text, and so does its command."""
+"""Every field of a request comes back: from a picture's text, its command, and its preset."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeEngine
+from PIL import Image
 
 from sdcli.metadata import read_text, to_values, write_text
+from sdcli.picture_files import encode
 from sdcli.request import GenerationRequest
 
 IMG = {"init_img": "in.png"}
@@ -108,3 +113,31 @@ def test_every_field_comes_back_from_a_pictures_text(field: str) -> None:
     assert again.model_dump() == written | request.model_dump(
         exclude=written.keys() if request.strength is None else set()
     )
+
+
+@pytest.mark.parametrize("field", EXAMPLES)
+def test_every_field_comes_back_from_a_pictures_command_and_preset(
+    sdcli: Any, engine: FakeEngine, field: str
+) -> None:
+    page = Image.new("RGBA", (64, 64))
+    page.paste("red", (0, 0, 32, 64))
+    page.save("in.png")
+    Image.new("L", (64, 64), 255).save("my mask, 2.png")
+    values = {"prompt": "a fox", "seed": 1, "width": 64, "height": 64} | EXAMPLES[field]
+    if values.get("model") or values.get("vae") or values.get("lora"):
+        pytest.skip("needs files of its own")
+    request = GenerationRequest(**values)
+    Path("made.png").write_bytes(encode(page, write_text(request), "png", quality=1))
+    command = shlex.split(sdcli("info", "--as-command", "made.png").out)
+    assert sdcli(*command[1:], "-o", "again.png").code == 0
+    Path("presets").mkdir()
+    Path("presets/mine.toml").write_text(sdcli("info", "--as-preset", "made.png").out)
+    again = ["gen", request.prompt, "--preset", "mine", "-o", "third.png", "-s", str(request.seed)]
+    own = [word for key in ("init_img", "mask") if key in values for word in typed(key, values)]
+    assert sdcli(*again, *own).code == 0
+    first, second = (made.model_dump(exclude={"strength"}) for made in engine.made)
+    assert first == second == request.model_dump(exclude={"strength"})
+
+
+def typed(key: str, values: dict[str, Any]) -> list[str]:
+    return [f"--{key.replace('_', '-')}", values[key]]
