@@ -23,14 +23,14 @@ _ALPHA = "alpha"  # as a mask: what is transparent in the picture
 _OPAQUE = 128  # of 255: a mask's alpha above it counts as all of it, as in A1111
 
 
-def files_of(text: str) -> list[str]:
-    """The pictures that `--init-img` names: one file, all of a folder, or those of a pattern.
+def files_of(text: str, flag: str = "--init-img") -> list[str]:
+    """The pictures that a flag names: one file, all of a folder, or those of a pattern.
 
     Raises UsageError for a folder or a pattern without pictures, and for an address.
     """
     if "://" in text:
         raise UsageError(
-            f"--init-img: {text} is an address, and sdcli fetches no pictures", "download it first"
+            f"{flag}: {text} is an address, and sdcli fetches no pictures", "download it first"
         )
     path = Path(text).expanduser()
     if path.is_dir():
@@ -43,7 +43,7 @@ def files_of(text: str) -> list[str]:
     else:
         return [text]
     if not found:
-        raise UsageError(f"--init-img: there are no pictures in {text}", "PNG, JPEG or WebP")
+        raise UsageError(f"{flag}: there are no pictures in {text}", "PNG, JPEG or WebP")
     return [str(item) for item in found]
 
 

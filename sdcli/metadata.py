@@ -132,6 +132,14 @@ def _unquote(value: str) -> str:
         return value
 
 
+def with_items(text: str | None, items: Mapping[str, str]) -> str:
+    """A "parameters" text with more settings at its end; of no text these alone."""
+    more = ", ".join(f"{key}: {_quote(key, value)}" for key, value in items.items())
+    if not text:
+        return more
+    return f"{text}, {more}" if read_text(text).settings else f"{text}\n{more}"
+
+
 def read_text(text: str) -> PictureText:
     """Take a "parameters" text apart by A1111's rules; without settings all of it is a prompt."""
     *lines, last = text.strip().split("\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,10 +39,18 @@ class Target:
     saved: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, settings: Settings, pictures: int, *, inits: int = 0) -> Target:
+    def of(
+        cls,
+        settings: Settings,
+        pictures: int,
+        *,
+        inits: int = 0,
+        known: Collection[str] = tuple(FIELDS),
+    ) -> Target:
         """Raises UsageError for an unknown field, a format that the ending contradicts, a folder
         that cannot be written, or a plain file that exists or would have to hold many pictures.
-        Where the pictures begin from several others (`inits`), names have theirs in them.
+        Where the pictures begin from several others (`inits`), names have theirs in them. `known`
+        are the fields that the template may have.
         """
         output, ending = settings.output, settings.file_format
         named = format_of(output)
@@ -55,7 +63,7 @@ class Target:
             named = None
         if inits > 1 and output.endswith(_NAME_IN_FOLDER):
             output += "-{init}"
-        fields = _fields(output)
+        fields = _fields(output, known)
         target = cls(
             output[: -len(Path(output).suffix)] if named else output,
             Path(output).suffix if named else f".{ending}",
@@ -145,7 +153,7 @@ def template_values(
     }
 
 
-def _fields(template: str) -> set[str]:
+def _fields(template: str, known: Collection[str] = tuple(FIELDS)) -> set[str]:
     try:
         parsed = [
             (name, spec) for _, name, spec, _ in Formatter().parse(template) if name is not None
@@ -153,8 +161,8 @@ def _fields(template: str) -> set[str]:
     except ValueError as error:
         raise UsageError(f"--output: {template!r}: {error}", "write { as {{") from error
     for name, spec in parsed:
-        if name not in FIELDS:
-            hint = did_you_mean(name, FIELDS) or f"known: {', '.join(FIELDS)}"
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
             raise UsageError(f"--output: unknown field {{{name}}}", hint)
         if _ODD_SPEC.search(spec or ""):
             raise UsageError(f"--output: {template!r}: bad format {spec!r} of {{{name}}}")

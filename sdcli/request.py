@@ -20,6 +20,7 @@ from .guidance_fields import GuidanceFields, check_guidance
 from .hires_fields import HiresFields, check_hires, enlarging
 from .init_fields import InitFields, check_init, check_inversion
 from .mask_fields import MASKS, MaskFields, check_mask
+from .model_fields import ModelFields
 from .prompt_fields import PromptFields
 from .prompts import networks
 from .sampling import AUTOMATIC, Sampler, TrainingTable, resolve
@@ -45,6 +46,7 @@ class GenerationRequest(
     VariationFields,
     GuidanceFields,
     SamplingFields,
+    ModelFields,
     PromptFields,
 ):
     """Everything needed to make *one* picture again, frozen and flat.
@@ -71,28 +73,6 @@ class GenerationRequest(
         Field(description="A picture whose edges meet, to be laid side by side."),
         flag("--tiling", panel="Picture", metavar=""),
     ] = False
-    model: Annotated[
-        str,
-        Field(
-            min_length=1, description="File, folder, name, hash or hub id; `builtin` ships with us."
-        ),
-        flag("--model", "-m", panel="Model", metavar="MODEL"),
-    ] = "builtin"
-    lora: Annotated[
-        tuple[str, ...],
-        Field(description="NAME[:STRENGTH]; may be repeated. As <lora:NAME:0.8> in the prompt."),
-        flag("--lora", panel="Model", metavar="LORA", repeatable=True),
-    ] = ()
-    clip_skip: Annotated[
-        int,
-        Field(ge=1, le=12, description="Take CLIP's layer so far from its end; 1 is the last."),
-        flag("--clip-skip", panel="Model", metavar="N"),
-    ] = 1
-    vae: Annotated[
-        str,
-        Field(min_length=1, description="A VAE's file or name, own, or automatic (A1111's rule)."),
-        flag("--vae", panel="Model", metavar="VAE"),
-    ] = "automatic"
 
     @model_validator(mode="before")
     @classmethod

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LATENT = "Latent"
 
@@ -53,6 +57,14 @@ def upscaler_name(text: str, *, latents: bool) -> str:
         did_you_mean(text, names)
         or f"{', '.join(names)}, or a network's file (.safetensors, .pth)",
     )
+
+
+def enlarged(image: Image, size: tuple[int, int], name: str) -> Image:
+    """The picture at that size, (width, height), by Lanczos or Nearest."""
+    from PIL import Image
+
+    how = Image.Resampling.LANCZOS if name == LANCZOS else Image.Resampling.NEAREST
+    return image.resize(size, how)
 
 
 def check_upscaler(name: str) -> None:

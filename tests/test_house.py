@@ -22,6 +22,7 @@ ORDER = [
         "choices",
         "sampling_fields",
         "prompt_fields",
+        "model_fields",
         "guidance_fields",
         "variation_fields",
         "resizing",

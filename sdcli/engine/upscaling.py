@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sdcli.errors import ModelError, UsageError
-from sdcli.upscalers import LANCZOS, NEAREST, LatentUpscaler
+from sdcli.upscalers import PIXEL_UPSCALERS, LatentUpscaler, enlarged
 
 from .memory import memory_errors
 
@@ -31,9 +32,8 @@ def open_upscaler(name: str, device: torch.device) -> Enlarge:
 
     Raises UsageError where networks cannot be read here, ModelError for a file that is none.
     """
-    if name in (LANCZOS, NEAREST):
-        how = Image.Resampling.LANCZOS if name == LANCZOS else Image.Resampling.NEAREST
-        return lambda image, size: image.resize(size, how)
+    if name in PIXEL_UPSCALERS:
+        return partial(enlarged, name=name)
     return _Network(Path(name).expanduser(), device)
 
 

@@ -138,7 +138,7 @@ def test_config_refuses(sdcli: Any, arguments: list[str], said: str) -> None:
 
 TEXT = (
     "a fox\nNegative prompt: fog\nSteps: 30, Sampler: Euler a, Schedule type: Karras, "
-    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Hires upscale: 2, "
+    "CFG scale: 6.5, Seed: 9, Size: 64x72, Model: some, Clip skip: 2, Refiner: other, "
     "Version: v1.10.1"
 )
 
@@ -160,7 +160,7 @@ def test_info_as_json(sdcli: Any, picture: str) -> None:
     told = json.loads(sdcli("info", picture, "--json").out)
     assert told["prompt"] == "a fox"
     assert told["settings"]["Clip skip"] == "2"
-    assert told["not_honoured"] == {"Hires upscale": "2"}
+    assert told["not_honoured"] == {"Refiner": "other"}
     assert told["request"]["clip_skip"] == 2
     assert told["request"]["cfg_scale"] == 6.5
     assert told["request"]["rng"] == "nv"
@@ -184,7 +184,7 @@ def test_info_as_command_is_a_command(sdcli: Any, picture: str) -> None:
         "--height": "72",
         "--model": "some",
     }
-    assert "Hires upscale" in result.err
+    assert "Refiner" in result.err
 
 
 def test_info_as_preset_is_a_preset(sdcli: Any, picture: str) -> None:

@@ -1,0 +1,137 @@
+"""Owns `sdcli upscale`: pictures made larger, without a model of Stable Diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sdcli import config
+from sdcli.errors import SdcliError, UsageError
+from sdcli.fields import MOST_SIDE, Size, parse_size
+from sdcli.init_image import files_of, in_colour
+from sdcli.layers import Layer, merge, validate
+from sdcli.metadata import with_items
+from sdcli.output import Target
+from sdcli.picture_files import encode, open_picture, read_file
+from sdcli.settings import DEFAULT_OUTPUT, Settings
+from sdcli.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, upscaler_name
+
+from . import ui
+from .command import command, new_app, option
+from .flags import parameters
+from .wall import crossing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+app = new_app()
+
+_TAKEN = ("device", "output", "format", "quality", "overwrite", "no_metadata")
+_FIELDS = {"index", "init", "width", "height", "date", "time"}
+_PANEL = "Picture"
+
+
+@command(app, more=parameters(_TAKEN))
+def upscale(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files or folders.")],
+    scale: Annotated[
+        str, option("--scale", panel=_PANEL, metavar="X", help="How many times [default: 2].")
+    ] = "",
+    size: Annotated[
+        str, option("--size", panel=_PANEL, metavar="WxH", help="Or the size; 0 keeps proportions.")
+    ] = "",
+    upscaler: Annotated[
+        str,
+        option(
+            "--upscaler",
+            panel=_PANEL,
+            metavar="NAME|FILE",
+            help="Lanczos, Nearest, or a network's file [default: Lanczos].",
+            autocompletion=lambda: list(PIXEL_UPSCALERS),
+        ),
+    ] = LANCZOS,
+    **typed: Any,
+) -> int:
+    """Make pictures larger.
+
+    By Lanczos or Nearest, or by a network (ESRGAN's and the like, with `sdcli[upscalers]`). The
+    path of each picture is printed as soon as it is saved. What made a picture stays in its text.
+    """
+    given = {key: value for key, value in typed.items() if value not in (None, False)}
+    merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
+    settings = validate(Settings, merged.values, merged)
+    name = upscaler_name(upscaler, latents=False)
+    check_upscaler(name)
+    paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
+    pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
+    wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
+    target = _target(settings, len(paths))
+    how = _upscaler(name, settings.device)
+    failed = 0
+    for path, picture, large in zip(paths, pictures, wanted, strict=True):
+        try:
+            made = how(in_colour(picture), large)
+            text = None
+            if not settings.no_metadata:
+                told = {"Postprocess upscale to": str(large), "Postprocess upscaler": name}
+                text = with_items(read_file(path), told)
+            data = encode(made, text, settings.file_format, quality=settings.quality)
+            fields = {"init": path.stem, "width": large.width, "height": large.height}
+            ui.out(str(target.save(data, fields)))
+        except SdcliError as error:
+            failed += 1
+            ui.show_error(type(error)(f"{path}: {error.message}", error.hint))
+    return 1 if failed else 0
+
+
+def _own(layer: Layer) -> Layer:
+    return Layer(layer.source, {k: v for k, v in layer.values.items() if k in _TAKEN}, layer.lines)
+
+
+def _wanted(size: Size, scale: str, to: str) -> Size:
+    if scale and to:
+        raise UsageError("--scale and --size contradict each other")
+    if to:
+        width, height = parse_size(to)
+        if not width and not height:
+            raise UsageError("--size: one of its sides must not be 0")
+        large = Size(
+            width or round(height * size.width / size.height),
+            height or round(width * size.height / size.width),
+        )
+    else:
+        try:
+            factor = float(scale or 2)
+        except ValueError as error:
+            raise UsageError(f"--scale: must be a number, got {scale!r}") from error
+        if not 0 < factor <= 64:
+            raise UsageError(f"--scale: must be more than 0 and at most 64, got {scale}")
+        large = Size(round(size.width * factor), round(size.height * factor))
+    if not 1 <= min(large) <= max(large) <= MOST_SIDE:
+        raise UsageError(f"the picture would have {large} pixels", f"{MOST_SIDE} a side at most")
+    return large
+
+
+def _target(settings: Settings, pictures: int) -> Target:
+    if settings.output == "-":
+        raise UsageError("--output: - is for pictures of `gen`", "name a file or a folder")
+    if settings.output == DEFAULT_OUTPUT:
+        settings = settings.model_copy(update={"output": "outputs/{date}/{index:05}-{init}"})
+    elif settings.output.endswith("/") or Path(settings.output).is_dir():
+        output = str(Path(settings.output) / "{init}")
+        settings = settings.model_copy(update={"output": output})
+    return Target.of(settings, pictures, known=_FIELDS)
+
+
+def _upscaler(name: str, device: str) -> Callable[[Image, Size], Image]:
+    if name in PIXEL_UPSCALERS:
+        return partial(enlarged, name=name)
+    with ui.status(f"loading {Path(name).name}"), crossing():
+        from sdcli.engine.device import choose
+        from sdcli.engine.upscaling import open_upscaler
+
+        return open_upscaler(name, choose(device, "fp32").device)
