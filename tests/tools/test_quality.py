@@ -22,6 +22,14 @@ def test_a_figure_and_its_background_have_their_colours(engine: Engine) -> None:
     assert shares.background >= 23 / 24
 
 
+def test_a_figure_has_its_shape(engine: Engine) -> None:
+    assert measures.one_figure(engine, questions.one_figure(24)).shape >= 19 / 24
+
+
+def test_two_figures_have_their_colours_on_their_sides(engine: Engine) -> None:
+    assert measures.two_figures(engine, questions.two_figures(24)) >= 17 / 24
+
+
 def test_landscapes_have_their_time_and_terrain(engine: Engine) -> None:
     seen = measures.landscapes(engine, questions.landscapes(16), LandscapeReader.fitted(1500))
     assert seen.both >= 13 / 16
