@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from .errors import UsageError
 from .fields import field_error
 from .prompts.networks import tagged
-from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule
+from .sampling import AUTOMATIC, SAMPLERS, Sampler, resolve, resolve_schedule, split_name
 from .sampling.listed import parse_sigmas, parse_timesteps
 
 Found = TypeVar("Found")
@@ -29,6 +29,7 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
             if key == "prompt" or isinstance(values.get(key), str):
                 values[key] = _look_up("lora", tagged, values.get(key, ""), loras)
         values["lora"] = ()
+    typed = _schedule_typed(values)
     name = values.get("sampler", SAMPLERS[0].name)
     schedule = values.get("scheduler", AUTOMATIC)
     if isinstance(name, str) and isinstance(schedule, str):
@@ -40,12 +41,7 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
             if default is not None and _same(values.get(key), default):
                 values[key] = None
     if isinstance(name := values.get("hires_sampler"), str):
-        sampler = _look_up(
-            "hires_sampler", resolve, name, values.get("hires_scheduler") or AUTOMATIC
-        )
-        values["hires_sampler"] = sampler.name
-        if sampler.schedule != AUTOMATIC:
-            values["hires_scheduler"] = sampler.schedule
+        _canonical_hires(values, name, typed)
     if isinstance(name := values.get("hires_scheduler"), str) and name.casefold() != "automatic":
         values["hires_scheduler"] = _look_up("hires_scheduler", resolve_schedule, name).name
     for key, parse in LISTED.items():
@@ -54,6 +50,24 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(values.get(key), Sequence) and "steps" not in values:
             values["steps"] = len(values[key]) - (key == "sigmas")
     return values
+
+
+def _schedule_typed(values: Mapping[str, Any]) -> str:
+    """The schedule that is named, by itself or after the sampler's name; else Automatic."""
+    schedule, name = values.get("scheduler", AUTOMATIC), values.get("sampler", "")
+    if not isinstance(schedule, str) or not isinstance(name, str):
+        return AUTOMATIC
+    return schedule if schedule.casefold() != AUTOMATIC.casefold() else split_name(name)[1]
+
+
+def _canonical_hires(values: dict[str, Any], name: str, typed: str) -> None:
+    """The second pass's sampler, and its schedule: its own, else the one named for the first."""
+    plain, own = split_name(name)
+    schedule = values.get("hires_scheduler") or own
+    if schedule == AUTOMATIC and not values.get("hires_scheduler") and plain and not plain.grid:
+        schedule = typed
+    sampler = _look_up("hires_sampler", resolve, name, schedule)
+    values |= {"hires_sampler": sampler.name, "hires_scheduler": sampler.schedule}
 
 
 def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: int) -> None:
@@ -118,6 +132,13 @@ def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
     if "eta" in sampler.options:
         return bool(given.get("eta", sampler.options["eta"]))
     return sampler.stochastic
+
+
+def draws_noise(sampler: Sampler, given: Mapping[str, Any]) -> bool:
+    """Whether a run with these options draws any noise after the first, path or not."""
+    if sampler.brownian:
+        return bool(given.get("eta", 1))
+    return obeys_ensd(sampler, given)
 
 
 def _look_up(field: str, table: Callable[..., Found], *names: Any) -> Found:

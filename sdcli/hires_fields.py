@@ -105,6 +105,9 @@ def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
                 raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
         if not any(size):
             raise field_error(key, "one of its sides must not be 0")
+    idle = ("hires_steps", "hires_sampler", "hires_scheduler")
+    if not given["hires_strength"] and (wasted := next((k for k in idle if given[k]), None)):
+        raise field_error(wasted, "at strength 0 the second pass makes no steps")
     if given["init_img"] is not None:
         raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
     if sampler.scheduler and given["hires_sampler"] is None:

@@ -83,10 +83,11 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     if given["init_img"] is None:
         raise field_error("invert", "there is no picture to invert", "name it with --init-img")
     own = given["invert_prompt"]
+    whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
     if own is None:
-        _check_plain("invert", given["prompt"])
+        _check_plain("invert", given["prompt"], whole)
     else:
-        _check_plain("invert_prompt", own)
+        _check_plain("invert_prompt", own, whole)
     if sampler.stochastic or given["eta"] or given["s_churn"]:
         why = "draws noise of its own on the way"
     elif sampler.ends_only or sampler.unguided:
@@ -122,10 +123,10 @@ def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
         raise field_error("full_steps", "at strength 0 there are no steps to make")
 
 
-def _check_plain(field: str, prompt: str) -> None:
+def _check_plain(field: str, prompt: str, whole: Pass) -> None:
     """What a picture shows does not change on the way, and is one thing."""
     text, tags = split(prompt)
-    if len(shares(text)) > 1 or len(timeline(text, Pass(10))) > 1:
+    if len(shares(text)) > 1 or len(timeline(text, whole)) > 1:
         raise field_error(
             field,
             "what the picture shows must be one text, without AND and without edits",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .fields import LEAST_SIDE
+from .hub import silent
 from .inpainting import Margins, Patch, Rectangle, blurred, box_around, filled
 from .picture_files import open_picture
 from .request import GenerationRequest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PAPER = (255, 255, 255)  # what A1111 puts behind what is transparent
 _ALPHA = "alpha"  # as a mask: what is transparent in the picture
+_LEAST_MASKED = 128  # of 255: a latent that is masked by less is kept, as in A1111
 _OPAQUE = 128  # of 255: a mask's alpha above it counts as all of it, as in A1111
 
 
@@ -34,14 +36,16 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
         )
     path = Path(text).expanduser()
     if path.is_dir():
-        found = sorted(item for item in path.iterdir() if format_of(item.name) and item.is_file())
+        items = path.iterdir()
     elif re.search(r"[*?[]", text) and not path.exists():
         root = Path(path.anchor or ".")
-        found = sorted(
-            item for item in root.glob(str(path.relative_to(path.anchor))) if item.is_file()
-        )
+        try:
+            items = root.glob(str(path.relative_to(path.anchor)))
+        except ValueError as error:
+            raise UsageError(f"{flag}: {text} is no pattern: {error}") from error
     else:
-        return [text]
+        return [str(path)]
+    found = sorted(item for item in items if format_of(item.name) and item.is_file())
     if not found:
         raise UsageError(f"{flag}: there are no pictures in {text}", "PNG, JPEG or WebP")
     return [str(item) for item in found]
@@ -88,12 +92,17 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
         base = image = resized(image, size, request.resize_mode)
         mask = resized(mask, size, request.resize_mode)
         over = mask.point(lambda level: min(2 * level, 255))
+    if not request.soft_mask and _most_masked(mask) < _LEAST_MASKED:
+        raise UsageError(
+            "the mask is too small: nothing of it is left in latents, an eighth of the size",
+            "make it larger, or --inpaint-area masked",
+        )
     if request.inpaint_fill != "original":
         image = filled(image, mask)
     return Patch(image, mask, base, over, box)
 
 
-def sized(request: GenerationRequest) -> GenerationRequest:
+def sized(request: GenerationRequest, say: Callable[[str], None] = silent) -> GenerationRequest:
     """The request with its picture's size, where it has none of its own. Raises as `open_init`.
 
     That is the nearest smaller that a model takes, multiples of 8; where one side is asked for, the
@@ -107,7 +116,13 @@ def sized(request: GenerationRequest) -> GenerationRequest:
     width, height = image.width + left + right, image.height + top + bottom
     wide = request.width or (request.height * width / height if request.height else width)
     high = request.height or (request.width * height / width if request.width else height)
-    return request.model_copy(update={"width": _side(wide), "height": _side(high)})
+    found = {"width": _side(wide), "height": _side(high)}
+    if request.masked and request.inpaint_area == "whole" and (wide % 8 or high % 8):
+        say(
+            f"{request.init_img}: {wide:g}x{high:g} pixels become {found['width']}x"
+            f"{found['height']}, for a model takes multiples of 8; what is kept is resized too"
+        )
+    return request.model_copy(update=found)
 
 
 def in_colour(image: Image) -> Image:
@@ -129,7 +144,7 @@ def in_colour(image: Image) -> Image:
 def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) -> Image:
     """All that is covered by the mask's file and the rectangles, L, of the picture's size."""
     from PIL import Image as images
-    from PIL import ImageChops
+    from PIL import ImageChops, ImageOps
 
     mask = images.new("L", image.size)
     if request.mask is not None and request.mask.casefold() == _ALPHA:
@@ -139,7 +154,8 @@ def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) 
             )
         mask = ImageChops.invert(_alpha(image, soft=request.soft_mask))
     elif request.mask is not None:
-        mask = _drawn(open_picture(Path(request.mask)), soft=request.soft_mask)
+        upright = ImageOps.exif_transpose(open_picture(Path(request.mask)))
+        mask = _drawn(upright, soft=request.soft_mask)
     if mask.size != image.size:
         say(
             f"the mask has {mask.width}x{mask.height} pixels; it is resized to the picture's "
@@ -149,6 +165,14 @@ def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) 
     for rectangle in request.mask_rect:
         mask.paste(255, _within(rectangle, image))
     return mask
+
+
+def _most_masked(mask: Image) -> int:
+    """How much the most masked of the latents is."""
+    from PIL import Image as images
+
+    small = mask.resize((mask.width // 8, mask.height // 8), images.Resampling.BICUBIC)
+    return int(max(small.tobytes()))
 
 
 def _drawn(image: Image, *, soft: bool) -> Image:

@@ -74,18 +74,16 @@ def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[Gene
     Between two seeds lie variations of the one towards the other. Raises UsageError for a sampler
     whose noise on the way would make every picture another.
     """
-    sampler = base.resolved_sampler
     if len(seeds) < 2:
         raise UsageError("--interpolate-seeds: a walk needs two seeds at least", "1,2")
     if base.variation_strength:
         raise UsageError("--interpolate-seeds: the walk is made of variations itself")
     if base.invert:
         raise UsageError("--interpolate-seeds: an inversion has no noise of seeds")
-    if sampler.stochastic or base.eta or base.s_churn:
+    if base.draws_on_the_way:
         raise UsageError(
-            f"--interpolate-seeds: {sampler.name} draws noise at every step, so neighbours would "
-            "not be alike",
-            "use one without, such as DPM++ 2M, Euler or DDIM",
+            "--interpolate-seeds: with noise drawn on the way neighbours would not be alike",
+            "use a sampler without, such as DPM++ 2M, Euler or DDIM",
         )
     requests = []
     for frame in range(frames):

@@ -134,6 +134,8 @@ def check_mask(sampler: Sampler, given: Mapping[str, Any]) -> None:
         raise field_error("resize_mode", "latents have no pixels to keep", "use just, crop or fill")
     if given["padding"] != OF_A_MASK["padding"] and given["inpaint_area"] == "whole":
         raise field_error("padding", "the model sees the whole picture", "--inpaint-area masked")
+    if given["resize_mode"] != "just" and given["inpaint_area"] == "masked":
+        raise field_error("resize_mode", "the model sees the mask's surroundings, not the picture")
     if given["inpaint_method"] == "repaint":
         _check_repaint(sampler, given)
         return
@@ -150,5 +152,6 @@ def _check_repaint(sampler: Sampler, given: Mapping[str, Any]) -> None:
             "use Euler a, DDIM or DPM++ 2M",
         )
     for key in ("prompt", "negative_prompt"):
-        if len(timeline(split(given[key])[0], Pass(10))) > 1:
+        whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
+        if len(timeline(split(given[key])[0], whole)) > 1:
             raise field_error(key, "repaint goes back and forth, so edits have no time")

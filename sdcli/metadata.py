@@ -17,6 +17,7 @@ from .models import is_hub_id
 from .request import DEFAULT_STRENGTH, GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
 from .text_rows import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
+from .upscalers import upscaler_name
 
 _NEGATIVE = "Negative prompt:"
 _ITEM = re.compile(
@@ -102,6 +103,9 @@ def _shown(request: GenerationRequest) -> dict[str, Any]:
         shown["strength"] = DEFAULT_STRENGTH if request.strength is None else request.strength
     if request.hires:  # A1111 has one key for both, which never are in one text
         shown |= {"strength": request.hires_strength, "hires_upscaler": request.hires_upscaler}
+    if request.hires_sampler:  # else its schedule would be taken from the first pass
+        row = request.second().resolved_sampler
+        shown["hires_scheduler"] = AUTOMATIC if row.grid else row.resolved_schedule.name
     return shown
 
 
@@ -174,6 +178,12 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
                 raise UsageError(
                     f"{row.key}: {settings[row.key]!r} is no number; the picture's text is damaged"
                 ) from error
+    if "hires_upscaler" in values:
+        try:
+            upscaler_name(values["hires_upscaler"], latents=True)
+        except UsageError:  # one of A1111's networks, which has no file's name
+            known.discard("Hires upscaler")
+            del values["hires_upscaler"]
     if values.keys() & {"hires_scale", "hires_size"} and "strength" in values:
         values["hires_strength"] = values.pop("strength")
     if size := _SIZE.fullmatch(settings.get("Size", "")):
@@ -208,6 +218,8 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
         idle.add("ensd")
     if "init_img" not in values:  # A1111 names no picture; one of its hires fix has a strength too
         idle |= FROM_PICTURE.keys()
+        if values.keys() & {"hires_scale", "hires_size"}:
+            idle -= {"extra_noise"}  # which the second pass has too
     if not values.keys() & set(MASKS):
         idle |= OF_A_MASK.keys()
     if values.get("cfg_scale") == 1 and not sampler.unguided:
@@ -231,7 +243,11 @@ def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
     version = _version(settings)
     if version and version >= (1, 9):
         return {}
-    sampler, suffix = split_name(settings.get("Sampler", ""))
-    if sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart":
-        return {}
-    return {"scheduler": "Uniform"}
+    keys = {"Sampler": "scheduler", "Hires sampler": "hires_scheduler"}
+    return {field: "Uniform" for key, field in keys.items() if _was_uniform(settings.get(key, ""))}
+
+
+def _was_uniform(name: str) -> bool:
+    sampler, suffix = split_name(name)
+    own = sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart"
+    return not own

@@ -81,6 +81,16 @@ class Target:
                 raise UsageError(f"--output: {only} exists", "--overwrite replaces it")
         return target
 
+    @classmethod
+    def at(cls, path: str, *, overwrite: bool, flag: str) -> Target:
+        """One file of that very name. Raises UsageError if it exists or cannot be written."""
+        whole = Path(path)
+        _check_writable(whole.parent, flag)
+        if whole.exists() and not overwrite:
+            raise UsageError(f"{flag}: {path} exists", "--overwrite replaces it")
+        literal = str(whole.with_suffix("")).replace("{", "{{").replace("}", "}}")
+        return cls(literal, whole.suffix, overwrite)
+
     def save(self, data: bytes, values: Mapping[str, object]) -> Path:
         """Write a picture under a name that is free, and return it.
 
@@ -191,7 +201,7 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(folder: Path, flag: str = "--output") -> None:
     """Raise UsageError unless files can be made in `folder`, or in the nearest that exists."""
     standing = folder.absolute()
     try:
@@ -199,6 +209,6 @@ def _check_writable(folder: Path) -> None:
             standing = standing.parent
         probe = open_temporary(standing)
     except OSError as error:
-        raise UsageError(f"--output: cannot write into {folder}: {error.strerror}") from error
+        raise UsageError(f"{flag}: cannot write into {folder}: {error.strerror}") from error
     os.close(probe[0])
     probe[1].unlink()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
-_READABLE = ("PNG", "JPEG", "WEBP")
+_READABLE = ("PNG", "JPEG", "WEBP", "GIF")
 _MILLISECONDS = 80  # of an animation's frame
 _MOST_IN_JPEG = 65_000  # bytes of EXIF; a JPEG segment holds 65,533
 
@@ -80,8 +80,10 @@ def open_picture(path: Path) -> Image:
 def read_file(path: Path) -> str | None:
     """The "parameters" text of a picture, None if it has none. Raises as `open_picture` does."""
     with _opened(path) as image:
-        text = image.info.get("parameters")
+        text = image.info.get("parameters") or image.info.get("comment")
         comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    if isinstance(text, bytes):  # of a GIF; a JPEG's comment is another program's
+        text = text.decode(errors="replace") if image.format == "GIF" else None
     return _user_comment(comment) or text
 
 
@@ -94,7 +96,7 @@ def _opened(path: Path) -> Iterator[Image]:
             image.load()  # so that a file cut short is told, not half read
             yield image
     except UnidentifiedImageError as error:
-        raise UsageError(f"{path} is no PNG, JPEG or WebP that can be read") from error
+        raise UsageError(f"{path} is no PNG, JPEG, WebP or GIF that can be read") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot read {path}: {reason}") from error

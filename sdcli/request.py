@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from . import choices
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
-from .fields import LEAST_SIDE, MOST_SIDE, field_error, flag
+from .fields import field_error
 from .guidance_fields import GuidanceFields, check_guidance
 from .hires_fields import HiresFields, check_hires, enlarging
 from .init_fields import InitFields, check_init, check_inversion
 from .mask_fields import MASKS, MaskFields, check_mask
 from .model_fields import ModelFields
+from .picture_fields import PictureFields
 from .prompt_fields import PromptFields
 from .prompts import networks
 from .sampling import AUTOMATIC, Sampler, TrainingTable, resolve
@@ -46,6 +47,7 @@ class GenerationRequest(
     VariationFields,
     GuidanceFields,
     SamplingFields,
+    PictureFields,
     ModelFields,
     PromptFields,
 ):
@@ -57,22 +59,6 @@ class GenerationRequest(
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    width: Annotated[
-        int | None,
-        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
-        flag("--width", "-W", panel="Picture", metavar="PIXELS"),
-    ] = None
-    height: Annotated[
-        int | None,
-        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
-        flag("--height", "-H", panel="Picture", metavar="PIXELS"),
-    ] = None
-    tiling: Annotated[
-        bool,
-        Field(description="A picture whose edges meet, to be laid side by side."),
-        flag("--tiling", panel="Picture", metavar=""),
-    ] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -114,19 +100,15 @@ class GenerationRequest(
         """Raise a field error of the hires fix for what is wrong with its second pass."""
         try:
             self.second()
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            context = wrong.get("ctx") or {}
-            field = str(context.get("field") or wrong["loc"][0])
-            own = f"hires_{field}" if f"hires_{field}" in HiresFields.model_fields else field
-            message = str(context.get("message") or wrong["msg"])
-            raise field_error(own, f"in the second pass: {message}") from error
+        except UsageError as error:
+            field = "hires_size" if self.hires_scale is None else "hires_scale"
+            raise field_error(field, error.message, error.hint) from error
 
     def second(self) -> GenerationRequest:
         """The second pass of a hires fix as a request of its own, from the picture FIRST_PASS.
 
         Of the size that is left of it, if this request has one. Options that its sampler does not
-        have are left out. Raises ValidationError.
+        have are left out. Raises UsageError.
         """
         sampler = resolve(self.hires_sampler or self.sampler)
         scheduler = self.hires_scheduler or (AUTOMATIC if sampler.grid else self.scheduler)
@@ -151,7 +133,14 @@ class GenerationRequest(
             size = (self.width, self.height)
             plan = enlarging(size, scale=self.hires_scale, wanted=self.hires_size)
             values |= {"width": 8 * plan.cut[0], "height": 8 * plan.cut[1]}
-        return GenerationRequest(**values)
+        try:
+            return GenerationRequest(**values)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            context = wrong.get("ctx") or {}
+            field = context.get("field") or ".".join(map(str, wrong["loc"]))
+            message = context.get("message") or wrong["msg"]
+            raise UsageError(f"second pass: {field}: {message}", context.get("hint", "")) from error
 
     @property
     def shared(self) -> tuple[Any, ...]:
@@ -175,6 +164,24 @@ class GenerationRequest(
     def texts(self) -> list[str]:
         """Every prompt that it has."""
         return [text for key in _PROMPTS if (text := getattr(self, key))]
+
+    @property
+    def passes(self) -> list[GenerationRequest]:
+        """This request, and its second pass if there is one. Raises UsageError."""
+        return [self, self.second()] if self.hires else [self]
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a sampler of it chooses its steps for one picture at a time."""
+        return any(each.resolved_sampler.adaptive for each in self.passes)
+
+    @property
+    def draws_on_the_way(self) -> bool:
+        """Whether noise after the first goes into the picture."""
+        return self.inpaint_method == "repaint" or any(
+            choices.draws_noise(each.resolved_sampler, each.solver_options())
+            for each in self.passes
+        )
 
     @property
     def hires(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,13 @@ def enlarged(image: Image, size: tuple[int, int], name: str) -> Image:
 
 
 def check_upscaler(name: str) -> None:
-    """Raise UsageError for a network's file that is not there."""
-    if name.endswith(_FILES) and not Path(name).expanduser().is_file():
+    """Raise UsageError for a network's file that is not there, or cannot be read here."""
+    if not name.endswith(_FILES):
+        return
+    if not Path(name).expanduser().is_file():
         raise UsageError(f"there is no upscaler {name}", f"a file, or {', '.join(PIXEL_UPSCALERS)}")
+    if find_spec("spandrel") is None:
+        raise UsageError(
+            f"{name} is a network, and what reads those is not installed",
+            "pip install 'sdcli[upscalers]'",
+        )

@@ -105,6 +105,8 @@ class FakeEngine:
         """A run."""
         self.batches.append([request.seed for request in requests])
         self.made.extend(requests)
+        assert all(request.shared == requests[0].shared for request in requests)
+        assert len(requests) == 1 or not requests[0].adaptive
         if self.refuses and any(self.refuses in request.prompt for request in requests):
             raise UsageError("the model does not want that")
         return FakeRun(self, [self.complete(request) for request in requests])

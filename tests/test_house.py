@@ -23,6 +23,7 @@ ORDER = [
         "sampling_fields",
         "prompt_fields",
         "model_fields",
+        "picture_fields",
         "guidance_fields",
         "variation_fields",
         "resizing",

@@ -61,10 +61,11 @@ class Destination:
         """Save what was made as one animation, if that is asked for. Raises OutputError."""
         if not self.frames or self.settings.animate is None:
             return None
-        path = Path(self.settings.animate)
+        ending = Path(self.settings.animate).suffix.lower()
         text = None if self.settings.no_metadata else self._text(self.frames[0])
-        data = encode_animation([f.image for f in self.frames], text, path.suffix.lower())
-        target = Target(str(path.with_suffix("")), path.suffix, self.settings.overwrite)
+        data = encode_animation([frame.image for frame in self.frames], text, ending)
+        overwrite = self.settings.overwrite
+        target = Target.at(self.settings.animate, overwrite=overwrite, flag="--animate")
         return target.save(data, {})
 
     def _text(self, picture: Picture) -> str:
@@ -167,11 +168,11 @@ def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -
 
     A sampler that chooses its own steps does so for each picture alone.
     """
-    if request.resolved_sampler.adaptive:
+    if request.adaptive:
         return 1
     if settings.batch_size != "auto":
         return settings.batch_size
-    whole = engine.complete(request)
+    whole = engine.complete(request).passes[-1]
     pixels = (whole.width or 1) * (whole.height or 1)
     room = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
     return max(1, min(_MOST_AT_ONCE, room))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sdcli import models
 from sdcli.errors import UsageError
@@ -59,12 +58,13 @@ def planned(words: Words, *, json: bool) -> Plan:
     base, settings, wording = found.base, found.settings, found.wording
     bases = [base]
     if found.inits:
-        bases = [sized(base.model_copy(update={"init_img": init})) for init in found.inits]
-    if settings.animate and len({(each.width, each.height) for each in bases}) > 1:
+        bases = [sized(base.model_copy(update={"init_img": init}), ui.warn) for init in found.inits]
+    sizes = {
+        open_patch(each, ui.warn).base.size if each.masked else (each.width, each.height)
+        for each in bases
+    }
+    if settings.animate and len(sizes) > 1:
         raise UsageError("--animate: the pictures have more than one size", "give --size")
-    for each in bases:
-        if each.masked:
-            open_patch(each, ui.warn)
     if base.hires:
         check_upscaler(base.hires_upscaler)
     jobs = [job for each in bases for job in _of_all_seeds(each, found)]
@@ -115,5 +115,4 @@ def _check_animation(settings: Settings, pictures: int) -> None:
         return
     if pictures < 2:
         raise UsageError("--animate: one picture does not move", "--interpolate-seeds 1,2")
-    if Path(settings.animate).exists() and not settings.overwrite:
-        raise UsageError(f"--animate: {settings.animate} exists", "--overwrite replaces it")
+    Target.at(settings.animate, overwrite=settings.overwrite, flag="--animate")

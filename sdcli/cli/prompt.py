@@ -108,7 +108,7 @@ def _readings(
     parts.append(("negative", Share(request.negative_prompt)))
     for name, share in parts:
         first = 0
-        for stretch in timeline(share.text, Pass(counted)):
+        for stretch in timeline(share.text, Pass(counted, old=request.old_timelines)):
             chunks = read(
                 stretch.text,
                 tokenizer.ids,

@@ -100,7 +100,8 @@ def _seeds(merged: Merged) -> list[int]:
             )
         return parse_seeds(merged.values.get("seed", -1))
     for key in ("seed", "count"):
-        if key in merged.values:
+        origin = merged.origins.get(key)
+        if origin is not None and not origin.source:  # a picture's or preset's gives way
             raise UsageError(f"{merged.where(key)}: the walk between seeds has its own")
     return parse_seeds(walked)
 

@@ -36,6 +36,7 @@ class Asking:
         device: torch.device,
         patch: Patch | None = None,
         calls_before: int | None = None,
+        steps: int | None = None,
     ) -> None:
         self._requests = tuple(requests)
         self._first = requests[0]
@@ -45,6 +46,7 @@ class Asking:
         self._device = device
         self._patch = patch
         self._calls_before = calls_before
+        self._steps = requests[0].steps if steps is None else steps
         table = model.table
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 
@@ -93,7 +95,7 @@ class Asking:
             v_prediction = self._model.prediction == "v_prediction"
             finish.append(rescaled(first.cfg_rescale, v_prediction=v_prediction))
         skip = Skip(
-            self._sampler.prompt_calls(first.steps),
+            self._sampler.prompt_calls(self._steps),
             first.skip_early_cfg,
             first.ngms,
             first.ngms_all,

@@ -130,8 +130,8 @@ class Engine:
         requests = [self.complete(request) for request in requests]
         if any(request.shared != requests[0].shared for request in requests):
             raise UsageError("pictures made at once may differ in prompts and seeds only")
-        if len(requests) > 1 and requests[0].resolved_sampler.adaptive:
-            raise UsageError(f"{requests[0].sampler} chooses steps for one picture at a time")
+        if len(requests) > 1 and requests[0].adaptive:
+            raise UsageError("a sampler that chooses its own steps makes one picture at a time")
         choice, other = requests[0].vae.casefold(), self.folder.vae is not None
         if choice != AUTOMATIC and other is (choice == OWN):
             raise UsageError(

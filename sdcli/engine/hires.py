@@ -16,7 +16,7 @@ from sdcli.upscalers import latent_upscaler
 from .latents import decode, encode
 from .loading import Components
 from .memory import memory_errors
-from .picture import Picture, Step
+from .picture import Picture, Step, Tries
 from .run import Run
 from .upscaling import enlarged_latents, open_upscaler
 
@@ -65,9 +65,17 @@ class TwoPasses:
         """Decode what the second pass made: one picture a request, in order."""
         assert self._second is not None, "iterate over the run first"
         made = self._second.pictures()
+        tries = [run.tries for run in (self._first, self._second) if run.tries is not None]
+        both = Tries(sum(t.accepted for t in tries), sum(t.rejected for t in tries))
         seconds = (time.perf_counter() - self._started) / len(made)
         return [
-            replace(picture, request=request, seconds=seconds, evaluations=self.evaluations)
+            replace(
+                picture,
+                request=request,
+                seconds=seconds,
+                evaluations=self.evaluations,
+                tries=both if tries else None,
+            )
             for picture, request in zip(made, self.requests, strict=True)
         ]
 

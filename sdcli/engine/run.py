@@ -92,13 +92,14 @@ class Run:
                 placement.device,
                 self._begin.patch,
                 calls_before,
+                len(self._sigmas) - 1 if self._tail and self._sigmas else None,
             )
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None
         self._latents: Tensor | None = None
         self._least_sigma = math.inf
         self._rejected = 0
-        self._tries: Tries | None = None
+        self.tries: Tries | None = None
 
     @property
     def evaluations(self) -> int:
@@ -120,8 +121,12 @@ class Run:
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
         x = yield from self._start()
-        if not self._sigmas:
-            self._latents = x  # of a strength that leaves no step
+        if not self._sigmas:  # of a strength that leaves no step
+            if self.requests[0].strength != 0:
+                self._say(
+                    f"so few steps at so small a strength leave {self._sampler.name} none to make"
+                )
+            self._latents = x
             return
         denoise, anew = self._denoise, None
         if self._begin.patch:
@@ -132,7 +137,7 @@ class Run:
                 x = state
                 yield self._stand(tries, self._counted)
         if self._total is None:
-            self._tries = Tries(tries - self._rejected, self._rejected)
+            self.tries = Tries(tries - self._rejected, self._rejected)
         if self._total is None and self.evaluations < _CALLS_A_TRY * tries:
             self._say(
                 f"{self.evaluations} model calls did not reach the end: the picture is what the "
@@ -161,6 +166,7 @@ class Run:
                 noise,
                 jump=first.repaint_jump,
                 times=first.repaint_times,
+                end_scale=self._sampler.end_scale,
             )
         return solve(x, self._sigmas)
 
@@ -219,7 +225,7 @@ class Run:
             images = [self._begin.patch.laid(image) for image in images]
         seconds = (time.perf_counter() - self._started) / len(images)
         return [
-            Picture(image, request, seconds, self.evaluations, tries=self._tries)
+            Picture(image, request, seconds, self.evaluations, tries=self.tries)
             for image, request in zip(images, self.requests, strict=True)
         ]
 

@@ -26,7 +26,7 @@ class Pass:
     `calls` of the model, which are twice the steps of a second-order sampler; `first` those of the
     pass before, in a hires fix's second. There fractions run from 1 to 2, and whole numbers go on
     from the first. `old` is A1111's reading of before 1.6: below 1 a fraction, else a whole number,
-    and both passes alike.
+    and both passes alike, in calls of the first.
     """
 
     calls: int
@@ -37,7 +37,7 @@ class Pass:
         """The last call before the change, 1 the first; below 1 where there is none before it."""
         number = float(when)
         if self.old:
-            number = number * self.calls if number < 1 else number
+            number = number * (self.first or self.calls) if number < 1 else number
         elif "." in when:
             number = (number - (self.first is not None)) * self.calls
         else:

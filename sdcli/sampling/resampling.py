@@ -17,21 +17,27 @@ def resampled(
     *,
     jump: int,
     times: int,
+    end_scale: Callable[[float], float] = lambda sigma: 1.0,
 ) -> Iterator[X]:
     """The walk of RePaint (Lugmayr et al. 2022, section 4.2) with any solver's steps.
 
     Each stretch of `jump` steps is made `times` times, and noise leads back up in between, so that
     what is given from outside and what is made anew come to agree. `solve` makes the steps over
-    some of the σ's. Yields x after every step.
+    some of the σ's; what it ends with stands at its σ once it is multiplied by `end_scale`.
+    Yields x after every step.
     """
+    ended = None
     for stretch in stretches(sigmas, jump):
         for attempt in range(times):
+            if ended is not None:
+                x = x * end_scale(ended)
             if attempt:
                 up = math.sqrt(stretch[0] ** 2 - stretch[-1] ** 2)
                 x = x + noise(stretch[-1], stretch[0]) * up
             for state in solve(x, stretch):
                 x = state
                 yield x
+            ended = stretch[-1]
 
 
 def stretches(sigmas: Sigmas, jump: int) -> list[Sigmas]:

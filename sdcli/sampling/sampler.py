@@ -122,6 +122,10 @@ class Sampler:
         """What the first, unit-variance noise is multiplied by."""
         return math.sqrt(1 + sigmas[0] ** 2) if self.unit_start else sigmas[0]
 
+    def end_scale(self, sigma: float) -> float:
+        """What the last state of a run that ends at σ is multiplied by, to stand at that σ."""
+        return math.sqrt(1 + sigma**2) if self.unit_start else 1.0
+
     def solve(
         self, denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **options: Any
     ) -> Iterator[X]:

@@ -45,8 +45,12 @@ CASES = [
     pytest.param(["-o", "taken/x/"], "--output: cannot write into", "", id="folder is a file"),
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
-    pytest.param(["--from", "taken"], "taken is no PNG, JPEG or WebP", "", id="from no picture"),
-    pytest.param(["-i", "taken"], "taken is no PNG, JPEG or WebP", "", id="init is no picture"),
+    pytest.param(
+        ["--from", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="from no picture"
+    ),
+    pytest.param(
+        ["-i", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="init is no picture"
+    ),
     pytest.param(
         ["--strength", "1"], "--strength: there is no picture", "--init-img", id="no init"
     ),

@@ -73,6 +73,64 @@ def test_options_that_its_sampler_lacks_are_the_first_passs_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "schedule"),
+    [
+        ({"sampler": "DPM++ 2M Karras", "hires_sampler": "Euler a"}, "Karras"),
+        ({"scheduler": "Karras", "hires_sampler": "Euler a"}, "Karras"),
+        ({"hires_sampler": "Euler a"}, "Uniform"),
+        ({"sampler": "DPM++ 2M Karras", "hires_sampler": "Euler a Exponential"}, "Exponential"),
+        ({"sampler": "Euler", "scheduler": "Karras"}, "Karras"),
+        (
+            {"scheduler": "Karras", "hires_sampler": "Euler", "hires_scheduler": "Automatic"},
+            "Uniform",
+        ),
+    ],
+)
+def test_a_schedule_that_is_named_is_the_second_passs_too(
+    values: dict[str, Any], schedule: str
+) -> None:
+    first = request(**values)
+    assert first.second().resolved_sampler.resolved_schedule.name == schedule
+    again = GenerationRequest(**to_values(read_text(write_text(first)))[0])
+    assert again.second().resolved_sampler.resolved_schedule.name == schedule
+    assert GenerationRequest(**first.model_dump()) == first
+
+
+def test_old_texts_mean_uniform_in_both_passes() -> None:
+    text = (
+        "a\nSteps: 20, Sampler: DDIM, Seed: 1, Size: 64x64, Hires upscale: 2, "
+        "Hires sampler: DPM++ 2M, Version: v1.6.0"
+    )
+    found = GenerationRequest(**to_values(read_text(text))[0])
+    assert found.second().resolved_sampler.resolved_schedule.name == "Uniform"
+
+
+def test_an_upscaler_that_only_a1111_has_is_told_and_stops_nothing() -> None:
+    text = (
+        "a\nSteps: 20, Sampler: Euler, Seed: 1, Size: 64x64, Hires upscale: 2, "
+        "Hires upscaler: R-ESRGAN 4x+, Version: v1.10.1"
+    )
+    values, rest = to_values(read_text(text))
+    assert rest == {"Hires upscaler": "R-ESRGAN 4x+"}
+    assert GenerationRequest(**values).hires_upscaler == "Latent"
+
+
+def test_either_pass_may_be_one_that_makes_one_picture_at_a_time(
+    sdcli: Any, engine: FakeEngine
+) -> None:
+    hires = ("--hires-scale", "2", "--hires-sampler", "DPM adaptive")
+    assert sdcli("gen", "a", *hires, "-c", "3", "-o", "out/").code == 0
+    assert [len(batch) for batch in engine.batches] == [1, 1, 1]
+
+
+def test_extra_noise_is_of_the_second_pass() -> None:
+    wanted = request(extra_noise=0.1)
+    values, rest = to_values(read_text(write_text(wanted)))
+    assert rest == {}
+    assert GenerationRequest(**values).second().extra_noise == 0.1
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"hires_scale": None, "hires_steps": 3}, "there is no second pass"),
@@ -85,6 +143,8 @@ def test_options_that_its_sampler_lacks_are_the_first_passs_alone() -> None:
         ({"hires_scheduler": "Karas"}, "Karas"),
         ({"hires_sampler": "diffusers:ddim"}, "cannot begin from a picture"),
         ({"hires_prompt": "<lora:a:b:c:d:e>"}, "lora"),
+        ({"hires_strength": 0, "hires_steps": 3}, "makes no steps"),
+        ({"sampler": "DDIM", "hires_scheduler": "Karras"}, "Karras"),
         ({"hires_upscaler": "Lancos"}, "no upscaler is called"),
         ({"extra_noise": 0.1, "hires_scale": None}, "no picture to begin from"),
     ],

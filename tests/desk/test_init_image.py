@@ -98,7 +98,7 @@ def test_sixteen_bits_are_brought_down_to_eight(tmp_path: Path) -> None:
     [
         ("https://example.org/a.png", "fetches no pictures"),
         ("missing.png", "cannot read"),
-        ("text.png", "no PNG, JPEG or WebP"),
+        ("text.png", "no PNG, JPEG, WebP or GIF"),
     ],
 )
 def test_what_is_no_picture_is_told(sdcli: Any, path: str, message: str) -> None:

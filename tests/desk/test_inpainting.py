@@ -86,6 +86,30 @@ def test_a_mask_of_another_size_is_resized_and_said(picture: str) -> None:
     assert "128x64" in message
 
 
+def test_a_mask_is_laid_on_upright(picture: str) -> None:
+    image, mask = Image.new("RGB", (64, 128), "red"), Image.new("L", (64, 128))
+    mask.paste(255, (0, 0, 64, 32))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    for page, name in ((image, "in.jpg"), (mask, "mask.jpg")):
+        page.save(name, exif=turned)
+    wanted = request(init_img="in.jpg", mask="mask.jpg", mask_rect=(), mask_blur=0)
+    patch = open_patch(wanted, said)
+    assert patch.image.size == (128, 64)
+    assert covered(patch.mask) == (96, 0, 128, 64)
+
+
+def test_a_size_that_no_model_takes_is_said(picture: str) -> None:
+    Image.new("RGB", (100, 70), "red").save("in.png")
+    told: list[str] = []
+    wanted = GenerationRequest(prompt="a", seed=1, init_img="in.png", mask_rect="0,0,32,32")
+    sized(wanted, told.append)
+    [message] = told
+    assert "100x70 pixels become 96x64" in message
+    sized(wanted.model_copy(update={"width": 64, "height": 64}), told.append)
+    assert len(told) == 1
+
+
 def test_an_image_of_a_masks_size_is_a_mask_whatever_its_mode(picture: str) -> None:
     levels = np.zeros((64, 128), np.uint16)
     levels[:, 64:] = 65535
@@ -105,6 +129,7 @@ def test_an_image_of_a_masks_size_is_a_mask_whatever_its_mode(picture: str) -> N
         ({"mask": "black.png", "mask_rect": ()}, "covers nothing"),
         ({"mask_rect": "0,0,128,64", "invert_mask": True}, "covers nothing"),
         ({"mask": "alpha"}, "nothing is transparent"),
+        ({"mask_rect": "16,16,8,8"}, "too small"),
         ({"mask": "missing.png"}, "cannot read"),
         ({"mask": "text.png"}, "no PNG"),
         ({"mask": "."}, "cannot read"),
@@ -127,6 +152,8 @@ def test_a_mask_that_is_none_is_told(picture: str, values: dict[str, Any], messa
         ({"invert": True, "sampler": "DDIM"}, "makes all of the picture"),
         ({"resize_mode": "latent"}, "no pixels to keep"),
         ({"padding": 8}, "sees the whole picture"),
+        ({"resize_mode": "crop", "inpaint_area": "masked"}, "the mask's surroundings"),
+        ({"inpaint_method": "repaint", "prompt": "[a:b:15]", "steps": 30}, "edits have no time"),
         ({"repaint_jump": 5}, "belongs to --inpaint-method repaint"),
         ({"inpaint_method": "repaint", "sampler": "DPM++ SDE"}, "cannot go back"),
         ({"inpaint_method": "repaint", "prompt": "[a:b:3]"}, "edits have no time"),

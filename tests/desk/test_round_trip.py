@@ -69,7 +69,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "noise_multiplier": IMG | {"noise_multiplier": 0.95},
     "extra_noise": IMG | {"extra_noise": 0.05},
     "mask": IMG | {"mask": "my mask, 2.png"},
-    "mask_rect": IMG | {"mask_rect": ["1,2,3,4", "5,6,7,8"]},
+    "mask_rect": IMG | {"mask_rect": ["0,0,32,48", "8,8,24,32"]},
     "outpaint": IMG | {"outpaint": "left=64,top=32"},
     "mask_blur": MASKED | {"mask_blur": 0},
     "invert_mask": MASKED | {"invert_mask": True},

@@ -38,6 +38,7 @@ def folder() -> Path:
         ("photos/*.png", ["b"]),
         ("photos/**/*.png", ["b", "d"]),
         ("photos/[ab].*", ["a", "b"]),
+        ("photos/*", ["a", "b", "c"]),
     ],
 )
 def test_every_picture_of_a_folder_or_a_pattern_is_a_job(
@@ -68,7 +69,7 @@ def test_names_may_hold_that_of_the_picture(sdcli: Any, engine: FakeEngine, fold
     assert result.lines == ["out/a-new.png", "out/b-new.png", "out/c-new.png"]
 
 
-@pytest.mark.parametrize("text", ["empty", "photos/*.gif", "nothing/*.png"])
+@pytest.mark.parametrize("text", ["empty", "photos/*.gif", "nothing/*.png", "photos/*.txt"])
 def test_no_pictures_are_told(sdcli: Any, engine: FakeEngine, folder: Path, text: str) -> None:
     Path("empty").mkdir()
     result = sdcli("gen", "a fox", "-i", text)
@@ -96,8 +97,10 @@ def test_a_walk_may_go_past_many_seeds() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sampler": "Euler a"}, "draws noise at every step"),
-        ({"s_churn": 2}, "draws noise at every step"),
+        ({"sampler": "Euler a"}, "noise drawn on the way"),
+        ({"s_churn": 2}, "noise drawn on the way"),
+        ({"hires_scale": 2, "hires_sampler": "Euler a"}, "noise drawn on the way"),
+        ({"sampler": "DPM++ 2M SDE"}, "noise drawn on the way"),
         ({"variation_seed": 1, "variation_strength": 0.2}, "made of variations itself"),
     ],
 )
@@ -107,6 +110,19 @@ def test_a_walk_needs_neighbours_that_are_alike(values: dict[str, Any], message:
         walk(base, [1, 2], frames=3)
     with pytest.raises(UsageError, match="two seeds"):
         walk(BASE, [1], frames=3)
+
+
+@pytest.mark.parametrize("name", ["Euler a", "DPM++ 2M SDE"])
+def test_a_walk_may_have_a_sampler_whose_noise_is_off(name: str) -> None:
+    base = GenerationRequest(prompt="a", seed=1, sampler=name, eta=0)
+    assert len(walk(base, [1, 2], frames=3)) == 3
+
+
+def test_a_walk_may_take_a_pictures_settings(sdcli: Any, engine: FakeEngine) -> None:
+    assert sdcli("gen", "a fox", "-s", "9", "-S", "Euler", "-o", "a.png").code == 0
+    result = sdcli("gen", "--from", "a.png", "--interpolate-seeds", "1,2", "-o", "out/")
+    assert result.code == 0
+    assert {made.sampler for made in engine.made} == {"Euler"}
 
 
 def test_gen_walks(sdcli: Any, engine: FakeEngine) -> None:
@@ -132,9 +148,16 @@ def test_a_walk_can_be_an_animation(sdcli: Any, engine: FakeEngine, ending: str)
     for frame, path in zip(frames, result.lines, strict=False):
         pixel = Image.open(path).getpixel((8, 8))
         assert max(abs(a - b) for a, b in zip(frame, pixel, strict=True)) <= 6
+    assert "Variation seed" not in sdcli("info", f"walk.{ending}").out  # of the first frame
+    assert sdcli("info", f"walk.{ending}").out.startswith("a fox\n")
     again = sdcli("gen", "a fox", *walking, "-o", "out/", "--animate", f"walk.{ending}")
     assert again.code == 2
     assert "exists" in again.err
+
+
+def test_an_animations_name_is_taken_as_it_is(sdcli: Any, engine: FakeEngine) -> None:
+    assert sdcli("gen", "a", "-c", "2", "--animate", "{x}.gif", "-o", "out/").code == 0
+    assert Path("{x}.gif").exists()
 
 
 def test_an_animation_is_an_event(sdcli: Any, engine: FakeEngine) -> None:
@@ -152,8 +175,9 @@ def test_an_animation_is_an_event(sdcli: Any, engine: FakeEngine) -> None:
         (["--interpolate-seeds", "1,2", "-c", "3"], "--count: the walk"),
         (["--interpolate-seeds", "1"], "two seeds"),
         (["--interpolate-seeds", "x"], "is no seed"),
-        (["--interpolate-seeds", "1,2", "-S", "Euler a"], "draws noise at every step"),
+        (["--interpolate-seeds", "1,2", "-S", "Euler a"], "noise drawn on the way"),
         (["--animate", "a.png", "-c", "2"], "--animate: must be a .gif or a .webp"),
+        (["--animate", "photos/notes.txt/a.gif", "-c", "2"], "--animate: cannot write into"),
         (["--animate", "a.gif"], "one picture does not move"),
         (["--animate", "a.gif", "-i", "photos"], "more than one size"),
     ],

@@ -165,6 +165,24 @@ def test_resampling_goes_back_up_and_down_again() -> None:
     assert found[-1] == 0
 
 
+@pytest.mark.parametrize("name", ["Euler", "DDIM", "UniPC", "PLMS"])
+def test_stretches_of_a_run_are_the_run(name: str) -> None:
+    """Each made once, a solver of one step ends where it would without cuts."""
+    row = resolve(name)
+    levels = row.sigmas(20)
+
+    def solve(x: float, sigmas: Any) -> Any:
+        return row.solve(lambda x, sigma: 0.3 * x / (1 + sigma**2) ** 0.5, x, sigmas, noise)
+
+    def noise(sigma: float, sigma_next: float, /) -> float:
+        raise AssertionError("no noise is needed")
+
+    [*_, whole] = solve(10.0, levels)
+    options = {"jump": 5, "times": 1, "end_scale": row.end_scale}
+    [*_, cut] = resampled(solve, 10.0, levels, noise, **options)
+    assert cut == pytest.approx(whole, rel=1e-9 if row.order == 1 else 0.2)
+
+
 def test_repaint_makes_the_calls_that_it_says(tiny: Engine, picture: Path) -> None:
     wanted = request(
         picture,
