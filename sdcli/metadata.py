@@ -14,6 +14,7 @@ from .errors import UsageError
 from .init_fields import FROM_PICTURE
 from .mask_fields import MASKS, OF_A_MASK
 from .models import is_hub_id
+from .old_texts import schedule_before_1_9, timelines_before_1_6
 from .request import DEFAULT_STRENGTH, GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
 from .text_rows import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
@@ -192,10 +193,10 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
         values["model"] = model
     values |= {field: settings[key] for key, field in OUR_PROMPTS.items() if key in settings}
     if settings and "Schedule type" not in settings:
-        values |= _schedule_before_1_9(settings)
+        values |= schedule_before_1_9(settings)
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
-    values |= _timelines_before_1_6(settings, text.prompt + text.negative_prompt)
+    values |= timelines_before_1_6(settings, text.prompt + text.negative_prompt)
     rows = (*BEFORE_MODEL, *AFTER_MODEL)
     known -= {row.key for row in rows if row.field in _idle(values)}
     rest = {key: value for key, value in settings.items() if key not in known}
@@ -225,29 +226,3 @@ def _idle(values: Mapping[str, Any]) -> set[str]:
     if values.get("cfg_scale") == 1 and not sampler.unguided:
         idle |= {"skip_early_cfg", "ngms", "ngms_all"}
     return idle & values.keys()
-
-
-def _timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:
-    """A1111 1.6 counts the times of edits anew, and keeps the old way for its older pictures."""
-    version = _version(settings)
-    return {"old_timelines": True} if version and version < (1, 6) and "[" in prompts else {}
-
-
-def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
-    found = re.match(r"v?(\d+)\.(\d+)", settings.get("Version", ""))
-    return (int(found[1]), int(found[2])) if found else None
-
-
-def _schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
-    """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
-    version = _version(settings)
-    if version and version >= (1, 9):
-        return {}
-    keys = {"Sampler": "scheduler", "Hires sampler": "hires_scheduler"}
-    return {field: "Uniform" for key, field in keys.items() if _was_uniform(settings.get(key, ""))}
-
-
-def _was_uniform(name: str) -> bool:
-    sampler, suffix = split_name(name)
-    own = sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart"
-    return not own

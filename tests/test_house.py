@@ -42,6 +42,7 @@ ORDER = [
         "config",
         "jobs",
         "text_rows",
+        "old_texts",
         "metadata",
         "picture_files",
         "init_image",

@@ -124,14 +124,18 @@ def believed(engine: Engine, prompt: str, scale: float) -> torch.Tensor:
         return run._denoise(x, 5.0)
 
 
-def test_and_is_the_sum_of_what_its_prompts_say(tiny: Engine) -> None:
+@pytest.mark.parametrize("model", ["tiny", "builtin"])
+def test_and_is_the_sum_of_what_its_prompts_say(model: str, request: pytest.FixtureRequest) -> None:
+    engine: Engine = request.getfixturevalue(model)
     scale = 4.0
-    without = believed(tiny, "a fox", 0.0)
-    fox, hen = ((believed(tiny, each, scale) - without) for each in ("a fox", " a hen"))
-    both = believed(tiny, "a fox :1.5 AND a hen :-0.5", scale)
-    assert torch.allclose(both, without + 1.5 * fox - 0.5 * hen, atol=1e-5)
-    alone = believed(tiny, "a fox :0.5", scale)
-    assert torch.allclose(alone, without + 0.5 * fox, atol=1e-5)
+    without = believed(engine, "a red circle", 0.0)
+    circle, star = (
+        believed(engine, each, scale) - without for each in ("a red circle", " a blue star")
+    )
+    both = believed(engine, "a red circle :1.5 AND a blue star :-0.5", scale)
+    assert torch.allclose(both, without + 1.5 * circle - 0.5 * star, atol=1e-5)
+    alone = believed(engine, "a red circle :0.5", scale)
+    assert torch.allclose(alone, without + 0.5 * circle, atol=1e-5)
 
 
 def test_prompts_of_one_and_are_made_equally_long(tiny: Engine) -> None:
