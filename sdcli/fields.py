@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -58,14 +59,18 @@ def parse_size(text: str) -> Size:
     return Size(int(match[1]), int(match[2]))
 
 
-def read_size(given: Any, field: ValidationInfo) -> Any:
-    """For a field that is a Size: also from text. Raises a field error."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return parse_size(given)
-    except UsageError as error:
-        raise field_error(str(field.field_name), error.message, error.hint) from error
+def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
+    """For a field that is also read from text, by `parse`; its UsageError becomes the field's."""
+
+    def read(given: Any, field: ValidationInfo) -> Any:
+        if not isinstance(given, str):
+            return given
+        try:
+            return parse(given)
+        except UsageError as error:
+            raise field_error(str(field.field_name), error.message, error.hint) from error
+
+    return BeforeValidator(read)
 
 
 def _check_size(size: Size, field: ValidationInfo) -> Size:
@@ -78,7 +83,7 @@ def _check_size(size: Size, field: ValidationInfo) -> Size:
     return size
 
 
-ModelSize = Annotated[Size, BeforeValidator(read_size), AfterValidator(_check_size)]
+ModelSize = Annotated[Size, parsed(parse_size), AfterValidator(_check_size)]
 """One that a model makes pictures of; also read from text."""
 
 

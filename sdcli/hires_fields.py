@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
-from .errors import UsageError
-from .fields import LEAST_SIDE, MOST_SIDE, Size, field_error, flag, read_size
+from .fields import LEAST_SIDE, MOST_SIDE, Size, field_error, flag, parse_size, parsed
 from .sampling import Sampler
 from .upscalers import LATENT, upscaler_name
 
@@ -27,15 +27,6 @@ OF_A_SECOND_PASS: Mapping[str, Any] = {
 }
 
 
-def _upscaler(given: Any) -> Any:
-    if not isinstance(given, str):
-        return given
-    try:
-        return upscaler_name(given, latents=True)
-    except UsageError as error:
-        raise field_error("hires_upscaler", error.message, error.hint) from error
-
-
 class HiresFields(BaseModel):
     """A1111's hires fix: the picture enlarged, noised, and made anew at that size."""
 
@@ -46,13 +37,13 @@ class HiresFields(BaseModel):
     ] = None
     hires_size: Annotated[
         Size | None,
-        BeforeValidator(read_size),
+        parsed(parse_size),
         Field(description="Or of that size; 1024x0 keeps the proportions."),
         flag("--hires-size", panel=_PANEL, metavar="WxH"),
     ] = None
     hires_upscaler: Annotated[
         str,
-        BeforeValidator(_upscaler),
+        parsed(partial(upscaler_name, latents=True)),
         Field(description="A1111's of latents, Lanczos, Nearest, or a network's file."),
         flag("--hires-upscaler", panel=_PANEL, metavar="NAME|FILE"),
     ] = LATENT
@@ -105,9 +96,11 @@ def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
                 raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
         if not any(size):
             raise field_error(key, "one of its sides must not be 0")
-    idle = ("hires_steps", "hires_sampler", "hires_scheduler")
-    if not given["hires_strength"] and (wasted := next((k for k in idle if given[k]), None)):
-        raise field_error(wasted, "at strength 0 the second pass makes no steps")
+    if not given["hires_strength"]:
+        own = OF_A_SECOND_PASS.keys() - {"hires_strength", "hires_upscaler"}
+        for wasted in sorted(own):
+            if given[wasted] is not None:
+                raise field_error(wasted, "at strength 0 the second pass makes no steps")
     if given["init_img"] is not None:
         raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
     if sampler.scheduler and given["hires_sampler"] is None:

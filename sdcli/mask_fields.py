@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, Field
 
-from .errors import UsageError
-from .fields import field_error, flag
+from .fields import field_error, flag, parsed
 from .inpainting import Margins, Rectangle, parse_margins, parse_rectangle
 from .prompts.networks import split
 from .prompts.timeline import Pass, timeline
@@ -31,24 +30,8 @@ OF_A_MASK: Mapping[str, Any] = {
 MASKS = ("mask", "mask_rect", "outpaint")
 
 
-def _rectangles(given: Any, field: ValidationInfo) -> Any:
-    parts = given.split(";") if isinstance(given, str) else given
-    if not isinstance(parts, list | tuple):
-        return given
-    return tuple(_read(parse_rectangle, part, field) for part in parts)
-
-
-def _margins(given: Any, field: ValidationInfo) -> Any:
-    return _read(parse_margins, given, field)
-
-
-def _read(parse: Any, given: Any, field: ValidationInfo) -> Any:
-    if not isinstance(given, str):
-        return given
-    try:
-        return parse(given)
-    except UsageError as error:
-        raise field_error(str(field.field_name), error.message, error.hint) from error
+def _split(given: Any) -> Any:
+    return given.split(";") if isinstance(given, str) else given
 
 
 class MaskFields(BaseModel):
@@ -60,14 +43,14 @@ class MaskFields(BaseModel):
         flag("--mask", panel=_PANEL, metavar="IMAGE|alpha"),
     ] = None
     mask_rect: Annotated[
-        tuple[Rectangle, ...],
-        BeforeValidator(_rectangles),
+        tuple[Annotated[Rectangle, parsed(parse_rectangle)], ...],
+        BeforeValidator(_split),
         Field(description="A rectangle made anew, in the picture's pixels; may be repeated."),
         flag("--mask-rect", panel=_PANEL, metavar="X,Y,W,H", repeatable=True),
     ] = ()
     outpaint: Annotated[
         Margins | None,
-        BeforeValidator(_margins),
+        parsed(parse_margins),
         Field(description="Go on beyond the edges by so many pixels: left=64,top=32."),
         flag("--outpaint", panel=_PANEL, metavar="SIDES"),
     ] = None

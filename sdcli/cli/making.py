@@ -133,8 +133,12 @@ def make(
                 except SdcliError as error:
                     failed += 1
                     reporter.error(error, job=job)
-        if path := destination.animate():
-            reporter.animation(path, frames=len(destination.frames))
+        try:
+            if path := destination.animate():
+                reporter.animation(path, frames=len(destination.frames))
+        except SdcliError as error:
+            failed += 1
+            reporter.error(error, job=len(requests))
     finally:
         reporter.end(
             made=made,
@@ -142,7 +146,7 @@ def make(
             skipped=len(requests) - made - failed,
             seconds=time.monotonic() - started,
         )
-    return 0 if made == len(requests) else 1
+    return 0 if made == len(requests) and not failed else 1
 
 
 _Job = tuple[int, GenerationRequest]

@@ -94,16 +94,18 @@ def _seeds(merged: Merged) -> list[int]:
     """The seeds to make pictures of, or to walk between."""
     walked = merged.values.get("interpolate_seeds")
     if walked is None:
-        if merged.values.get("frames") is not None:
-            raise UsageError(
-                f"{merged.where('frames')}: there is no walk", "--interpolate-seeds 1,2"
-            )
+        if _typed(merged, "frames"):
+            raise UsageError("--frames: there is no walk", "--interpolate-seeds 1,2")
         return parse_seeds(merged.values.get("seed", -1))
     for key in ("seed", "count"):
-        origin = merged.origins.get(key)
-        if origin is not None and not origin.source:  # a picture's or preset's gives way
-            raise UsageError(f"{merged.where(key)}: the walk between seeds has its own")
+        if _typed(merged, key):  # a picture's or a preset's gives way
+            raise UsageError(f"--{key}: the walk between seeds has its own")
     return parse_seeds(walked)
+
+
+def _typed(merged: Merged, key: str) -> bool:
+    """Whether it was given on this very command line."""
+    return key in merged.origins and not merged.origins[key].source
 
 
 def _layers(words: Words, problems: Problems) -> list[Layer]:

@@ -66,6 +66,8 @@ def upscale(
     settings = validate(Settings, merged.values, merged)
     name = upscaler_name(upscaler, latents=False)
     check_upscaler(name)
+    if given.get("device") and name in PIXEL_UPSCALERS:
+        raise UsageError(f"--device: {name} needs none", "it is for a network's file")
     paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
     pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]

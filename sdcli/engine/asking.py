@@ -25,7 +25,11 @@ from .script import Line, Script
 
 
 class Asking:
-    """What a batch asks of a model. All its requests are alike but for prompts and seeds."""
+    """What a batch asks of a model. All its requests are alike but for prompts and seeds.
+
+    `patch` is what an inpainting model is shown, `calls_before` those of a hires fix's first pass,
+    `steps` those that the run makes.
+    """
 
     def __init__(
         self,
@@ -34,9 +38,10 @@ class Asking:
         components: Components,
         sampler: Sampler,
         device: torch.device,
-        patch: Patch | None = None,
-        calls_before: int | None = None,
-        steps: int | None = None,
+        *,
+        patch: Patch | None,
+        calls_before: int | None,
+        steps: int,
     ) -> None:
         self._requests = tuple(requests)
         self._first = requests[0]
@@ -46,7 +51,7 @@ class Asking:
         self._device = device
         self._patch = patch
         self._calls_before = calls_before
-        self._steps = requests[0].steps if steps is None else steps
+        self._steps = steps
         table = model.table
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 

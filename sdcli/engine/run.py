@@ -90,9 +90,9 @@ class Run:
                 components,
                 self._sampler,
                 placement.device,
-                self._begin.patch,
-                calls_before,
-                len(self._sigmas) - 1 if self._tail and self._sigmas else None,
+                patch=self._begin.patch,
+                calls_before=calls_before,
+                steps=len(self._sigmas) - 1 if self._tail and self._sigmas else first.steps,
             )
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None

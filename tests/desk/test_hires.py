@@ -144,6 +144,7 @@ def test_extra_noise_is_of_the_second_pass() -> None:
         ({"hires_sampler": "diffusers:ddim"}, "cannot begin from a picture"),
         ({"hires_prompt": "<lora:a:b:c:d:e>"}, "lora"),
         ({"hires_strength": 0, "hires_steps": 3}, "makes no steps"),
+        ({"hires_strength": 0, "hires_prompt": ""}, "makes no steps"),
         ({"sampler": "DDIM", "hires_scheduler": "Karras"}, "Karras"),
         ({"hires_upscaler": "Lancos"}, "no upscaler is called"),
         ({"extra_noise": 0.1, "hires_scale": None}, "no picture to begin from"),

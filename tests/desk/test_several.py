@@ -133,6 +133,29 @@ def test_gen_walks(sdcli: Any, engine: FakeEngine) -> None:
     assert info["settings"]["Variation seed"] == "2"
 
 
+def test_frames_of_a_config_file_wait_for_a_walk(sdcli: Any, engine: FakeEngine) -> None:
+    assert sdcli("config", "set", "frames", "3").code == 0
+    assert sdcli("gen", "a", "-o", "a.png").code == 0
+    assert len(sdcli("gen", "a", "--interpolate-seeds", "1,2", "-o", "out/").lines) == 3
+
+
+def test_an_animation_that_cannot_be_saved_is_a_failure_and_keeps_the_pictures(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = FakeEngine.start
+
+    def start(self: FakeEngine, *arguments: Any, **options: Any) -> Any:
+        Path("a.gif").write_text("I came in between")
+        return made(self, *arguments, **options)
+
+    monkeypatch.setattr(FakeEngine, "start", start)
+    result = sdcli("gen", "a", "-c", "2", "--animate", "a.gif", "-o", "out/")
+    assert result.code == 1
+    assert len(result.lines) == 2
+    assert "a.gif exists" in result.err
+    assert Path("a.gif").read_text() == "I came in between"
+
+
 @pytest.mark.parametrize("ending", ["gif", "webp"])
 def test_a_walk_can_be_an_animation(sdcli: Any, engine: FakeEngine, ending: str) -> None:
     walking = ("--interpolate-seeds", "1,2", "--frames", "4")

@@ -93,6 +93,7 @@ def test_it_needs_no_engine(sdcli: Any, engine: FakeEngine, picture: Image.Image
         (["a.png", "--upscaler", "Latent"], "no upscaler is called 'Latent'"),
         (["a.png", "--upscaler", "4x.pth"], "there is no upscaler 4x.pth"),
         (["a.png", "-o", "{seed}.png"], "unknown field {seed}"),
+        (["a.png", "--device", "cpu"], "--device: Lanczos needs none"),
         (["a.png", "-o", "-"], "name a file or a folder"),
         (["a.png", "text.png"], "text.png is no PNG"),
         (["missing.png"], "cannot read missing.png"),

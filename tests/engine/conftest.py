@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine
@@ -33,3 +35,11 @@ def tiny(tiny_folder: Path) -> Engine:
 def builtin() -> Engine:
     """An engine on the shipped model."""
     return Engine.load(device="cpu")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """The file of a picture of 64 by 64 pixels in soft colours."""
+    levels = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    Image.fromarray(levels).resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
+    return tmp_path / "a.png"

@@ -128,7 +128,7 @@ def spandrel(monkeypatch: pytest.MonkeyPatch) -> Any:
     """spandrel, an extra; of torchvision it needs two names, for networks that enlarge nothing."""
     try:
         import torchvision  # type: ignore[import-not-found] # noqa: F401
-    except Exception:
+    except (ImportError, RuntimeError):  # RuntimeError: one for another build of torch
         functional = types.ModuleType("torchvision.transforms.functional")
         functional.InterpolationMode = functional.rotate = functional.normalize = None  # type: ignore[attr-defined]
         for name in ("torchvision", "torchvision.transforms"):

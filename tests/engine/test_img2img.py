@@ -21,14 +21,6 @@ from sdcli.sampling.training import scaled_linear
 TABLE = scaled_linear()
 
 
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    """64 by 64 pixels of soft colours."""
-    levels = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
-    Image.fromarray(levels).resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
-
-
 def request(picture: Path, **changes: Any) -> GenerationRequest:
     values = {"prompt": "a fox", "seed": 7, "steps": 8, "init_img": str(picture)}
     return GenerationRequest(**(values | changes))

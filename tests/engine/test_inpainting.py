@@ -22,14 +22,6 @@ from sdcli.sampling.resampling import resampled, stretches
 MASK = {"mask_rect": "32,0,32,64", "mask_blur": 0}
 
 
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    """64 by 64 pixels of soft colours."""
-    levels = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
-    Image.fromarray(levels).resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
-
-
 def request(picture: Path, **changes: Any) -> GenerationRequest:
     values = {"prompt": "a fox", "seed": 7, "steps": 6, "init_img": str(picture), "cfg_scale": 2}
     return GenerationRequest(**(values | MASK | changes))
