@@ -95,6 +95,8 @@ def _shown(request: GenerationRequest) -> dict[str, Any]:
         always |= {"mask_blur"}
         if request.inpaint_area == "masked":
             always |= {"padding"}
+    if request.upscale is not None:
+        always |= {"upscaler", "tile_overlap"}
     if request.mimic_scale is not None:
         always |= {"threshold_percentile"}
     fields = {key: getattr(request, key) for key in GenerationRequest.model_fields}

@@ -28,6 +28,7 @@ from .sampling import AUTOMATIC, Sampler, TrainingTable, resolve
 from .sampling.listed import sigmas_at
 from .sampling.tail import Tail, entered
 from .sampling_fields import SamplingFields
+from .tile_fields import TileFields, check_tiles
 from .variation_fields import VariationFields, check_variation
 
 DEFAULT_STRENGTH = 0.75  # A1111's
@@ -41,6 +42,7 @@ _PROMPTS = (
 
 
 class GenerationRequest(
+    TileFields,
     HiresFields,
     MaskFields,
     InitFields,
@@ -87,6 +89,7 @@ class GenerationRequest(
         check_init(sampler, self.model_dump())
         check_mask(sampler, self.model_dump())
         check_hires(sampler, self.model_dump())
+        check_tiles(self.model_dump())
         check_guidance(sampler, self.model_dump())
         check_variation(self.model_dump())
         for key in _PROMPTS:

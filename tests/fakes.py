@@ -101,7 +101,9 @@ class FakeEngine:
             update={"width": request.width or 64, "height": request.height or 64}
         )
 
-    def start(self, requests: Sequence[GenerationRequest], *, say: object = None) -> FakeRun:
+    def start(
+        self, requests: Sequence[GenerationRequest], *, tiles_at_once: int = 1, say: object = None
+    ) -> FakeRun:
         """A run."""
         self.batches.append([request.seed for request in requests])
         self.made.extend(requests)

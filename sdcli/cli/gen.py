@@ -63,12 +63,11 @@ def gen(
         if json:
             Events().refused(error)
         raise
-    hashes = _hashes(plan)
+    last = preset[-1] if preset else ""
+    destination = Destination(plan.target, plan.settings, last, hashes_of(plan), plan.wording)
     reporter: Reporter = Events() if json else People(show_paths=plan.settings.output != "-")
     with ui.status(f"loading {plan.folder.name}"):
         engine = load_engine(plan.folder, plan.settings)
-    last = preset[-1] if preset else ""
-    destination = Destination(plan.target, plan.settings, last, hashes, plan.wording)
     try:
         return make(engine, plan.requests, destination, reporter)
     except SdcliError as error:  # which only a loaded model could tell
@@ -77,7 +76,7 @@ def gen(
         raise
 
 
-def _hashes(plan: Plan) -> Told:
+def hashes_of(plan: Plan) -> Told:
     """Of the files that make the pictures of this plan."""
     if plan.settings.no_metadata:
         return Told()

@@ -108,10 +108,11 @@ def make(
         jobs = list(enumerate(requests, start=1))
         while jobs:
             size = batch_size(engine, destination.settings, jobs[0][1])
-            batch, jobs = _alike(jobs, min(size, most))
+            whole = jobs[0][1].upscale is None  # else a picture's tiles are the batch
+            batch, jobs = _alike(jobs, min(size, most) if whole else 1)
             first = batch[0][0]
             try:
-                pictures = _run(engine, [request for _, request in batch], first, reporter)
+                pictures = _run(engine, [request for _, request in batch], first, reporter, size)
             except SdcliError as error:
                 if isinstance(error, UsageError) and alike and not made + failed:
                     raise  # all pictures share what is wrong
@@ -183,9 +184,13 @@ def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -
 
 
 def _run(
-    engine: Engine, requests: Sequence[GenerationRequest], job: int, reporter: Reporter
+    engine: Engine,
+    requests: Sequence[GenerationRequest],
+    job: int,
+    reporter: Reporter,
+    at_once: int,
 ) -> list[Picture]:
-    run = engine.start(requests, say=reporter.warning)
+    run = engine.start(requests, tiles_at_once=at_once, say=reporter.warning)
     for step in run:
         reporter.step(job, len(requests), step)
     return run.pictures()

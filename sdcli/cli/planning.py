@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from sdcli import models
 from sdcli.errors import UsageError
-from sdcli.init_image import open_patch, sized
+from sdcli.init_image import enlarged_size, read_init, sized
 from sdcli.jobs import expand, walk
+from sdcli.mask_image import open_patch
 from sdcli.metadata import write_text
 from sdcli.models.header import read_header
 from sdcli.models.library import find_lora
@@ -58,15 +59,16 @@ def planned(words: Words, *, json: bool) -> Plan:
     base, settings, wording = found.base, found.settings, found.wording
     bases = [base]
     if found.inits:
-        bases = [sized(base.model_copy(update={"init_img": init}), ui.warn) for init in found.inits]
-    sizes = {
-        open_patch(each, ui.warn).base.size if each.masked else (each.width, each.height)
-        for each in bases
-    }
+        bases = [base.model_copy(update={"init_img": init}) for init in found.inits]
+        if base.upscale is None:
+            bases = [sized(each, ui.warn) for each in bases]
+    sizes = {_size(each) for each in bases}
     if settings.animate and len(sizes) > 1:
         raise UsageError("--animate: the pictures have more than one size", "give --size")
     if base.hires:
         check_upscaler(base.hires_upscaler)
+    if base.upscale is not None:
+        check_upscaler(base.upscaler)
     jobs = [job for each in bases for job in _of_all_seeds(each, found)]
     requests = [wording.of(job) for job in jobs]
     if base.invert and len({(job.prompt, job.init_img) for job in requests}) < len(requests):
@@ -88,6 +90,15 @@ def planned(words: Words, *, json: bool) -> Plan:
     for tag in plan.networks:
         read_header(find_lora(tag.name, settings.models_folders))
     return plan
+
+
+def _size(request: GenerationRequest) -> tuple[int | None, int | None]:
+    """Of its picture, as far as it is known without the model. Raises UsageError."""
+    if request.upscale is not None:
+        return enlarged_size(read_init(request).size, request.upscale)
+    if request.masked:
+        return open_patch(request, ui.warn).base.size
+    return request.width, request.height
 
 
 def _of_all_seeds(base: GenerationRequest, found: Understood) -> list[GenerationRequest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ from .wording import PICTURE, Wording, worded
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags."""
+    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
+
+    Of the picture's settings those in `carried` are taken up; all where it is None.
+    """
 
     text: str
     presets: tuple[str, ...]
     picture: str
     size: str
     flags: Mapping[str, Any]
+    carried: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +122,22 @@ def _layers(words: Words, problems: Problems) -> list[Layer]:
             layers.append(presets.find(name).layer())
     if words.picture:
         with problems.gather():
-            layers.append(_picture_layer(words.picture))
+            layers.append(_picture_layer(words.picture, words.carried))
     layers.append(config.environment())
     with problems.gather():
         layers.append(_flags(words))
     return layers
 
 
-def _picture_layer(path: str) -> Layer:
+def _picture_layer(path: str, carried: Collection[str] | None) -> Layer:
     text = read_file(Path(path))
     if text is None:
         raise UsageError(f"--from: {path} has no settings in it")
     values, rest = to_values(read_text(text))
     if rest:
         ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
+    if carried is not None:
+        values = {key: value for key, value in values.items() if key in carried}
     return Layer(f"{PICTURE}{path}", values)
 
 

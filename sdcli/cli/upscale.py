@@ -11,18 +11,20 @@ import typer
 
 from sdcli import config
 from sdcli.errors import SdcliError, UsageError
-from sdcli.fields import MOST_SIDE, Size, parse_size
+from sdcli.fields import MOST_SIDE, Size, flags_of, parse_size
 from sdcli.init_image import files_of, in_colour
 from sdcli.layers import Layer, merge, validate
 from sdcli.metadata import with_items
 from sdcli.output import Target
 from sdcli.picture_files import encode, open_picture, read_file
-from sdcli.settings import DEFAULT_OUTPUT, Settings
+from sdcli.request import GenerationRequest
+from sdcli.settings import Settings
 from sdcli.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, upscaler_name
 
 from . import ui
 from .command import command, new_app, option
 from .flags import parameters
+from .upscale_tiled import named_after, upscale_tiled
 from .wall import crossing
 
 if TYPE_CHECKING:
@@ -31,11 +33,15 @@ if TYPE_CHECKING:
 app = new_app()
 
 _TAKEN = ("device", "output", "format", "quality", "overwrite", "no_metadata")
+_OF_TILES = (
+    *("prompt", "negative_prompt", "model", "vae", "models_dir", "offline", "sampler", "scheduler"),
+    *("steps", "cfg_scale", "seed", "strength", "batch_size", "dtype", "offload", "tile_overlap"),
+)
 _FIELDS = {"index", "init", "width", "height", "date", "time"}
 _PANEL = "Picture"
 
 
-@command(app, more=parameters(_TAKEN))
+@command(app, more=parameters((*_TAKEN, *_OF_TILES)))
 def upscale(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files or folders.")],
     scale: Annotated[
@@ -54,18 +60,34 @@ def upscale(
             autocompletion=lambda: list(PIXEL_UPSCALERS),
         ),
     ] = LANCZOS,
+    tile: Annotated[
+        bool,
+        typer.Option(
+            "--tile", help="Make it anew tile by tile: SD upscale.", rich_help_panel="Tiles"
+        ),
+    ] = False,
     **typed: Any,
 ) -> int:
     """Make pictures larger.
 
     By Lanczos or Nearest, or by a network (ESRGAN's and the like, with `sdcli[upscalers]`). The
     path of each picture is printed as soon as it is saved. What made a picture stays in its text.
+
+    With --tile, Stable Diffusion goes over what was enlarged, tile by tile: by the prompt, sampler,
+    seed and model that the picture's own text names, or as you say.
     """
-    given = {key: value for key, value in typed.items() if value not in (None, False)}
-    merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
-    settings = validate(Settings, merged.values, merged)
+    given = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
     name = upscaler_name(upscaler, latents=False)
     check_upscaler(name)
+    if tile:
+        if size:
+            raise UsageError("--size: tiles go with --scale", "--scale 2")
+        return upscale_tiled(images, {**given, "upscale": scale or "2", "upscaler": name})
+    if wasted := next((key for key in _OF_TILES if key in given), None):
+        flags = flags_of(GenerationRequest) | flags_of(Settings)
+        raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
+    merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
+    settings = validate(Settings, merged.values, merged)
     if given.get("device") and name in PIXEL_UPSCALERS:
         raise UsageError(f"--device: {name} needs none", "it is for a network's file")
     paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
@@ -121,12 +143,8 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
 def _target(settings: Settings, pictures: int) -> Target:
     if settings.output == "-":
         raise UsageError("--output: - is for pictures of `gen`", "name a file or a folder")
-    if settings.output == DEFAULT_OUTPUT:
-        settings = settings.model_copy(update={"output": "outputs/{date}/{index:05}-{init}"})
-    elif settings.output.endswith("/") or Path(settings.output).is_dir():
-        output = str(Path(settings.output) / "{init}")
-        settings = settings.model_copy(update={"output": output})
-    return Target.of(settings, pictures, known=_FIELDS)
+    named = settings.model_copy(update={"output": named_after(settings.output)})
+    return Target.of(named, pictures, known=_FIELDS)
 
 
 def _upscaler(name: str, device: str) -> Callable[[Image, Size], Image]:

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from sdcli.hub import silent
-from sdcli.init_image import open_init, open_patch
+from sdcli.init_image import open_init
 from sdcli.inpainting import Patch
+from sdcli.mask_image import open_patch
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Sampler
 from sdcli.sampling.protocols import Sigmas

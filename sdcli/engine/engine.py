@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.hub import silent
-from sdcli.init_image import sized
+from sdcli.init_image import sized, tiles_sized
 from sdcli.model_folders import Folders
 from sdcli.models.library import find_lora, library
 from sdcli.models.vae import AUTOMATIC, OWN, with_vae
@@ -31,6 +32,7 @@ from .memory import memory_errors
 from .noise import NvStream
 from .picture import Picture
 from .run import Run
+from .tiled import Tiled
 
 
 class Engine:
@@ -106,9 +108,11 @@ class Engine:
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with its picture's size, or the model's native one, where it has none."""
+        native = self.folder.native_size
+        if request.upscale is not None:
+            return tiles_sized(request, native)
         if request.init_img is not None:
             return sized(request)
-        native = self.folder.native_size
         size = {"width": request.width or native, "height": request.height or native}
         return request.model_copy(update=size)
 
@@ -120,12 +124,16 @@ class Engine:
         return run.pictures()[0]
 
     def start(
-        self, requests: Sequence[GenerationRequest], *, say: Callable[[str], None] = silent
-    ) -> Run | TwoPasses:
+        self,
+        requests: Sequence[GenerationRequest],
+        *,
+        tiles_at_once: int = 1,
+        say: Callable[[str], None] = silent,
+    ) -> Run | TwoPasses | Tiled:
         """A run that makes the requests' pictures at once; iterate over it, then take them.
 
         They may differ in prompts and seeds only. Picture k equals the one made alone, up to
-        rounding. Raises UsageError.
+        rounding. What is enlarged by tiles is made alone, so many tiles at once. Raises UsageError.
         """
         requests = [self.complete(request) for request in requests]
         if any(request.shared != requests[0].shared for request in requests):
@@ -138,6 +146,8 @@ class Engine:
                 f"--vae: the model was not loaded with {requests[0].vae}",
                 "Engine.load takes it as vae=",
             )
+        if requests[0].upscale is not None:
+            return self._tiled(requests, say, tiles_at_once)
         if not requests[0].hires:
             return self._run(requests, say)
         seconds = [request.second() for request in requests]
@@ -154,6 +164,23 @@ class Engine:
             return self._run(seconds, say, latents=latents, calls_before=calls)
 
         return TwoPasses(requests, self._run(requests, say), enlarge, second)
+
+    def _tiled(
+        self, requests: Sequence[GenerationRequest], say: Callable[[str], None], at_once: int
+    ) -> Tiled:
+        if len(requests) > 1:
+            raise UsageError("pictures enlarged by tiles are made one at a time")
+        device = self.placement.device
+        return Tiled(
+            requests[0],
+            encode=partial(
+                encode, self._components.vae, scale=self.folder.latent_scale, device=device
+            ),
+            begin=lambda tiles, latents: self._run(tiles, say, latents=latents),
+            at_once=at_once,
+            device=device,
+            say=say,
+        )
 
     def _run(
         self, requests: Sequence[GenerationRequest], say: Callable[[str], None], **second: Any

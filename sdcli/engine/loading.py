@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from sdcli.errors import ModelError
 from sdcli.families import by_name
 from sdcli.models import Model, weight_files
+from sdcli.models.layouts import AVERAGE, VAE
 from sdcli.models.single_file import ENCODERS, METADATA, original_places
 from sdcli.models.tokenizer import tokenizer_of
 from sdcli.models.vae import place_in
@@ -29,7 +30,7 @@ from .device import Placement
 from .lora import Lora, Loras
 from .memory import memory_errors
 from .offload import place
-from .weights import File, Source, fill, in_folder, in_original, no_content
+from .weights import Source, Tensors, fill, in_folder, in_original, no_content, tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +124,24 @@ def sources(model: Model) -> dict[str, Source]:
         if model.vae is None:
             return found
         if model.vae.prefix is None:
-            return {**found, "vae": in_folder([model.vae.path])}
-        return {**found, "vae": in_original(File(model.vae.path), place_in(model.vae))}
+            return {**found, "vae": in_folder(tensors_in(model.vae.path))}
+        return {**found, "vae": in_original(tensors_in(model.vae.path), place_in(model.vae))}
     except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"--model: cannot load {model.path}: {error}") from error
 
 
 def _own_sources(model: Model) -> dict[str, Source]:
     if model.header is None:
-        return {part: in_folder(weight_files(model.path / part)) for part in model.configs}
-    file, places = File(model.path), original_places(model)
-    return {part: in_original(file, places[part]) for part in model.configs}
+        return {part: in_folder(_in_files(model.path / part)) for part in model.configs}
+    unread = (AVERAGE, VAE) if model.vae else (AVERAGE,)
+    tensors = tensors_in(model.path, soon=lambda name: not name.startswith(unread))
+    places = original_places(model)
+    return {part: in_original(tensors, places[part]) for part in model.configs}
+
+
+def _in_files(folder: Path) -> Tensors:
+    files = [tensors_in(path, soon=lambda _: True) for path in weight_files(folder)]
+    return {name: tensor for tensors in files for name, tensor in tensors.items()}
 
 
 def empty(model: Model, part: str) -> nn.Module:

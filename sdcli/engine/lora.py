@@ -15,7 +15,7 @@ from sdcli.models import Model
 from sdcli.models.single_file import ENCODERS, original_places
 
 from .lora_file import Layer, layers_of
-from .weights import File
+from .weights import tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,7 @@ class Loras:
     def _read(self, path: Path, say: Callable[[str], None]) -> dict[str, Layer]:
         if path not in self._files:
             self._names = self._names or _names(self._model, self._modules)
-            file = File(path)
-            layers, strange = layers_of({name: _there(file, name) for name in file.names})
+            layers, strange = layers_of(tensors_in(path))
             unknown = [name for name in layers if name not in self._names]
             if len(unknown) == len(layers):
                 raise ModelError(
@@ -116,12 +115,6 @@ class Loras:
                     say(f"LoRA {path.name}: {len(names)} {what} are left out, first {names[0]}")
             self._files[path] = layers
         return self._files[path]
-
-
-def _there(file: File, name: str) -> Tensor:
-    tensor = file(name)
-    assert tensor is not None
-    return tensor
 
 
 _Modules = Mapping[str, Mapping[str, Any]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from safetensors import safe_open
@@ -15,6 +16,8 @@ from sdcli.errors import ModelError
 from sdcli.models.header import PICKLED
 from sdcli.models.layouts import Place
 
+from .paging import bring_in
+
 
 class Source(Protocol):
     """Where a network's tensors are: by the names that the network itself has for them."""
@@ -23,54 +26,46 @@ class Source(Protocol):
         """The tensor, on the CPU and in its file's own format; None where there is none."""
 
 
-class File:
-    """The tensors of one weight file by their names in it: mapped into memory, not read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._loaded: Mapping[str, Tensor] | None = None
-        self._open: Any = None
-        if path.suffix.lower() in PICKLED:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            self._loaded = content.get("state_dict", content)
-            self.names = frozenset(self._loaded)
-        else:
-            self._open = safe_open(path, framework="pt", device="cpu")
-            self.names = frozenset(self._open.keys())
-
-    def __call__(self, name: str) -> Tensor | None:
-        """The tensor of that name."""
-        if name not in self.names:
-            return None
-        if self._loaded is not None:
-            return self._loaded[name]
-        tensor: Tensor = self._open.get_tensor(name)
-        return tensor
+Tensors: TypeAlias = Mapping[str, Tensor]
 
 
-def in_folder(paths: list[Path]) -> Source:
-    """The tensors of a component's folder, over all files that they are spread on."""
-    files = [File(path) for path in paths]
+def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tensors:
+    """The tensors of one weight file by their names in it: mapped into memory, not read.
+
+    Those that are wanted `soon` come into memory meanwhile, where the format allows it.
+    """
+    if path.suffix.lower() in PICKLED:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        held = content.get("state_dict", content)
+        return {name: item for name, item in held.items() if isinstance(item, Tensor)}
+    with safe_open(path, framework="pt", device="cpu") as file:
+        names = file.offset_keys()
+        for wanted, grouped in groupby(names, soon or (lambda _: False)):
+            if wanted:
+                run = list(grouped)
+                bring_in(file.get_tensor(run[0]), file.get_tensor(run[-1]))
+        return {name: file.get_tensor(name) for name in names}
+
+
+def in_folder(tensors: Tensors) -> Source:
+    """The tensors of a network in the files of its component's folder."""
 
     def source(name: str) -> Tensor | None:
-        for key in (name, f"text_model.{name}"):  # as transformers named a text encoder's before 5
-            for file in files:
-                if key in file.names:
-                    return file(key)
-        return None
+        # As it is, or as transformers named a text encoder's before 5.
+        return tensors.get(name, tensors.get(f"text_model.{name}"))
 
     return source
 
 
-def in_original(file: File, place: Callable[[str], Place]) -> Source:
+def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
     """The tensors of a network in a single file of the original layout."""
 
     def source(name: str) -> Tensor | None:
         where = place(name)
-        tensor = file(where.name)
+        tensor = tensors.get(where.name)
         if tensor is None:
             # CLIP stood without its inner name in the first files.
-            tensor = file(where.name.replace(".text_model.", ".", 1))
+            tensor = tensors.get(where.name.replace(".text_model.", ".", 1))
         if tensor is None:
             return None
         if where.third is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
+AVERAGE = "model_ema."  # the U-Net's running average, which some files hold and nothing here reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from fakes import FakeEngine
 from PIL import Image, ImageDraw
 
 from sdcli.errors import UsageError
-from sdcli.init_image import open_patch, sized
+from sdcli.init_image import sized
 from sdcli.inpainting import blurred, box_around, filled, parse_margins, parse_rectangle
+from sdcli.mask_image import open_patch
 from sdcli.metadata import read_text, to_values, write_text
 from sdcli.request import GenerationRequest
 

@@ -16,6 +16,7 @@ from sdcli.request import GenerationRequest
 
 IMG = {"init_img": "in.png"}
 MASKED = IMG | {"mask": "alpha"}
+TILES = IMG | {"width": 128, "height": 128}
 HIRES = {"hires_scale": 1.5}
 REPAINTED = MASKED | {"inpaint_method": "repaint"}
 INVERTED = {"init_img": "in.png", "invert": True, "sampler": "Euler"}
@@ -80,6 +81,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "inpaint_method": REPAINTED,
     "repaint_jump": REPAINTED | {"repaint_jump": 5},
     "repaint_times": REPAINTED | {"repaint_times": 2},
+    "upscale": TILES | {"upscale": 2.0},
+    "upscaler": TILES | {"upscale": 2.0, "upscaler": "Nearest"},
+    "tile_overlap": TILES | {"upscale": 2.0, "tile_overlap": 32},
     "hires_scale": HIRES,
     "hires_size": {"hires_size": "1024x0"},
     "hires_upscaler": HIRES | {"hires_upscaler": "Lanczos"},

@@ -1,0 +1,72 @@
+"""Owns `sdcli upscale --tile`: each picture made larger and anew, by what made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sdcli import config
+from sdcli.choices import LISTED
+from sdcli.guidance_fields import GuidanceFields
+from sdcli.init_image import files_of
+from sdcli.model_fields import ModelFields
+from sdcli.picture_files import read_file
+from sdcli.prompt_fields import PromptFields
+from sdcli.sampling_fields import SamplingFields
+from sdcli.settings import DEFAULT_OUTPUT
+
+from . import gen, ui
+from .making import Destination, make
+from .planning import planned
+from .progress import People
+from .understanding import Words
+
+_STRENGTH = "0.3"  # more, and each tile becomes a picture of the prompt by itself
+_CARRIED = {
+    field
+    for schema in (PromptFields, ModelFields, SamplingFields, GuidanceFields)
+    for field in schema.model_fields
+    if field not in LISTED
+} | {"width", "height"}  # a picture's size is that of its tiles
+
+
+def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
+    """Make each picture larger as `given` says; returns the exit code.
+
+    All are planned before the first is made. Raises SdcliError for what is wrong with any.
+    """
+    paths = [path for text in images for path in files_of(text, "IMAGE")]
+    output = given.get("output") or _kept("output") or DEFAULT_OUTPUT
+    flags = {"strength": _STRENGTH, **given, "output": named_after(output)}
+    plans = []
+    for path in paths:
+        told = path if read_file(Path(path)) is not None else ""
+        own = flags if told else {"prompt": "", **flags}
+        words = Words("", (), told, "", {**own, "init_img": path}, _CARRIED)
+        plans.append(planned(words, json=False))
+    shared, engine, loaded, code = plans[0].target, None, None, 0
+    for plan in plans:
+        if loaded != plan.folder:
+            with ui.status(f"loading {plan.folder.name}"):
+                engine = gen.load_engine(plan.folder, plan.settings)
+            loaded = plan.folder
+        assert engine is not None
+        destination = Destination(shared, plan.settings, "", gen.hashes_of(plan), plan.wording)
+        reporter = People(show_paths=plan.settings.output != "-")
+        code = max(code, make(engine, plan.requests, destination, reporter))
+    return code
+
+
+def _kept(key: str) -> Any:
+    """As the environment says, or the config."""
+    return config.environment().values.get(key, config.read().values.get(key))
+
+
+def named_after(output: str) -> str:
+    """The template of an output where each picture is to keep the name of its file."""
+    if output == DEFAULT_OUTPUT:
+        return "outputs/{date}/{index:05}-{init}"
+    if output.endswith("/") or Path(output).is_dir():
+        return str(Path(output) / "{init}")
+    return output

@@ -1,0 +1,79 @@
+"""Weights that are wanted soon come into memory by themselves, and no others."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sdcli.engine import paging
+from sdcli.engine.weights import tensors_in
+
+MIB = 2**20
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others have no such call")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Four tensors of 1 MiB each, in this order."""
+    path = tmp_path / "model.safetensors"
+    save_file(
+        {name: torch.full((MIB,), k, dtype=torch.uint8) for k, name in enumerate("abcd")}, path
+    )
+    return path
+
+
+def in_memory(path: Path) -> int:
+    """Bytes of the file's mapping that are in this process's page table."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    sizes = 0
+    for place, line in enumerate(lines):
+        if line.endswith(str(path)):
+            [held] = [row for row in lines[place : place + 6] if row.startswith("Rss:")]
+            sizes += int(held.split()[1]) * 1024
+    return sizes
+
+
+def wait() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "bring in":
+            thread.join()
+
+
+def test_all_of_a_file_comes_in(weights: Path) -> None:
+    tensors = tensors_in(weights, soon=lambda _: True)
+    wait()
+    assert in_memory(weights) >= 4 * MIB
+    assert [int(tensors[name][-1]) for name in "abcd"] == [0, 1, 2, 3]
+
+
+def test_none_comes_in_unless_it_is_asked_for(weights: Path) -> None:
+    tensors = tensors_in(weights)
+    wait()
+    assert in_memory(weights) < MIB
+    assert int(tensors["c"][0]) == 2
+
+
+def test_what_is_not_wanted_is_left(weights: Path) -> None:
+    """Runs of wanted tensors alone, as a file with a running average holds."""
+    tensors_in_order = tensors_in(weights, soon=lambda name: name != "b")
+    wait()
+    assert 3 * MIB <= in_memory(weights) < 4 * MIB
+    assert len(tensors_in_order) == 4
+
+
+def test_blocks_cover_every_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "_BLOCK", 2 * paging._PAGE)
+    pages = [
+        page for start, size in paging._blocks(5000, 30000) for page in range(start, start + size)
+    ]
+    assert pages == list(range(4096, 32768))
+
+
+def test_a_tensor_without_numbers_has_no_place() -> None:
+    assert paging.bring_in(torch.empty(0), torch.empty(4)) == ()
