@@ -78,7 +78,7 @@ def _in_its_own_process(kind: str, work: Path) -> dict[str, float]:
 
 
 def _measure(kind: str, work: Path) -> dict[str, float]:
-    load = _LOADERS[kind]()
+    load = _LOADERS[kind](work)
     before = _held()
     started = time.perf_counter()
     networks = load(work)
@@ -96,10 +96,13 @@ def _held() -> float:
     return float(peak) * 1024
 
 
-def _ours(name: str) -> Callable[[], Callable[[Path], list[Any]]]:
-    def imported() -> Callable[[Path], list[Any]]:
+def _ours(name: str) -> Callable[[Path], Callable[[Path], list[Any]]]:
+    def imported(work: Path) -> Callable[[Path], list[Any]]:
         from sdcli.cli.wall import crossing
+        from sdcli.models import find
+        from sdcli.models.read_ahead import read_ahead
 
+        read_ahead(find(str(work / name)))
         with crossing():
             from sdcli.engine import Engine
 
@@ -114,8 +117,8 @@ def _ours(name: str) -> Callable[[], Callable[[Path], list[Any]]]:
     return imported
 
 
-def _theirs(*, single: bool) -> Callable[[], Callable[[Path], list[Any]]]:
-    def imported() -> Callable[[Path], list[Any]]:
+def _theirs(*, single: bool) -> Callable[[Path], Callable[[Path], list[Any]]]:
+    def imported(_: Path) -> Callable[[Path], list[Any]]:
         import torch
         from diffusers import StableDiffusionPipeline
 

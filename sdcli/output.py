@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -30,13 +31,15 @@ _ODD_SPEC = re.compile(r"[{]|\d{4}")  # a field within a field, or a name thousa
 class Target:
     """A checked `--output`: a template of a path without its ending, and the format to write.
 
-    It remembers the pictures that it saved, since not even `overwrite` is to replace those.
+    It remembers the pictures that it saved, since not even `overwrite` is to replace those, and the
+    index that each folder's first one got.
     """
 
     template: str
     ending: str
     overwrite: bool
     saved: set[Path] = field(default_factory=set)
+    starts: dict[Path, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -91,14 +94,27 @@ class Target:
         literal = str(whole.with_suffix("")).replace("{", "{{").replace("}", "}}")
         return cls(literal, whole.suffix, overwrite)
 
-    def save(self, data: bytes, values: Mapping[str, object]) -> Path:
+    def places(self, all_values: Iterable[Mapping[str, object]]) -> list[int]:
+        """How many pictures stand before each in its own folder, of pictures in their order."""
+        counts: Counter[Path] = Counter()
+        found = []
+        for values in all_values:
+            folder = self._path(_timed(values), 0).parent
+            found.append(counts[folder])
+            counts[folder] += 1
+        return found
+
+    def save(self, data: bytes, values: Mapping[str, object], place: int = 0) -> Path:
         """Write a picture under a name that is free, and return it.
 
-        `values` are the template's fields but for index, date and time. Raises OutputError.
+        `values` are the template's fields but for index, date and time, `place` is how many of this
+        run come before it in its folder, saved or not. Raises OutputError.
         """
-        now = datetime.now()
-        fields = {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
-        first = self._next_index(fields)
+        fields = _timed(values)
+        folder = self._path(fields, 0).parent
+        if folder not in self.starts:
+            self.starts[folder] = self._next_index(fields)
+        first = self.starts[folder] + place
         # An index finds a free name by itself; with it there is nothing that must be replaced.
         replace = self.overwrite and "index" not in _fields(self.template)
         for attempt in range(100_000):
@@ -138,6 +154,11 @@ class Target:
             names = []  # no folder yet, or one that may be written but not listed
         starts = (re.match(r"\d{1,9}(?!\d)", name) for name in names)  # a longer one is no index
         return 1 + max((int(match[0]) for match in starts if match), default=0)
+
+
+def _timed(values: Mapping[str, object]) -> dict[str, object]:
+    now = datetime.now()
+    return {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
 
 
 def template_values(

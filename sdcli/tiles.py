@@ -34,8 +34,7 @@ class Tiling:
 
     def _edges(self, length: int, side: int) -> list[int]:
         count = math.ceil((length - self.overlap) / (side - self.overlap))
-        step = (length - side) / (count - 1) if count > 1 else 0.0
-        return [min(int(place * step), length - side) for place in range(count)]
+        return [place * (length - side) // max(1, count - 1) for place in range(count)]
 
     def cut(self, image: Image) -> list[Image]:
         """The tiles of a picture, row by row."""

@@ -47,6 +47,7 @@ ORDER = [
         "old_texts",
         "metadata",
         "picture_files",
+        "likeness",
         "init_image",
         "mask_image",
     ),

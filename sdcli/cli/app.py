@@ -17,6 +17,7 @@ from .command import HelpfulGroup, help_settings
 
 COMMANDS = {
     "gen": "Make pictures of one prompt.",
+    "again": "Make pictures again, from the settings in them.",
     "upscale": "Make pictures larger.",
     "info": "Print what made a picture.",
     "samplers": "List the samplers, or tell all about one.",

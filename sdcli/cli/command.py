@@ -14,7 +14,8 @@ from . import ui
 
 _SECTIONS = (
     *("Arguments", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
-    *("From a picture", "Inpainting", "Tiles", "Model", "Output", "General"),
+    *("From a picture", "Inpainting", "Tiles", "Model", "Output"),
+    *("Comparison", "General"),
 )
 
 help_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

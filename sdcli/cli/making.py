@@ -1,171 +1,174 @@
-"""Owns making pictures: batches through the engine, each saved as soon as it is done."""
+"""Owns making pictures: jobs in batches through the engine, each saved while the next are made."""
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sdcli.errors import ModelError, OutOfMemory, SdcliError, UsageError
-from sdcli.metadata import write_text
+from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models.hashes import Told
-from sdcli.models.library import in_texts
-from sdcli.output import Target, template_values
-from sdcli.picture_files import encode, encode_animation
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
-from sdcli.text_rows import OUTCOMES
 
-from . import ui
+from .delivering import Destination
+from .loaded import Loaded
+from .planning import Job, Plan
 from .progress import Reporter
-from .wording import Wording
+from .reporting import After, InOrder
 
 if TYPE_CHECKING:
-    from sdcli.engine import Engine, Picture
+    from sdcli.engine import Engine, Run, Tiled, TwoPasses
 
 _PIXELS_AT_ONCE = {"cuda": 8 * 1024 * 1024, "mps": 1024 * 1024, "cpu": 1024 * 1024}
 _MOST_AT_ONCE = 8
+_WAITING = 2  # finished batches that are not saved yet: memory for no more
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where pictures go: files by a template, or (target None) the bytes of one to stdout."""
+def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
+    """Make every job's picture; returns the exit code, 0 if none failed and 1 otherwise.
 
-    target: Target | None
-    settings: Settings
-    preset: str
-    hashes: Told
-    wording: Wording
-    frames: list[Picture] = field(default_factory=list)
-
-    def deliver(self, picture: Picture, *, row: int) -> Picture:
-        """Save the picture and return it with its path. Raises OutputError, UsageError."""
-        text = None
-        if not self.settings.no_metadata:
-            text = self._text(picture)
-        if self.settings.animate:
-            self.frames.append(picture)
-        data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
-        if self.target is None:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return picture
-        model = picture.request.model.rstrip("/").rpartition("/")[2]
-        values = template_values(picture.request, model=model, row=row, preset=self.preset)
-        return replace(picture, path=self.target.save(data, values))
-
-    def animate(self) -> Path | None:
-        """Save what was made as one animation, if that is asked for. Raises OutputError."""
-        if not self.frames or self.settings.animate is None:
-            return None
-        ending = Path(self.settings.animate).suffix.lower()
-        text = None if self.settings.no_metadata else self._text(self.frames[0])
-        data = encode_animation([frame.image for frame in self.frames], text, ending)
-        overwrite = self.settings.overwrite
-        target = Target.at(self.settings.animate, overwrite=overwrite, flag="--animate")
-        return target.save(data, {})
-
-    def _text(self, picture: Picture) -> str:
-        request = picture.request
-        names = [tag.name for tag in request.tags]
-        names += in_texts(self.hashes.embeddings, request.texts)
-        outcome = self.wording.told(request) | _outcome(picture)
-        try:
-            hashes = self.hashes.text(names)
-        except ModelError as error:  # a file that went away must not take the picture along
-            ui.warn(f"{error.message}: the picture's text has no hashes")
-            hashes = {}
-        return write_text(request, outcome, hashes=hashes)
-
-
-def make(
-    engine: Engine,
-    requests: Sequence[GenerationRequest],
-    destination: Destination,
-    reporter: Reporter,
-) -> int:
-    """Make every request's picture; returns the exit code, 0 if none failed and 1 otherwise.
+    `after` is called with each picture that has been told of, in the jobs' order.
 
     A failure is reported and the others go on; what does not fit into memory is tried again with
     half as many at once, which changes no picture beyond rounding. An interruption ends the run
     with what is finished kept and counted, and is raised on.
     """
+    loaded = Loaded(plan.settings)
+    groups = _groups(plan.jobs)
+    engine = loaded.of(groups[0])  # whatever is wrong with it, nothing was made
     placement = engine.placement
     reporter.start(
-        jobs=len(requests),
+        jobs=len(plan.jobs),
         model=engine.folder.name,
         device=placement.device_name,
         dtype=placement.dtype_name,
     )
     started = time.monotonic()
-    made = failed = 0
-    alike = len({(each.prompt, each.negative_prompt, each.init_img) for each in requests}) == 1
+    told = InOrder(reporter, after)
+    making = _Making(plan, loaded, told)
     try:
-        most = len(requests)  # at once, after running out of memory
-        jobs = list(enumerate(requests, start=1))
-        while jobs:
-            size = batch_size(engine, destination.settings, jobs[0][1])
-            whole = jobs[0][1].upscale is None  # else a picture's tiles are the batch
-            batch, jobs = _alike(jobs, min(size, most) if whole else 1)
-            first = batch[0][0]
-            try:
-                pictures = _run(engine, [request for _, request in batch], first, reporter, size)
-            except SdcliError as error:
-                if isinstance(error, UsageError) and alike and not made + failed:
-                    raise  # all pictures share what is wrong
-                if isinstance(error, OutOfMemory) and len(batch) > 1:
-                    most = len(batch) // 2
-                    reporter.warning(f"{error.message}: going on with {most} at once")
-                    jobs = [*batch, *jobs]
-                    continue
-                failed += len(batch)
-                for job, _ in batch:
-                    reporter.error(error, job=job)
-                if isinstance(error, OutOfMemory) and alike:
-                    break  # the next picture is no smaller
-                continue
-            for job, picture in enumerate(pictures, start=first):
-                try:
-                    reporter.picture(job, destination.deliver(picture, row=job))
-                    made += 1
-                except SdcliError as error:
-                    failed += 1
-                    reporter.error(error, job=job)
+        with ThreadPoolExecutor(1, "saving") as worker:
+            for group in groups:
+                making.make(group, worker)
+            making.wait()
+        told.rest()
         try:
-            if path := destination.animate():
-                reporter.animation(path, frames=len(destination.frames))
+            if path := making.destination.animate():
+                reporter.animation(path, frames=told.made)
         except SdcliError as error:
-            failed += 1
-            reporter.error(error, job=len(requests))
+            told.failed += 1
+            reporter.error(error, job=len(plan.jobs))
     finally:
-        reporter.end(
-            made=made,
-            failed=failed,
-            skipped=len(requests) - made - failed,
-            seconds=time.monotonic() - started,
-        )
-    return 0 if made == len(requests) and not failed else 1
+        try:
+            told.rest()
+        finally:
+            reporter.end(
+                made=told.made,
+                failed=told.failed,
+                skipped=max(0, len(plan.jobs) - told.made - told.failed),
+                seconds=time.monotonic() - started,
+            )
+    return 0 if told.made == len(plan.jobs) and not told.failed else 1
 
 
-_Job = tuple[int, GenerationRequest]
+def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs that can be made at once; those of one model after each other."""
+    models: dict[int, dict[str, list[Job]]] = {}
+    known: list[object] = []
+    for job in jobs:
+        if job.folder not in known:
+            known.append(job.folder)
+        alike = models.setdefault(known.index(job.folder), {})
+        alike.setdefault(repr(job.request.shared), []).append(job)
+    return [group for alike in models.values() for group in alike.values()]
 
 
-def _alike(jobs: list[_Job], size: int) -> tuple[list[_Job], list[_Job]]:
-    """The first jobs that can be made at once, at most `size`; the others."""
-    shared = [request.shared for _, request in jobs[:size]]
-    count = next((k for k, each in enumerate(shared) if each != shared[0]), len(shared))
-    return jobs[:count], jobs[count:]
+class _Making:
+    """The work on one plan: the engine makes a batch while the one before it is saved."""
 
+    def __init__(self, plan: Plan, loaded: Loaded, told: InOrder) -> None:
+        self._settings = plan.settings
+        self._loaded = loaded
+        self._told = told
+        self.destination = Destination.of(plan)
+        self._most = len(plan.jobs)  # at once, after running out of memory
+        self._saving: deque[Future[None]] = deque()
+        self._tiling = False
+        requests = [job.request for job in plan.jobs]
+        # All pictures then share what is wrong with one.
+        self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
 
-def _outcome(picture: Picture) -> dict[str, str]:
-    """What only a sampler that chooses its own steps finds out."""
-    if picture.tries is None:
-        return {}
-    counts = (picture.evaluations, picture.tries.accepted, picture.tries.rejected)
-    return dict(zip(OUTCOMES, map(str, counts), strict=True))
+    def make(self, group: Sequence[Job], worker: ThreadPoolExecutor) -> None:
+        """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
+        if self._loaded.other_than(group[0].folder):
+            self.wait()  # for what the model that goes has to decode
+        try:
+            engine = self._loaded.of(group)
+        except SdcliError as error:
+            self._fail(group, error)
+            return
+        request = group[0].request
+        size = batch_size(engine, self._settings, request)
+        jobs = list(group)
+        while jobs:
+            count = 1 if request.upscale is not None else min(size, self._most)
+            batch, rest = jobs[:count], jobs[count:]
+            if self._needs_vae(request):
+                self.wait()
+            try:
+                run = engine.start(
+                    [job.request for job in batch], tiles_at_once=size, say=self._told.warning
+                )
+                for step in run:
+                    self._told.step(batch[0].number, len(batch), step)
+            except SdcliError as error:
+                begun = self._told.made or self._told.failed or self._saving
+                if isinstance(error, UsageError) and self._alike and not begun:
+                    raise
+                if isinstance(error, OutOfMemory) and len(batch) > 1:
+                    self._most = len(batch) // 2
+                    self._told.warning(f"{error.message}: going on with {self._most} at once")
+                    continue
+                self._fail(batch, error)
+                if isinstance(error, OutOfMemory) and self._alike:
+                    return  # the next picture is no smaller
+            else:
+                self.wait(_WAITING - 1)
+                self._saving.append(worker.submit(self._save, run, batch, self._loaded.hashes))
+            jobs = rest
+
+    def _needs_vae(self, request: GenerationRequest) -> bool:
+        """Whether the VAE that decodes the last batch is to do something else in this one."""
+        other = request.tiling != self._tiling
+        self._tiling = request.tiling
+        whole = request.init_img is None and not request.hires
+        return other or not whole or self._settings.offload != "none"
+
+    def wait(self, most: int = 0) -> None:
+        """Until at most so many batches are not saved. Raises what was no fault of a picture."""
+        while len(self._saving) > most:
+            self._saving.popleft().result()
+
+    def _save(self, run: Run | TwoPasses | Tiled, batch: Sequence[Job], hashes: Told) -> None:
+        try:
+            pictures = run.pictures()
+        except SdcliError as error:
+            self._fail(batch, error)
+            return
+        for job, picture in zip(batch, pictures, strict=True):
+            try:
+                delivered = self.destination.deliver(job, picture, hashes)
+            except SdcliError as error:
+                self._told.error(error, job=job.number)
+            else:
+                self._told.picture(job.number, delivered)
+
+    def _fail(self, jobs: Sequence[Job], error: SdcliError) -> None:
+        for job in jobs:
+            self._told.error(error, job=job.number)
 
 
 def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:
@@ -181,16 +184,3 @@ def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -
     pixels = (whole.width or 1) * (whole.height or 1)
     room = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
     return max(1, min(_MOST_AT_ONCE, room))
-
-
-def _run(
-    engine: Engine,
-    requests: Sequence[GenerationRequest],
-    job: int,
-    reporter: Reporter,
-    at_once: int,
-) -> list[Picture]:
-    run = engine.start(requests, tiles_at_once=at_once, say=reporter.warning)
-    for step in run:
-        reporter.step(job, len(requests), step)
-    return run.pictures()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sdcli import models
 from sdcli.errors import UsageError
@@ -17,42 +17,57 @@ from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
 from sdcli.output import Target
 from sdcli.picture_files import check_fits
-from sdcli.prompts.networks import Tag
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.upscalers import check_upscaler
 
 from . import ui
 from .understanding import Understood, Words, understood
-from .wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture of a plan: its `number` from 1, its `row`, its request and the model for it.
+
+    `told` is for the picture's text: what its prompts were before their choices were made.
+    """
+
+    number: int
+    row: int
+    request: GenerationRequest
+    folder: models.Model
+    told: Mapping[str, str]
+    preset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run in which nothing is left to be refused: seeds are numbers, the model's files are there.
+    """A run in which nothing is left to be refused: seeds are numbers, the models' files are there.
 
     `target` is None where the one picture goes to stdout.
     """
 
-    requests: Sequence[GenerationRequest]
+    jobs: Sequence[Job]
     settings: Settings
     target: Target | None
-    folder: models.Model
-    wording: Wording
-
-    @property
-    def networks(self) -> list[Tag]:
-        """The LoRAs of all pictures, each once."""
-        tags = (tag for request in self.requests for tag in request.tags)
-        return list(dict.fromkeys(tags))
 
 
-def planned(words: Words, *, json: bool) -> Plan:
-    """Work out the run. Raises UsageErrors with all that is wrong, ModelError."""
+def together(plans: Sequence[Plan]) -> Plan:
+    """All plans as one, numbered on; settings and target are the first one's."""
+    jobs = [job for plan in plans for job in plan.jobs]
+    numbered = [replace(job, number=number) for number, job in enumerate(jobs, start=1)]
+    return replace(plans[0], jobs=numbered)
+
+
+def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
+    """Work out the run. Raises UsageErrors with all that is wrong, ModelError.
+
+    Its output has room for the pictures of so many plans (`among`) of the same kind.
+    """
     target: list[Target | None] = []
 
     def aim(settings: Settings, pictures: int, inits: int) -> None:
-        target.append(_target(settings, pictures, inits, json=json))
+        target.append(_target(settings, among * pictures, among * inits, json=json))
         _check_animation(settings, pictures)
 
     found = understood(words, aim)
@@ -86,10 +101,14 @@ def planned(words: Words, *, json: bool) -> Plan:
         base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
     )
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
-    plan = Plan(requests, settings, target[0], folder, wording)
-    for tag in plan.networks:
-        read_header(find_lora(tag.name, settings.models_folders))
-    return plan
+    for name in sorted({tag.name for request in requests for tag in request.tags}):
+        read_header(find_lora(name, settings.models_folders))
+    preset = words.presets[-1] if words.presets else ""
+    made = [
+        Job(number, number, request, folder, wording.told(request), preset)
+        for number, request in enumerate(requests, start=1)
+    ]
+    return Plan(made, settings, target[0])
 
 
 def _size(request: GenerationRequest) -> tuple[int | None, int | None]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdcli.errors import SdcliError, UsageErrors
+from sdcli.likeness import Likeness
 
 from . import ui
 
@@ -34,6 +36,9 @@ class Reporter(Protocol):
 
     def animation(self, path: Path, *, frames: int) -> None:
         """All pictures stand at `path` as one."""
+
+    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
+        """Job `job`'s picture was held against an `old` one; `same` that it is near enough."""
 
     def warning(self, message: str) -> None:
         """Something that a person should know."""
@@ -101,6 +106,10 @@ class People:
                 f"{picture.evaluations} evaluations{_tries(picture)}, {picture.seconds:.2f} s"
             )
 
+    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
+        """On stderr, what differs too much as a warning."""
+        (ui.say if same else ui.warn)(f"picture {job}, beside {old}: {found}")
+
     def animation(self, path: Path, *, frames: int) -> None:
         """Its path on stdout, after those of its frames."""
         if self._show_paths:
@@ -164,6 +173,11 @@ class Events:
             evals=picture.evaluations,
             **({} if picture.tries is None else asdict(picture.tries)),
         )
+
+    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
+        """{"event": "check", …}; a difference that cannot be told, of other sizes, is null."""
+        numbers = {key: value if isfinite(value) else None for key, value in asdict(found).items()}
+        self._emit("check", job=job, old=str(old), same=same, **numbers)
 
     def animation(self, path: Path, *, frames: int) -> None:
         """An event of its own."""

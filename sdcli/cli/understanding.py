@@ -27,7 +27,8 @@ from .wording import PICTURE, Wording, worded
 class Words:
     """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
 
-    Of the picture's settings those in `carried` are taken up; all where it is None.
+    Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
+    are not mixed with a person's own defaults.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Words:
     size: str
     flags: Mapping[str, Any]
     carried: Collection[str] | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +125,29 @@ def _layers(words: Words, problems: Problems) -> list[Layer]:
     if words.picture:
         with problems.gather():
             layers.append(_picture_layer(words.picture, words.carried))
-    layers.append(config.environment())
+    own = config.environment()
+    # A picture that is to be made again knows its model better than the environment does.
+    layers.insert(1 if words.alone else len(layers), own)
+    if words.alone:
+        layers[:2] = [_settings_of(layer) for layer in layers[:2]]
     with problems.gather():
         layers.append(_flags(words))
     return layers
 
 
+def _settings_of(layer: Layer) -> Layer:
+    """What of a layer says how a run is carried out, and with which model if nobody else does."""
+    kept = {k: v for k, v in layer.values.items() if k in Settings.model_fields or k == "model"}
+    return Layer(layer.source, kept, layer.lines)
+
+
 def _picture_layer(path: str, carried: Collection[str] | None) -> Layer:
     text = read_file(Path(path))
     if text is None:
-        raise UsageError(f"--from: {path} has no settings in it")
+        raise UsageError(f"{path} has no settings in it")
     values, rest = to_values(read_text(text))
     if rest:
-        ui.warn(f"--from {path}: sdcli does not know {', '.join(rest)}")
+        ui.warn(f"{path}: sdcli does not know {', '.join(rest)}")
     if carried is not None:
         values = {key: value for key, value in values.items() if key in carried}
     return Layer(f"{PICTURE}{path}", values)

@@ -16,10 +16,8 @@ from sdcli.prompt_fields import PromptFields
 from sdcli.sampling_fields import SamplingFields
 from sdcli.settings import DEFAULT_OUTPUT
 
-from . import gen, ui
-from .making import Destination, make
-from .planning import planned
-from .progress import People
+from .carrying import carry_out
+from .planning import planned, together
 from .understanding import Words
 
 _STRENGTH = "0.3"  # more, and each tile becomes a picture of the prompt by itself
@@ -44,18 +42,8 @@ def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
         told = path if read_file(Path(path)) is not None else ""
         own = flags if told else {"prompt": "", **flags}
         words = Words("", (), told, "", {**own, "init_img": path}, _CARRIED)
-        plans.append(planned(words, json=False))
-    shared, engine, loaded, code = plans[0].target, None, None, 0
-    for plan in plans:
-        if loaded != plan.folder:
-            with ui.status(f"loading {plan.folder.name}"):
-                engine = gen.load_engine(plan.folder, plan.settings)
-            loaded = plan.folder
-        assert engine is not None
-        destination = Destination(shared, plan.settings, "", gen.hashes_of(plan), plan.wording)
-        reporter = People(show_paths=plan.settings.output != "-")
-        code = max(code, make(engine, plan.requests, destination, reporter))
-    return code
+        plans.append(planned(words, json=False, among=len(paths)))
+    return carry_out(together(plans), json=False)
 
 
 def _kept(key: str) -> Any:

@@ -97,7 +97,7 @@ A1111: tuple[Sampler, ...] = (
         euler,
         "Uniform",
         order=1,
-        advice="the plainest",
+        advice="the plainest; good in few steps",
         aliases=("k_euler",),
     ),
     Sampler(
@@ -106,7 +106,7 @@ A1111: tuple[Sampler, ...] = (
         "Uniform",
         order=4,
         fixed={"order": 4, "believe_last": False},
-        advice="multistep over four slopes",
+        advice="overshoots where guidance is strong: 40 steps",
         aliases=("k_lms",),
     ),
     Sampler(
@@ -115,7 +115,7 @@ A1111: tuple[Sampler, ...] = (
         "Uniform",
         order=2,
         evaluations=2,
-        advice="Euler with a correction",
+        advice="Euler with a correction; 15 steps or more",
         aliases=("k_heun",),
     ),
     Sampler(
@@ -125,7 +125,7 @@ A1111: tuple[Sampler, ...] = (
         order=2,
         evaluations=2,
         discards_penultimate=True,
-        advice="takes the slope halfway",
+        advice="takes the slope halfway; 15 steps or more",
         aliases=("k_dpm_2",),
     ),
     Sampler(
@@ -180,7 +180,7 @@ A1111: tuple[Sampler, ...] = (
         grid=DDIM_TIMESTEPS,
         unit_start=True,
         least_steps=2,
-        advice="the classic",
+        advice="the classic; the best in 10 steps",
     ),
     Sampler(
         "DDIM CFG++",
@@ -203,7 +203,7 @@ A1111: tuple[Sampler, ...] = (
         grid=DDIM_TIMESTEPS,
         unit_start=True,
         least_steps=2,
-        advice="multistep over DDIM's timesteps",
+        advice="overshoots where guidance is strong: 50 steps",
     ),
     Sampler(
         "UniPC",

@@ -59,14 +59,14 @@ OTHERS: tuple[Sampler, ...] = (
         "Uniform",
         order=3,
         fixed={"order": 3, "believe_last": False},
-        advice="multistep over three slopes",
+        advice="multistep over three slopes; 30 steps",
     ),
     Sampler(
         "IPNDM",
         ipndm,
         "Uniform",
         order=2,
-        advice="multistep with weights for even steps",
+        advice="multistep, weights for even steps; 50 steps",
     ),
     Sampler(
         "IPNDM V",
@@ -90,7 +90,7 @@ OTHERS: tuple[Sampler, ...] = (
         "Karras",
         order=2,
         fixed={"heun": True, "eta": 0.0, "s_noise": 1.0},
-        advice="exponential multistep, kin to DPM++ 2M",
+        advice="as good as DPM++ 2M, its kin",
     ),
     Sampler(
         "ER SDE",

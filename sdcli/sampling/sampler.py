@@ -81,7 +81,10 @@ class Sampler:
         """Whether more steps come ever closer to one picture: yes, slowly, or never.
 
         Noise along a path is the same path for every number of steps; independent noise is not.
+        CFG++ guides by as much at every step, and so by more with more of them.
         """
+        if self.unguided:
+            return "never"
         if not self.stochastic:
             return "yes"
         return "slowly" if self.brownian else "never"

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from fakes import FakeEngine, Result
 
-from sdcli.cli import gen, run
+from sdcli.cli import loaded, run
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine that `gen` gets."""
     fake = FakeEngine()
-    monkeypatch.setattr(gen, "load_engine", lambda folder, settings: fake)
+    monkeypatch.setattr(loaded, "load_engine", lambda folder, settings: fake)
     monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
     monkeypatch.setattr("sdcli.cli.planning.with_vae", lambda model, choice, **_: model)
     return fake

@@ -1,0 +1,34 @@
+"""Owns carrying out a plan from the first word to the exit code, for people or for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sdcli.errors import SdcliError
+
+from .making import make
+from .planning import Plan
+from .progress import Events, People, Reporter
+
+
+@contextmanager
+def refusals(*, json: bool) -> Iterator[None]:
+    """Tell scripts as an event why nothing was made."""
+    try:
+        yield
+    except SdcliError as error:
+        if json:
+            Events().refused(error)
+        raise
+
+
+def reporter_of(plan: Plan, *, json: bool) -> Reporter:
+    """Events for scripts, or paths and a bar for people."""
+    return Events() if json else People(show_paths=plan.target is not None)
+
+
+def carry_out(plan: Plan, *, json: bool) -> int:
+    """Make the pictures of a plan; the exit code."""
+    with refusals(json=json):  # of what only a loaded model can tell
+        return make(plan, reporter_of(plan, json=json))

@@ -1,0 +1,99 @@
+"""Owns what becomes of a finished picture: its text, its file, its place in an animation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from sdcli.errors import ModelError
+from sdcli.metadata import write_text
+from sdcli.models.hashes import Told
+from sdcli.models.library import in_texts
+from sdcli.output import Target, template_values
+from sdcli.picture_files import encode, encode_animation
+from sdcli.request import GenerationRequest
+from sdcli.settings import Settings
+from sdcli.text_rows import OUTCOMES
+
+from . import ui
+from .planning import Job, Plan
+
+if TYPE_CHECKING:
+    from sdcli.engine import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where pictures go: files by a template, or (target None) the bytes of one to stdout.
+
+    `places` are the jobs' among those of their folder, by number.
+    """
+
+    target: Target | None
+    settings: Settings
+    places: Mapping[int, int]
+    frames: dict[int, tuple[Picture, str | None]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """For all jobs of a plan, which keep their order in the files' numbers."""
+        places = {}
+        if plan.target:
+            values = [_values(job, job.request) for job in plan.jobs]
+            numbers = [job.number for job in plan.jobs]
+            places = dict(zip(numbers, plan.target.places(values), strict=True))
+        return cls(plan.target, plan.settings, places)
+
+    def deliver(self, job: Job, picture: Picture, hashes: Told) -> Picture:
+        """Save the picture and return it with its path. Raises OutputError, UsageError."""
+        text = None if self.settings.no_metadata else _text(job, picture, hashes)
+        if self.settings.animate:
+            self.frames[job.number] = picture, text
+        data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
+        if self.target is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return picture
+        values = _values(job, picture.request)
+        return replace(picture, path=self.target.save(data, values, self.places[job.number]))
+
+    def animate(self) -> Path | None:
+        """Save what was made as one animation, if that is asked for. Raises OutputError."""
+        if not self.frames or self.settings.animate is None:
+            return None
+        pictures = [self.frames[number] for number in sorted(self.frames)]
+        ending = Path(self.settings.animate).suffix.lower()
+        images = [picture.image for picture, _ in pictures]
+        data = encode_animation(images, pictures[0][1], ending)
+        overwrite = self.settings.overwrite
+        target = Target.at(self.settings.animate, overwrite=overwrite, flag="--animate")
+        return target.save(data, {})
+
+
+def _values(job: Job, request: GenerationRequest) -> dict[str, object]:
+    model = request.model.rstrip("/").rpartition("/")[2]
+    return template_values(request, model=model, row=job.row, preset=job.preset)
+
+
+def _text(job: Job, picture: Picture, hashes: Told) -> str:
+    request = picture.request
+    names = [tag.name for tag in request.tags]
+    names += in_texts(hashes.embeddings, request.texts)
+    outcome = {**job.told, **_outcome(picture)}
+    try:
+        known = hashes.text(names)
+    except ModelError as error:  # a file that went away must not take the picture along
+        ui.warn(f"{error.message}: the picture's text has no hashes")
+        known = {}
+    return write_text(request, outcome, hashes=known)
+
+
+def _outcome(picture: Picture) -> dict[str, str]:
+    """What only a sampler that chooses its own steps finds out."""
+    if picture.tries is None:
+        return {}
+    counts = (picture.evaluations, picture.tries.accepted, picture.tries.rejected)
+    return dict(zip(OUTCOMES, map(str, counts), strict=True))

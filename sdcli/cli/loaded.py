@@ -1,0 +1,75 @@
+"""Owns the model that is loaded while pictures are made, and its files' hashes: one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sdcli import models
+from sdcli.models.hashes import Told
+from sdcli.models.library import find_lora, in_texts, library
+from sdcli.models.read_ahead import read_ahead
+from sdcli.settings import Settings
+
+from . import ui
+from .planning import Job
+from .wall import crossing
+
+if TYPE_CHECKING:
+    from sdcli.engine import Engine
+
+
+class Loaded:
+    """The engine that the last job asked for; the next one takes its place if it differs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._folder: models.Model | None = None
+        self.hashes = Told()
+
+    def other_than(self, folder: models.Model) -> bool:
+        """Whether jobs of that model make this one go."""
+        return self._folder is not None and self._folder != folder
+
+    def of(self, jobs: Sequence[Job]) -> Engine:
+        """The engine for jobs of one model. Raises SdcliError if it cannot be loaded."""
+        folder = jobs[0].folder
+        if self._engine is None or self._folder != folder:
+            self._engine = None  # so that two are never held at once
+            self.hashes = _hashes(jobs, self._settings)
+            read_ahead(folder)
+            with ui.status(f"loading {folder.name}"):
+                self._engine = load_engine(folder, self._settings)
+            self._folder = folder
+        return self._engine
+
+
+def _hashes(jobs: Sequence[Job], settings: Settings) -> Told:
+    """Of the files that make the pictures of these jobs."""
+    if settings.no_metadata:
+        return Told()
+    model, folders = jobs[0].folder, settings.models_folders
+    known = {item.name: item.path for item in library(folders, "embedding")}
+    used = in_texts(known, {text for job in jobs for text in job.request.texts})
+    tags = {tag.name for job in jobs for tag in job.request.tags}
+    return Told(
+        model=None if model.header is None else model.path,
+        vae=model.vae.path if model.vae else None,
+        loras={name: find_lora(name, folders) for name in sorted(tags)},
+        embeddings={name: known[name] for name in used},
+    )
+
+
+def load_engine(folder: models.Model, settings: Settings) -> Engine:
+    """Cross the wall: import torch and load the weights."""
+    with crossing():
+        from sdcli.engine import Engine
+
+        return Engine.of(
+            folder,
+            device=settings.device,
+            dtype=settings.dtype,
+            offload=settings.offload,
+            folders=settings.models_folders,
+        )

@@ -1,0 +1,70 @@
+"""Owns the order in which pictures are told of: that of the jobs, whatever is finished first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sdcli.errors import SdcliError
+
+from .progress import Reporter
+
+if TYPE_CHECKING:
+    from sdcli.engine import Picture, Step
+
+
+After = Callable[[int, "Picture"], None]
+"""What is done with a picture that has been told of, and its job's number."""
+
+
+class InOrder:
+    """Passes on to a reporter, from any thread; pictures and failures wait for those before."""
+
+    def __init__(self, reporter: Reporter, after: After | None = None) -> None:
+        self._reporter = reporter
+        self._after = after
+        self._lock = Lock()
+        self._waiting: dict[int, Callable[[], None]] = {}
+        self._next = 1
+        self.made = self.failed = 0
+
+    def step(self, job: int, batch: int, step: Step) -> None:
+        """At once."""
+        with self._lock:
+            self._reporter.step(job, batch, step)
+
+    def warning(self, message: str) -> None:
+        """At once."""
+        with self._lock:
+            self._reporter.warning(message)
+
+    def picture(self, job: int, picture: Picture) -> None:
+        """When all before it are told of."""
+        with self._lock:
+            self.made += 1
+            self._waiting[job] = lambda: self._picture(job, picture)
+            self._tell()
+
+    def _picture(self, job: int, picture: Picture) -> None:
+        self._reporter.picture(job, picture)
+        if self._after:
+            self._after(job, picture)
+
+    def error(self, error: SdcliError, *, job: int) -> None:
+        """When all before it are told of."""
+        with self._lock:
+            self.failed += 1
+            self._waiting[job] = lambda: self._reporter.error(error, job=job)
+            self._tell()
+
+    def _tell(self) -> None:
+        while tell := self._waiting.pop(self._next, None):
+            self._next += 1
+            tell()
+
+    def rest(self) -> None:
+        """Tell of those that wait for jobs which will never be done."""
+        with self._lock:
+            for number in sorted(self._waiting):
+                self._waiting.pop(number)()
