@@ -84,6 +84,11 @@ class Problems:
         except (UsageError, ModelError) as error:
             self._found.append(error)
 
+    @property
+    def errors(self) -> tuple[SdcliError, ...]:
+        """What was gathered, in order."""
+        return tuple(self._found)
+
     def __bool__(self) -> bool:
         return bool(self._found)
 

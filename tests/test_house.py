@@ -48,6 +48,7 @@ ORDER = [
         "metadata",
         "picture_files",
         "likeness",
+        "batch_files",
         "init_image",
         "mask_image",
     ),

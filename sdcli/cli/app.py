@@ -17,6 +17,7 @@ from .command import HelpfulGroup, help_settings
 
 COMMANDS = {
     "gen": "Make pictures of one prompt.",
+    "batch": "Make all pictures of a file of prompts.",
     "again": "Make pictures again, from the settings in them.",
     "upscale": "Make pictures larger.",
     "info": "Print what made a picture.",

@@ -13,7 +13,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 from . import ui
 
 _SECTIONS = (
-    *("Arguments", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
+    *("Arguments", "Batch", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
     *("From a picture", "Inpainting", "Tiles", "Model", "Output"),
     *("Comparison", "General"),
 )

@@ -60,7 +60,7 @@ def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
                 reporter.animation(path, frames=told.made)
         except SdcliError as error:
             told.failed += 1
-            reporter.error(error, job=len(plan.jobs))
+            reporter.error(error, job=len(plan.jobs), row=plan.jobs[-1].row)
     finally:
         try:
             told.rest()
@@ -162,13 +162,13 @@ class _Making:
             try:
                 delivered = self.destination.deliver(job, picture, hashes)
             except SdcliError as error:
-                self._told.error(error, job=job.number)
+                self._told.error(error, job)
             else:
-                self._told.picture(job.number, delivered)
+                self._told.picture(job, delivered)
 
     def _fail(self, jobs: Sequence[Job], error: SdcliError) -> None:
         for job in jobs:
-            self._told.error(error, job=job.number)
+            self._told.error(error, job)
 
 
 def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:

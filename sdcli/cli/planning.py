@@ -103,9 +103,9 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
     for name in sorted({tag.name for request in requests for tag in request.tags}):
         read_header(find_lora(name, settings.models_folders))
-    preset = words.presets[-1] if words.presets else ""
+    preset = (*words.presets, *words.row_presets)[-1:]
     made = [
-        Job(number, number, request, folder, wording.told(request), preset)
+        Job(number, number, request, folder, wording.told(request), *preset)
         for number, request in enumerate(requests, start=1)
     ]
     return Plan(made, settings, target[0])

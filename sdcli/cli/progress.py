@@ -23,7 +23,7 @@ _PLAIN_EVERY = 10.0  # seconds between lines, so that a log stays readable
 
 
 class Reporter(Protocol):
-    """What is told while pictures are made. Jobs are numbered from 1."""
+    """What is told while pictures are made. Jobs are numbered from 1, rows as in their file."""
 
     def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
         """The model is loaded; `jobs` pictures are to be made."""
@@ -31,7 +31,7 @@ class Reporter(Protocol):
     def step(self, job: int, batch: int, step: Step) -> None:
         """Pictures job … job+batch-1 have come one step further."""
 
-    def picture(self, job: int, picture: Picture) -> None:
+    def picture(self, job: int, picture: Picture, *, row: int) -> None:
         """A picture is finished and saved at `picture.path`."""
 
     def animation(self, path: Path, *, frames: int) -> None:
@@ -43,7 +43,7 @@ class Reporter(Protocol):
     def warning(self, message: str) -> None:
         """Something that a person should know."""
 
-    def error(self, error: SdcliError, *, job: int) -> None:
+    def error(self, error: SdcliError, *, job: int, row: int) -> None:
         """Job `job` has failed; others go on."""
 
     def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
@@ -95,7 +95,7 @@ class People:
                 f"σ {step.sigma:.3g}, {shown}"
             )
 
-    def picture(self, job: int, picture: Picture) -> None:
+    def picture(self, job: int, picture: Picture, *, row: int) -> None:
         """The path on stdout; how it was made on stderr."""
         if self._show_paths:
             self._print_path(str(picture.path))
@@ -125,9 +125,9 @@ class People:
         """On stderr."""
         ui.warn(message)
 
-    def error(self, error: SdcliError, *, job: int) -> None:
+    def error(self, error: SdcliError, *, job: int, row: int) -> None:
         """On stderr, with the job's number."""
-        ui.show_error(type(error)(f"picture {job}: {error.message}", error.hint))
+        ui.show_error(_of_picture(error, job, row))
 
     def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
         """Take the bar away and say what came of it."""
@@ -161,11 +161,12 @@ class Events:
             evals=step.evaluations,
         )
 
-    def picture(self, job: int, picture: Picture) -> None:
+    def picture(self, job: int, picture: Picture, *, row: int) -> None:
         """{"event": "picture", …}; `request` makes it again."""
         self._emit(
             "picture",
             job=job,
+            row=row,
             path=str(picture.path),
             seed=picture.request.seed,
             request=picture.request.model_dump(exclude_none=True),
@@ -187,10 +188,12 @@ class Events:
         """{"event": "warning", …}"""
         self._emit("warning", message=message)
 
-    def error(self, error: SdcliError, *, job: int) -> None:
-        """{"event": "error", …}; `row` is the job's number."""
-        self._emit("error", code=error.code, message=error.message, hint=error.hint, row=job)
-        ui.show_error(type(error)(f"picture {job}: {error.message}", error.hint))
+    def error(self, error: SdcliError, *, job: int, row: int) -> None:
+        """{"event": "error", …}"""
+        self._emit(
+            "error", code=error.code, message=error.message, hint=error.hint, job=job, row=row
+        )
+        ui.show_error(_of_picture(error, job, row))
 
     def refused(self, error: SdcliError) -> None:
         """{"event": "error", …} for each thing that is wrong with the command itself; no row."""
@@ -203,6 +206,11 @@ class Events:
 
     def _emit(self, event: str, **fields: Any) -> None:
         ui.out_json({"event": event, **fields})
+
+
+def _of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
+    line = "" if row == job else f" (line {row})"
+    return type(error)(f"picture {job}{line}: {error.message}", error.hint)
 
 
 def _numbers(job: int, batch: int) -> str:

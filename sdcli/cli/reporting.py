@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from sdcli.errors import SdcliError
 
+from .planning import Job
 from .progress import Reporter
 
 if TYPE_CHECKING:
@@ -39,23 +41,24 @@ class InOrder:
         with self._lock:
             self._reporter.warning(message)
 
-    def picture(self, job: int, picture: Picture) -> None:
+    def picture(self, job: Job, picture: Picture) -> None:
         """When all before it are told of."""
         with self._lock:
             self.made += 1
-            self._waiting[job] = lambda: self._picture(job, picture)
+            self._waiting[job.number] = lambda: self._picture(job, picture)
             self._tell()
 
-    def _picture(self, job: int, picture: Picture) -> None:
-        self._reporter.picture(job, picture)
+    def _picture(self, job: Job, picture: Picture) -> None:
+        self._reporter.picture(job.number, picture, row=job.row)
         if self._after:
-            self._after(job, picture)
+            self._after(job.number, picture)
 
-    def error(self, error: SdcliError, *, job: int) -> None:
+    def error(self, error: SdcliError, job: Job) -> None:
         """When all before it are told of."""
         with self._lock:
             self.failed += 1
-            self._waiting[job] = lambda: self._reporter.error(error, job=job)
+            tell = partial(self._reporter.error, error, job=job.number, row=job.row)
+            self._waiting[job.number] = tell
             self._tell()
 
     def _tell(self) -> None:

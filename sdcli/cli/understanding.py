@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .wording import PICTURE, Wording, worded
 class Words:
     """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
 
+    For a `row` of a file all of that is defaults, and the presets that the row names above those.
     Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
     are not mixed with a person's own defaults.
     """
@@ -36,6 +37,8 @@ class Words:
     picture: str
     size: str
     flags: Mapping[str, Any]
+    row: Layer | None = None
+    row_presets: tuple[str, ...] = ()
     carried: Collection[str] | None = None
     alone: bool = False
 
@@ -60,7 +63,8 @@ def understood(
     """
     problems = Problems()
     merged = merge(_layers(words, problems))
-    if not problems:  # a person who must type again should not have waited for a pipe to end
+    # A person who must type again should not have waited for a pipe to end.
+    if not problems and words.row is None:
         with problems.gather():
             merged = _with_stdin(merged)
     seeds = [0]
@@ -119,9 +123,7 @@ def _layers(words: Words, problems: Problems) -> list[Layer]:
     layers = []
     with problems.gather():
         layers.append(config.read())
-    for name in words.presets:
-        with problems.gather():
-            layers.append(presets.find(name).layer())
+    layers += _presets(words.presets, problems)
     if words.picture:
         with problems.gather():
             layers.append(_picture_layer(words.picture, words.carried))
@@ -132,7 +134,16 @@ def _layers(words: Words, problems: Problems) -> list[Layer]:
         layers[:2] = [_settings_of(layer) for layer in layers[:2]]
     with problems.gather():
         layers.append(_flags(words))
-    return layers
+    layers += _presets(words.row_presets, problems)
+    return [*layers, words.row] if words.row else layers
+
+
+def _presets(names: Sequence[str], problems: Problems) -> list[Layer]:
+    found = []
+    for name in names:
+        with problems.gather():
+            found.append(presets.find(name).layer())
+    return found
 
 
 def _settings_of(layer: Layer) -> Layer:

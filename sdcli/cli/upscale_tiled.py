@@ -41,7 +41,7 @@ def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
     for path in paths:
         told = path if read_file(Path(path)) is not None else ""
         own = flags if told else {"prompt": "", **flags}
-        words = Words("", (), told, "", {**own, "init_img": path}, _CARRIED)
+        words = Words("", (), told, "", {**own, "init_img": path}, carried=_CARRIED)
         plans.append(planned(words, json=False, among=len(paths)))
     return carry_out(together(plans), json=False)
 

@@ -54,6 +54,7 @@ def test_every_command_works(
     lora = Path.home() / "stable-diffusion-webui/models/Lora/ink.safetensors"
     lora.parent.mkdir(parents=True)
     save_file({"x": np.zeros(1)}, lora)
+    Path("prompts.txt").write_text("a fox\na cat --seed 7 --size 640x512\n")
     ran = 0
     for arguments in commands():
         if arguments == ["doctor"]:

@@ -123,7 +123,7 @@ def test_every_field_comes_back_from_a_pictures_text(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", [key for key in EXAMPLES if key not in OF_FILES])
-def test_every_field_comes_back_from_a_pictures_command_and_preset(
+def test_every_field_comes_back_from_a_pictures_command_preset_and_text(
     sdcli: Any, engine: FakeEngine, field: str
 ) -> None:
     page = Image.new("RGBA", (64, 64))
@@ -140,8 +140,10 @@ def test_every_field_comes_back_from_a_pictures_command_and_preset(
     again = ["gen", request.prompt, "--preset", "mine", "-o", "third.png", "-s", str(request.seed)]
     own = [word for key in ("init_img", "mask") if key in values for word in typed(key, values)]
     assert sdcli(*again, *own).code == 0
-    first, second = (made.model_dump(exclude={"strength"}) for made in engine.made)
-    assert first == second == request.model_dump(exclude={"strength"})
+    assert sdcli("again", "made.png", "-o", "fourth.png").code == 0
+    assert len(engine.made) == 3
+    for made in engine.made:
+        assert made.model_dump(exclude={"strength"}) == request.model_dump(exclude={"strength"})
 
 
 def typed(key: str, values: dict[str, Any]) -> list[str]:
