@@ -111,10 +111,7 @@ class Target:
         run come before it in its folder, saved or not. Raises OutputError.
         """
         fields = _timed(values)
-        folder = self._path(fields, 0).parent
-        if folder not in self.starts:
-            self.starts[folder] = self._next_index(fields)
-        first = self.starts[folder] + place
+        first = self._start(fields) + place
         # An index finds a free name by itself; with it there is nothing that must be replaced.
         replace = self.overwrite and "index" not in _fields(self.template)
         for attempt in range(100_000):
@@ -133,6 +130,18 @@ class Target:
             self.saved.add(path)
             return path
         raise OutputError(f"no free name for {path} in 100,000 tries")
+
+    def name(self, values: Mapping[str, object], place: int = 0) -> Path:
+        """The path that `save` would take if no other picture came between."""
+        fields = _timed(values)
+        return self._path(fields, self._start(fields) + place)
+
+    def _start(self, fields: Mapping[str, object]) -> int:
+        """The index of the run's first picture in the folder of these."""
+        folder = self._path(fields, 0).parent
+        if folder not in self.starts:
+            self.starts[folder] = self._next_index(fields)
+        return self.starts[folder]
 
     def _path(self, fields: Mapping[str, object], index: int) -> Path:
         clean = {

@@ -61,6 +61,8 @@ def paint(request: GenerationRequest) -> Image.Image:
 class FakeRun:
     """As the engine's Run: three steps, and `fails` or `interrupts` at a seed that says so."""
 
+    evaluations = 3
+
     def __init__(self, engine: FakeEngine, requests: Sequence[GenerationRequest]) -> None:
         self.engine = engine
         self.requests = requests

@@ -49,8 +49,10 @@ ORDER = [
         "picture_files",
         "likeness",
         "batch_files",
+        "speeds",
         "init_image",
         "mask_image",
+        "outlook",
     ),
     *("engine", "cli"),
 ]

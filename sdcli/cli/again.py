@@ -15,6 +15,7 @@ from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
 from .flags import parameters
 from .making import make
+from .outlook import PlanFlag, show
 from .planning import Plan, planned, together
 from .understanding import Words
 
@@ -48,6 +49,7 @@ def again(
         str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
     ] = "",
     json: Json = False,
+    plan: PlanFlag = False,
     **typed: Any,
 ) -> int:
     """Make pictures again, from the settings in them.
@@ -63,20 +65,22 @@ def again(
         for path in images:
             with problems.gather():
                 words = Words("", (), path, size, typed, alone=True)
-                plan = planned(words, json=json, among=len(images))
-                plans.append(plan)
-                old += [Path(path)] * len(plan.jobs)
+                found = planned(words, json=json, among=len(images))
+                plans.append(found)
+                old += [Path(path)] * len(found.jobs)
         problems.raise_if_any()
         whole = together(plans)
+        if plan:
+            return show(whole, json=json)
         reporter = reporter_of(whole, json=json)
         differing = 0
 
         def compare(number: int, picture: Picture) -> None:
             nonlocal differing
             path = old[number - 1]
-            found = likeness(picture.image, open_picture(path))
-            differing += found.greatest > most
-            reporter.compared(number, path, found, same=found.greatest <= most)
+            alike = likeness(picture.image, open_picture(path))
+            differing += alike.greatest > most
+            reporter.compared(number, path, alike, same=alike.greatest <= most)
 
         code = make(whole, reporter, after=compare if check else None)
         return max(code, 1 if differing else 0)

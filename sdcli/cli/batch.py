@@ -19,6 +19,7 @@ from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
 from .flags import parameters
 from .making import make
+from .outlook import PlanFlag, show
 from .planning import Plan, planned, together
 from .understanding import Words
 
@@ -59,6 +60,7 @@ def batch(
         str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
     ] = "",
     json: Json = False,
+    plan: PlanFlag = False,
     **typed: Any,
 ) -> int:
     """Make all pictures of a file of prompts.
@@ -81,6 +83,8 @@ def batch(
         for error in problems.errors:
             ui.show_error(error)
         whole = together(plans)
+        if plan:
+            return max(show(whole, json=json), 2 if problems else 0)
         return max(make(whole, reporter_of(whole, json=json)), 1 if problems else 0)
 
 

@@ -60,6 +60,16 @@ class Destination:
         values = _values(job, picture.request)
         return replace(picture, path=self.target.save(data, values, self.places[job.number]))
 
+    def name_of(self, job: Job) -> str:
+        """The path that the job's picture would get if it were saved now; - for stdout."""
+        if self.target is None:
+            return "-"
+        request = job.request
+        native = job.folder.native_size
+        size = {"width": request.width or native, "height": request.height or native}
+        values = _values(job, request.model_copy(update=size))
+        return str(self.target.name(values, self.places[job.number]))
+
     def animate(self) -> Path | None:
         """Save what was made as one animation, if that is asked for. Raises OutputError."""
         if not self.frames or self.settings.animate is None:

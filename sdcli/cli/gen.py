@@ -11,6 +11,7 @@ from sdcli import presets
 from .carrying import carry_out, refusals
 from .command import Json, command, new_app, option
 from .flags import parameters
+from .outlook import PlanFlag, show
 from .planning import planned
 from .understanding import Words
 
@@ -40,6 +41,7 @@ def gen(
         str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
     ] = "",
     json: Json = False,
+    plan: PlanFlag = False,
     **typed: Any,
 ) -> int:
     """Make pictures of one prompt.
@@ -48,5 +50,7 @@ def gen(
     """
     words = Words(text, tuple(preset), picture, size, typed)
     with refusals(json=json):
-        plan = planned(words, json=json)
-    return carry_out(plan, json=json)
+        found = planned(words, json=json)
+        if plan:
+            return show(found, json=json)
+    return carry_out(found, json=json)

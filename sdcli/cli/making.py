@@ -12,6 +12,7 @@ from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models.hashes import Told
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
+from sdcli.speeds import Speeds
 
 from .delivering import Destination
 from .loaded import Loaded
@@ -61,6 +62,7 @@ def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
         except SdcliError as error:
             told.failed += 1
             reporter.error(error, job=len(plan.jobs), row=plan.jobs[-1].row)
+        making.remember()
     finally:
         try:
             told.rest()
@@ -97,6 +99,7 @@ class _Making:
         self._most = len(plan.jobs)  # at once, after running out of memory
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
+        self.speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
         requests = [job.request for job in plan.jobs]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
@@ -118,6 +121,7 @@ class _Making:
             batch, rest = jobs[:count], jobs[count:]
             if self._needs_vae(request):
                 self.wait()
+            begun = time.monotonic()
             try:
                 run = engine.start(
                     [job.request for job in batch], tiles_at_once=size, say=self._told.warning
@@ -125,8 +129,8 @@ class _Making:
                 for step in run:
                     self._told.step(batch[0].number, len(batch), step)
             except SdcliError as error:
-                begun = self._told.made or self._told.failed or self._saving
-                if isinstance(error, UsageError) and self._alike and not begun:
+                some = self._told.made or self._told.failed or self._saving
+                if isinstance(error, UsageError) and self._alike and not some:
                     raise
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     self._most = len(batch) // 2
@@ -136,9 +140,18 @@ class _Making:
                 if isinstance(error, OutOfMemory) and self._alike:
                     return  # the next picture is no smaller
             else:
+                if request.upscale is None and not request.hires and run.evaluations:
+                    self.speed = time.monotonic() - begun, run.evaluations * len(batch), batch[-1]
                 self.wait(_WAITING - 1)
                 self._saving.append(worker.submit(self._save, run, batch, self._loaded.hashes))
             jobs = rest
+
+    def remember(self) -> None:
+        """Keep how fast the last run was, for plans."""
+        if self.speed:
+            seconds, calls, job = self.speed
+            native = job.folder.native_size
+            Speeds.read().keep(job.folder.name, job.request, native, seconds / calls)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
         """Whether the VAE that decodes the last batch is to do something else in this one."""

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models import Model
+from sdcli.outlook import calls_over
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Noise, Sampler, inversion
 from sdcli.sampling.protocols import Sigmas
-from sdcli.sampling.resampling import resampled, stretches
+from sdcli.sampling.resampling import resampled
 from sdcli.sampling.tail import Tail
 
 from .ahead import Ahead
@@ -71,9 +72,7 @@ class Run:
         if first.init_img is not None and not first.invert:
             self._tail = first.tail(table)
             self._sigmas = tuple(self._tail.sigmas)
-        self._total = self._evaluations() if self._sigmas else 0
-        if first.invert and self._total is not None:
-            self._total += inversion.evaluations(self._sigmas, order=self._sampler.order)
+        self._total = calls_over(first, self._solver, self._sigmas)
         assert first.width
         assert first.height
         shape = (components.vae.config.latent_channels, first.height // 8, first.width // 8)
@@ -106,16 +105,6 @@ class Run:
         """Calls of the denoiser so far; with guidance, one call is both prompts."""
         before = self._inverting.evaluations if self._inverting else 0
         return before + self._counted.evaluations
-
-    def _evaluations(self) -> int | None:
-        """Of the whole run; None where it decides that itself."""
-        first = self.requests[0]
-        if first.inpaint_method != "repaint":
-            return self._solver.total_evaluations(self._sigmas)
-        parts = stretches(self._sigmas, first.repaint_jump)
-        return first.repaint_times * sum(
-            self._sampler.total_evaluations(part) or 0 for part in parts
-        )
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
