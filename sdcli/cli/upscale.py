@@ -96,7 +96,8 @@ def upscale(
     target = _target(settings, len(paths))
     how = _upscaler(name, settings.device)
     failed = 0
-    for path, picture, large in zip(paths, pictures, wanted, strict=True):
+    jobs = zip(paths, pictures, wanted, strict=True)
+    for place, (path, picture, large) in enumerate(jobs):
         try:
             made = how(in_colour(picture), large)
             text = None
@@ -105,7 +106,7 @@ def upscale(
                 text = with_items(read_file(path), told)
             data = encode(made, text, settings.file_format, quality=settings.quality)
             fields = {"init": path.stem, "width": large.width, "height": large.height}
-            ui.out(str(target.save(data, fields)))
+            ui.out(str(target.save(data, fields, place)))
         except SdcliError as error:
             failed += 1
             ui.show_error(type(error)(f"{path}: {error.message}", error.hint))
