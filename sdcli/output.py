@@ -5,26 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from string import Formatter
 
-from .errors import OutputError, UsageError, did_you_mean
+from .errors import OutputError, UsageError
 from .files import open_temporary, write_atomically
-from .request import GenerationRequest
+from .naming import FIELDS, cut_to, fields_of, sanitised
 from .settings import Settings, format_of
 
-_NUMBERS = ("index", "seed", "steps", "width", "height", "row")
-_TEXTS = ("sampler", "scheduler", "model", "prompt", "date", "time", "preset", "hash", "init")
-FIELDS: dict[str, object] = {**dict.fromkeys(_NUMBERS, 1), "cfg": 7.5, **dict.fromkeys(_TEXTS, "x")}
-"""The template's fields, each with an example that its format is tried on."""
-
 _NAME_IN_FOLDER = "{index:05}-{seed}"
-_LONGEST_VALUE = 128  # characters, as A1111 cuts them
 _LONGEST_NAME = 240  # bytes; file systems allow 255, and a collision adds a number
-_ODD_SPEC = re.compile(r"[{]|\d{4}")  # a field within a field, or a name thousands wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +58,13 @@ class Target:
             named = None
         if inits > 1 and output.endswith(_NAME_IN_FOLDER):
             output += "-{init}"
-        fields = _fields(output, known)
+        fields = fields_of(output, known)
         target = cls(
             output[: -len(Path(output).suffix)] if named else output,
             Path(output).suffix if named else f".{ending}",
             settings.overwrite,
         )
-        _check_writable(Path(re.split(r"[{]", output)[0] + "x").parent)
+        _check_writable(target.folder)
         if not fields:
             only = target._path({}, 1)
             if pictures > 1:
@@ -104,16 +96,29 @@ class Target:
             counts[folder] += 1
         return found
 
-    def save(self, data: bytes, values: Mapping[str, object], place: int = 0) -> Path:
+    @property
+    def folder(self) -> Path:
+        """The deepest folder that all pictures are in, whatever their fields."""
+        return Path(re.split(r"[{]", self.template)[0] + "x").parent
+
+    def save(
+        self,
+        data: bytes,
+        values: Mapping[str, object],
+        place: int = 0,
+        *,
+        before: Callable[[Path], None] = lambda path: None,
+    ) -> Path:
         """Write a picture under a name that is free, and return it.
 
         `values` are the template's fields but for index, date and time, `place` is how many of this
-        run come before it in its folder, saved or not. Raises OutputError.
+        run come before it in its folder, saved or not. `before` is told each name that is tried,
+        before a file can stand there. Raises OutputError.
         """
         fields = _timed(values)
         first = self._start(fields) + place
         # An index finds a free name by itself; with it there is nothing that must be replaced.
-        replace = self.overwrite and "index" not in _fields(self.template)
+        replace = self.overwrite and "index" not in fields_of(self.template)
         for attempt in range(100_000):
             path = self._path(fields, first + attempt)
             if attempt and path == self._path(fields, first):
@@ -122,6 +127,7 @@ class Target:
                 continue
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                before(path)
                 write_atomically(path, data, overwrite=replace)
             except OSError as error:
                 if isinstance(error, FileExistsError) and path.parent.is_dir():
@@ -145,12 +151,12 @@ class Target:
 
     def _path(self, fields: Mapping[str, object], index: int) -> Path:
         clean = {
-            key: value if isinstance(value, (int, float)) else _sanitise(str(value))
+            key: value if isinstance(value, (int, float)) else sanitised(str(value))
             for key, value in {**fields, "index": index}.items()
         }
         path = Path(self.template.format(**clean))
-        folders = [_cut(part, _LONGEST_NAME) for part in path.parts[:-1]]
-        name = _cut(path.name, _LONGEST_NAME - len(self.ending)) or "_"
+        folders = [cut_to(part, _LONGEST_NAME) for part in path.parts[:-1]]
+        name = cut_to(path.name, _LONGEST_NAME - len(self.ending)) or "_"
         return Path(*folders, name + self.ending)
 
     def _next_index(self, fields: Mapping[str, object]) -> int:
@@ -168,60 +174,6 @@ class Target:
 def _timed(values: Mapping[str, object]) -> dict[str, object]:
     now = datetime.now()
     return {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
-
-
-def template_values(
-    request: GenerationRequest, *, model: str, row: int, preset: str
-) -> dict[str, object]:
-    """The template's fields that the request decides."""
-    import hashlib
-
-    return {
-        "seed": request.seed,
-        "sampler": request.sampler,
-        "scheduler": request.resolved_sampler.resolved_schedule.name,
-        "steps": request.steps,
-        "cfg": request.cfg_scale,
-        "width": request.width or 0,
-        "height": request.height or 0,
-        "model": model,
-        "prompt": request.prompt,
-        "row": row,
-        "preset": preset,
-        "init": Path(request.init_img or "").stem,
-        "hash": hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:10],
-    }
-
-
-def _fields(template: str, known: Collection[str] = tuple(FIELDS)) -> set[str]:
-    try:
-        parsed = [
-            (name, spec) for _, name, spec, _ in Formatter().parse(template) if name is not None
-        ]
-    except ValueError as error:
-        raise UsageError(f"--output: {template!r}: {error}", "write { as {{") from error
-    for name, spec in parsed:
-        if name not in known:
-            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
-            raise UsageError(f"--output: unknown field {{{name}}}", hint)
-        if _ODD_SPEC.search(spec or ""):
-            raise UsageError(f"--output: {template!r}: bad format {spec!r} of {{{name}}}")
-    try:
-        template.format(**FIELDS)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"--output: {template!r}: {error}") from error
-    return {name for name, _ in parsed}
-
-
-def _sanitise(value: str) -> str:
-    """A value that is safe as part of a file name everywhere; "_" if nothing is left of it."""
-    clean = re.sub(r"""[#<>:"/\\|?*\x00-\x1f\x7f]""", "_", value).lstrip(" ")[:_LONGEST_VALUE]
-    return clean.rstrip(" .") or "_"
-
-
-def _cut(name: str, most: int) -> str:
-    """The name in at most so many bytes, with no character cut in two."""
-    return name.encode()[:most].decode(errors="ignore")
 
 
 def _is_folder(path: str) -> bool:

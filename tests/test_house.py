@@ -39,6 +39,7 @@ ORDER = [
     ),
     *(
         "layers",
+        "naming",
         "output",
         "presets",
         "config",
@@ -50,6 +51,7 @@ ORDER = [
         "likeness",
         "batch_files",
         "speeds",
+        "journal",
         "init_image",
         "mask_image",
         "outlook",

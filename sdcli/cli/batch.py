@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +14,14 @@ from sdcli import presets
 from sdcli.batch_files import FORMATS, Row, read_rows
 from sdcli.batch_files.reading import Format
 from sdcli.errors import UsageError
+from sdcli.journal import Journal
 from sdcli.layers import Layer
 
 from . import ui
 from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
 from .flags import parameters
+from .keys import Keys
 from .making import make
 from .outlook import PlanFlag, show
 from .planning import Plan, planned, together
@@ -46,6 +50,23 @@ def batch(
             rich_help_panel="Batch",
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Make what an earlier run of the file did not finish.",
+            rich_help_panel="Batch",
+        ),
+    ] = False,
+    shard: Annotated[
+        str,
+        option(
+            "--shard",
+            panel="Batch",
+            metavar="I/N",
+            help="Make every N-th row, from the I-th on: for N processes at once.",
+        ),
+    ] = "",
     preset: Annotated[
         list[str],
         option(
@@ -82,10 +103,39 @@ def batch(
             problems.raise_if_any()
         for error in problems.errors:
             ui.show_error(error)
-        whole = together(plans)
+        part = _shard(shard)
+        whole = _to_do(plans, part, resume=resume)
         if plan:
             return max(show(whole, json=json), 2 if problems else 0)
         return max(make(whole, reporter_of(whole, json=json)), 1 if problems else 0)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Which of how many."""
+    found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text or "1/1", flags=re.ASCII)
+    if not found or int(found[1]) > int(found[2]):
+        raise UsageError(f"--shard: {text!r} is none", "2/4 is the second of four")
+    return int(found[1]), int(found[2])
+
+
+def _to_do(plans: Sequence[Plan], part: tuple[int, int], *, resume: bool) -> Plan:
+    """All plans as one, with its journal, less what others do and what is finished."""
+    whole = together(plans)
+    if whole.target is None:
+        raise UsageError("--output: - is for one picture", "name a folder: out/")
+    journal = Journal.of(whole.target.folder)
+    first, of = part
+    rows = [place for place, plan in enumerate(plans) for _ in plan.jobs]
+    others = {
+        job.number for job, place in zip(whole.jobs, rows, strict=True) if place % of != first - 1
+    }
+    done = set()
+    if resume:
+        keys = Keys(whole)
+        mine = [job for job in whole.jobs if job.number not in others]
+        done = {job.number for job in mine if journal.finished(keys.of(job))}
+        ui.say(f"{len(done)} of {len(mine)} pictures are finished already")
+    return replace(whole, journal=journal, done=frozenset(others | done))
 
 
 def of_row(row: Row, words: Words, file: str, *, among: int, json: bool) -> Plan:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sdcli.errors import ModelError
+from sdcli.journal import Journal
 from sdcli.metadata import write_text
 from sdcli.models.hashes import Told
 from sdcli.models.library import in_texts
-from sdcli.output import Target, template_values
+from sdcli.naming import template_values
+from sdcli.output import Target
 from sdcli.picture_files import encode, encode_animation
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 from sdcli.text_rows import OUTCOMES
 
 from . import ui
+from .keys import Keys
 from .planning import Job, Plan
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ class Destination:
     target: Target | None
     settings: Settings
     places: Mapping[int, int]
+    journal: Journal | None = None
+    keys: Keys | None = None
     frames: dict[int, tuple[Picture, str | None]] = field(default_factory=dict)
 
     @classmethod
@@ -45,7 +50,9 @@ class Destination:
             values = [_values(job, job.request) for job in plan.jobs]
             numbers = [job.number for job in plan.jobs]
             places = dict(zip(numbers, plan.target.places(values), strict=True))
-        return cls(plan.target, plan.settings, places)
+        return cls(
+            plan.target, plan.settings, places, plan.journal, Keys(plan) if plan.journal else None
+        )
 
     def deliver(self, job: Job, picture: Picture, hashes: Told) -> Picture:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
@@ -58,7 +65,13 @@ class Destination:
             sys.stdout.buffer.flush()
             return picture
         values = _values(job, picture.request)
-        return replace(picture, path=self.target.save(data, values, self.places[job.number]))
+
+        def before(path: Path) -> None:
+            if self.journal and self.keys:
+                self.journal.begin(self.keys.of(job), path, data)
+
+        path = self.target.save(data, values, self.places[job.number], before=before)
+        return replace(picture, path=path)
 
     def name_of(self, job: Job) -> str:
         """The path that the job's picture would get if it were saved now; - for stdout."""

@@ -31,24 +31,29 @@ _WAITING = 2  # finished batches that are not saved yet: memory for no more
 def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
     """Make every job's picture; returns the exit code, 0 if none failed and 1 otherwise.
 
-    `after` is called with each picture that has been told of, in the jobs' order.
+    Of jobs that are done already none is told. `after` is called with each picture that has been
+    told of, in the jobs' order.
 
     A failure is reported and the others go on; what does not fit into memory is tried again with
     half as many at once, which changes no picture beyond rounding. An interruption ends the run
     with what is finished kept and counted, and is raised on.
     """
     loaded = Loaded(plan.settings)
-    groups = _groups(plan.jobs)
+    left = plan.left
+    if not left:
+        reporter.end(made=0, failed=0, skipped=len(plan.jobs), seconds=0.0)
+        return 0
+    groups = _groups(left)
     engine = loaded.of(groups[0])  # whatever is wrong with it, nothing was made
     placement = engine.placement
     reporter.start(
-        jobs=len(plan.jobs),
+        jobs=len(left),
         model=engine.folder.name,
         device=placement.device_name,
         dtype=placement.dtype_name,
     )
     started = time.monotonic()
-    told = InOrder(reporter, after)
+    told = InOrder(reporter, left, after)
     making = _Making(plan, loaded, told)
     try:
         with ThreadPoolExecutor(1, "saving") as worker:
@@ -73,7 +78,7 @@ def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
                 skipped=max(0, len(plan.jobs) - told.made - told.failed),
                 seconds=time.monotonic() - started,
             )
-    return 0 if told.made == len(plan.jobs) and not told.failed else 1
+    return 0 if told.made == len(left) and not told.failed else 1
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:

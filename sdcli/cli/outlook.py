@@ -64,7 +64,7 @@ def _outlooks(plan: Plan) -> Iterator[Outlook]:
     destination = Destination.of(plan)
     tokenizers: dict[str, ClipTokenizer] = {}
     speeds = Speeds.read()
-    for job in plan.jobs:
+    for job in plan.left:
         request, model = job.request, job.folder
         if model.name not in tokenizers:
             tokenizers[model.name] = tokenizer_of(model)

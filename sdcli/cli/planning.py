@@ -10,6 +10,7 @@ from sdcli import models
 from sdcli.errors import UsageError
 from sdcli.init_image import enlarged_size, read_init, sized
 from sdcli.jobs import expand, walk
+from sdcli.journal import Journal
 from sdcli.mask_image import open_patch
 from sdcli.metadata import write_text
 from sdcli.models.header import read_header
@@ -30,6 +31,7 @@ class Job:
     """One picture of a plan: its `number` from 1, its `row`, its request and the model for it.
 
     `told` is for the picture's text: what its prompts were before their choices were made.
+    `identity` is what it has in common with the same job of the same file at another time.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Job:
     request: GenerationRequest
     folder: models.Model
     told: Mapping[str, str]
+    identity: str
     preset: str = ""
 
 
@@ -44,12 +47,20 @@ class Job:
 class Plan:
     """A run in which nothing is left to be refused: seeds are numbers, the models' files are there.
 
-    `target` is None where the one picture goes to stdout.
+    `target` is None where the one picture goes to stdout. What is made is noted in the `journal`;
+    the jobs of the numbers in `done` are finished, or another process does them.
     """
 
     jobs: Sequence[Job]
     settings: Settings
     target: Target | None
+    journal: Journal | None = None
+    done: frozenset[int] = frozenset()
+
+    @property
+    def left(self) -> list[Job]:
+        """The jobs that are still to be done, here."""
+        return [job for job in self.jobs if job.number not in self.done]
 
 
 def together(plans: Sequence[Plan]) -> Plan:
@@ -105,10 +116,23 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
         read_header(find_lora(name, settings.models_folders))
     preset = (*words.presets, *words.row_presets)[-1:]
     made = [
-        Job(number, number, request, folder, wording.told(request), *preset)
+        Job(
+            *(number, number, request, folder, wording.told(request)),
+            _identity(request, number, found),
+            *preset,
+        )
         for number, request in enumerate(requests, start=1)
     ]
     return Plan(made, settings, target[0])
+
+
+def _identity(request: GenerationRequest, number: int, found: Understood) -> str:
+    """The request; if its seed was drawn, what it was drawn for, and its place in that."""
+    if not found.drawn:
+        return request.model_dump_json()
+    texts = {key: template.text for key, template in found.wording.templates.items()}
+    own = {"seed", "variation_seed", *texts}
+    return repr((request.model_dump(exclude=own), texts, number))
 
 
 def _size(request: GenerationRequest) -> tuple[int | None, int | None]:

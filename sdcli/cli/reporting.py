@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,12 +24,12 @@ After = Callable[[int, "Picture"], None]
 class InOrder:
     """Passes on to a reporter, from any thread; pictures and failures wait for those before."""
 
-    def __init__(self, reporter: Reporter, after: After | None = None) -> None:
+    def __init__(self, reporter: Reporter, jobs: Sequence[Job], after: After | None = None) -> None:
         self._reporter = reporter
         self._after = after
         self._lock = Lock()
         self._waiting: dict[int, Callable[[], None]] = {}
-        self._next = 1
+        self._order = deque(job.number for job in jobs)
         self.made = self.failed = 0
 
     def step(self, job: int, batch: int, step: Step) -> None:
@@ -62,8 +63,8 @@ class InOrder:
             self._tell()
 
     def _tell(self) -> None:
-        while tell := self._waiting.pop(self._next, None):
-            self._next += 1
+        while self._order and (tell := self._waiting.pop(self._order[0], None)):
+            self._order.popleft()
             tell()
 
     def rest(self) -> None:

@@ -52,6 +52,8 @@ class Understood:
     settings: Settings
     wording: Wording
     inits: list[str]
+    drawn: bool
+    """Whether a seed was drawn at random."""
 
 
 def understood(
@@ -97,7 +99,17 @@ def understood(
     assert settings is not None
     assert base is not None
     assert wording is not None
-    return Understood(base, seeds, settings, wording, inits)
+    drawn = _drawn(merged)
+    return Understood(base, seeds, settings, wording, inits, drawn)
+
+
+def _drawn(merged: Merged) -> bool:
+    """Whether another time other seeds would be taken."""
+    values = merged.values
+    seeds = str(values.get("interpolate_seeds") or values.get("seed", -1))
+    varied = values.get("variation_strength") and values.get("variation_seed") is None
+    other = str(values.get("variation_seed", "")).strip() == "-1"
+    return any(part.strip() == "-1" for part in seeds.split(",")) or bool(varied) or other
 
 
 def _seeds(merged: Merged) -> list[int]:

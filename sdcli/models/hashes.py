@@ -14,7 +14,9 @@ from platformdirs import user_cache_path
 from sdcli.errors import ModelError
 from sdcli.files import write_atomically
 
+from .folder import weight_files
 from .header import read_header
+from .model import Model
 
 _LEGACY_FROM, _LEGACY_LENGTH = 0x100000, 0x10000
 
@@ -40,6 +42,16 @@ def sha256(path: Path, *, weights_only: bool = False) -> str:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     known.keep(key, state, digest)
     return digest
+
+
+def digest_of(model: Model) -> str:
+    """One SHA-256 for all files that a model's pictures depend on. Raises ModelError."""
+    files = [model.path] if model.header is not None else []
+    if model.header is None:
+        files = [file for part in model.configs for file in weight_files(model.path / part)]
+    if model.vae:
+        files.append(model.vae.path)
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
 def remembered(path: Path) -> str | None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from sdcli.errors import OutputError, UsageError
 from sdcli.files import write_atomically
-from sdcli.output import FIELDS, Target, template_values
+from sdcli.naming import FIELDS, template_values
+from sdcli.output import Target
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 

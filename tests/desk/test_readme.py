@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeEngine
 from safetensors.numpy import save_file
 
-import sdcli.output
+import sdcli.naming
 from sdcli.presets import presets
 from sdcli.sampling import SAMPLERS, SCHEDULES
 
@@ -93,4 +93,4 @@ def test_the_preset_table_is_what_ships() -> None:
 def test_every_template_field_is_named() -> None:
     named = re.search(r"Fields for `--output`: `(.*?)`", README)
     assert named is not None
-    assert set(re.findall(r"{(\w+)}", named[1])) == set(sdcli.output.FIELDS)
+    assert set(re.findall(r"{(\w+)}", named[1])) == set(sdcli.naming.FIELDS)

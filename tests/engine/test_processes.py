@@ -41,8 +41,8 @@ def files(folder: str) -> list[Path]:
 def test_an_interruption_in_mid_step_keeps_finished_pictures(
     tiny_folder: Path, sent: signal.Signals
 ) -> None:
-    """The first picture is done, the second in the middle of 1000 steps."""
-    arguments = ["-m", str(tiny_folder), "-s", "1,2", "-b", "1", "--steps", "1000", "-o", "out/"]
+    """The first picture is done, the second in the middle of 400 steps."""
+    arguments = ["-m", str(tiny_folder), "-s", "1,2", "-b", "1", "--steps", "400", "-o", "out/"]
     with sdcli("gen", "a", *arguments, "--json") as process:
         assert process.stdout is not None
         seen = []
