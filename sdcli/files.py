@@ -19,6 +19,8 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
 
     Raises FileExistsError unless `overwrite`, however late the other file appeared; OSError.
     """
+    if not overwrite and _write_nameless(path, data):
+        return
     handle, temporary = open_temporary(path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -28,6 +30,33 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
         publish(temporary, path, overwrite=overwrite)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_nameless(path: Path, data: bytes) -> bool:
+    """The same through a file without a name until it is whole, so that not even a kill leaves it.
+
+    False, and nothing done, where the system has no such files.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}:
+            return False  # a file system without; a folder that is missing is told of by the others
+        raise
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+        try:
+            # Python follows the link only where a folder is named, which has no meaning here.
+            os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except OSError:  # no /proc, or no hard links: by way of a name
+            return False
+    return True
 
 
 def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:

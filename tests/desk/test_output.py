@@ -189,7 +189,7 @@ def test_overwrite_replaces_what_was_there_but_not_a_picture_of_this_run() -> No
 
 @pytest.mark.parametrize("function", ["fsync", "link"])
 def test_a_write_that_fails_leaves_nothing(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, function, fail)
@@ -202,7 +202,7 @@ def test_a_write_that_fails_leaves_nothing(function: str, monkeypatch: pytest.Mo
 def test_without_hard_links_nothing_is_replaced_either(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
