@@ -100,9 +100,14 @@ def merge(layers: Sequence[Layer]) -> Merged:
             for idle in ("steps", "scheduler", *SCHEDULE_OPTIONS):
                 if rank.get(idle, len(layers)) < rank[key]:
                     del values[idle]
+    for one, other in _EITHER_OR:
+        if values.get(one) and values.get(other) and rank[one] != rank[other]:
+            del values[one if rank[one] < rank[other] else other]
     return Merged(values, {key: layers[rank[key]] for key in values})
 
 
+# Said in two layers, the upper one is meant; in one layer they contradict each other.
+_EITHER_OR = (("hires_scale", "hires_size"), ("sigmas", "timesteps"))
 _KEY = re.compile(r"""\s*\[*\s*["']?([\w-]+)["']?\s*[]=.]""")
 
 Schema = TypeVar("Schema", bound=BaseModel)

@@ -130,6 +130,24 @@ def told(schema: type[Any], *layers: Layer) -> list[str]:
     return [one.message for one in (error.errors if isinstance(error, UsageErrors) else [error])]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"hires_size": "256x256"}, {"hires_scale": 2.0}),
+        ({"hires_scale": 2.0}, {"hires_size": "256x256"}),
+        ({"sampler": "Euler", "timesteps": "999,500"}, {"sigmas": "9,3,0"}),
+    ],
+)
+def test_of_two_ways_to_say_it_the_upper_layer_wins(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    built = build(Layer("picture", {"prompt": "a", **one}), Layer("", other))
+    assert all(getattr(built, key) is not None for key in other)
+    assert all(getattr(built, key) is None for key in one if key != "sampler")
+    with pytest.raises(UsageError):
+        build(Layer("", {"prompt": "a", **one, **other}))
+
+
 def test_everything_wrong_in_several_layers_is_told_at_once() -> None:
     file = Layer("config c.toml", {"steps": 0, "sampler": "Eulr"}, {"steps": 1, "sampler": 2})
     typed = Layer("", {"cfg_scale": "x", "width": "100", "scheduler": "Karas"})
