@@ -82,7 +82,7 @@ def again(
             differing += alike.greatest > most
             reporter.compared(number, path, alike, same=alike.greatest <= most)
 
-        code = make(whole, reporter, after=compare if check else None)
+        code = make([whole], reporter, after=compare if check else None)
         return max(code, 1 if differing else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from sdcli import presets
-from sdcli.batch_files import FORMATS, Row, read_rows
-from sdcli.batch_files.reading import Format
+from sdcli.batch_files import FORMATS, read_rows
+from sdcli.batch_files.reading import Format, rows_of, told_by
 from sdcli.errors import UsageError
 from sdcli.journal import Journal
-from sdcli.layers import Layer
 
 from . import ui
+from .arriving import NAME, arriving
 from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
+from .events import Events
 from .flags import parameters
 from .keys import Keys
 from .making import make
 from .outlook import PlanFlag, show
-from .planning import Plan, planned, together
+from .planning import Plan, planned_row, together
+from .progress import People, Reporter
 from .understanding import Words
 
 app = new_app()
@@ -89,14 +92,23 @@ def batch(
     A row is a prompt, or settings: a line of text with A1111's or gen's own options, an object of
     JSON, a row of CSV, a [[picture]] of TOML. Options of the command are defaults for all rows. A
     model is loaded once, and rows that are alike are made at once; paths come in the rows' order.
+    Rows from a pipe (`-`) are made as they arrive.
     """
+    words = Words("", tuple(preset), "", size, typed)
     with refusals(json=json):
-        rows, problems = read_rows(Path(file), _format(input_format))
-        words = Words("", tuple(preset), "", size, typed)
+        how = _format(input_format)
+        if file == "-" and how not in ("csv", "toml") and not (plan or resume or shard):
+            reporter: Reporter = Events() if json else People(show_paths=True)
+            return make(arriving(words, how, json=json), reporter, rows=True)
+        if file == "-":
+            text = sys.stdin.read()
+            rows, problems = rows_of(text, how or told_by(text), NAME)
+        else:
+            rows, problems = read_rows(Path(file), how)
         plans = []
         for row in rows:
             with problems.gather():
-                plans.append(of_row(row, words, file, among=len(rows), json=json))
+                plans.append(planned_row(row, words, file, among=len(rows), json=json))
         if not rows and not problems:
             raise UsageError(f"{file} has no rows in it")
         if not (keep_going and plans):
@@ -107,7 +119,7 @@ def batch(
         whole = _to_do(plans, part, resume=resume)
         if plan:
             return max(show(whole, json=json), 2 if problems else 0)
-        return max(make(whole, reporter_of(whole, json=json)), 1 if problems else 0)
+        return max(make([whole], reporter_of(whole, json=json), rows=True), 1 if problems else 0)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -136,17 +148,6 @@ def _to_do(plans: Sequence[Plan], part: tuple[int, int], *, resume: bool) -> Pla
         done = {job.number for job in mine if journal.finished(keys.of(job))}
         ui.say(f"{len(done)} of {len(mine)} pictures are finished already")
     return replace(whole, journal=journal, done=frozenset(others | done))
-
-
-def of_row(row: Row, words: Words, file: str, *, among: int, json: bool) -> Plan:
-    """The plan of one row, whose job's row is its line. Raises UsageErrors, ModelError."""
-    values = {key: value for key, value in row.values.items() if key != "preset"}
-    if "prompt" not in values and not words.flags.get("prompt"):
-        raise UsageError(f"{file}, line {row.line}: there is no prompt")
-    layer = Layer(f"{file}, line {row.line}", values)
-    own = replace(words, row=layer, row_presets=row.presets)
-    plan = planned(own, json=json, among=among)
-    return replace(plan, jobs=[replace(job, row=row.line) for job in plan.jobs])
 
 
 def _format(text: str) -> Format | None:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from sdcli.errors import SdcliError
 
+from .events import Events
 from .making import make
 from .planning import Plan
-from .progress import Events, People, Reporter
+from .progress import People, Reporter
 
 
 @contextmanager
@@ -31,4 +32,4 @@ def reporter_of(plan: Plan, *, json: bool) -> Reporter:
 def carry_out(plan: Plan, *, json: bool) -> int:
     """Make the pictures of a plan; the exit code."""
     with refusals(json=json):  # of what only a loaded model can tell
-        return make(plan, reporter_of(plan, json=json))
+        return make([plan], reporter_of(plan, json=json))

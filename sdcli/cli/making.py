@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -28,57 +29,51 @@ _MOST_AT_ONCE = 8
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
 
-def make(plan: Plan, reporter: Reporter, *, after: After | None = None) -> int:
-    """Make every job's picture; returns the exit code, 0 if none failed and 1 otherwise.
+def make(
+    plans: Iterable[Plan | SdcliError],
+    reporter: Reporter,
+    *,
+    rows: bool = False,
+    after: After | None = None,
+) -> int:
+    """Make every job's picture, plan by plan; returns the exit code, 0 if none failed, else 1.
 
-    Of jobs that are done already none is told. `after` is called with each picture that has been
-    told of, in the jobs' order.
+    A failure is reported and the others go on, as does an error among the plans; what does not fit
+    into memory is tried again with half as many at once, which changes no picture beyond rounding.
+    An interruption ends the run with what is finished kept and counted, and is raised on.
 
-    A failure is reported and the others go on; what does not fit into memory is tried again with
-    half as many at once, which changes no picture beyond rounding. An interruption ends the run
-    with what is finished kept and counted, and is raised on.
+    Of jobs that are done already none is told. Where `rows` have a meaning, their ends are told.
+    `after` is called with each picture that has been told of, in the jobs' order.
     """
-    loaded = Loaded(plan.settings)
-    left = plan.left
-    if not left:
-        reporter.end(made=0, failed=0, skipped=len(plan.jobs), seconds=0.0)
-        return 0
-    groups = _groups(left)
-    engine = loaded.of(groups[0])  # whatever is wrong with it, nothing was made
-    placement = engine.placement
-    reporter.start(
-        jobs=len(left),
-        model=engine.folder.name,
-        device=placement.device_name,
-        dtype=placement.dtype_name,
-    )
+    told = InOrder(reporter, rows=rows, after=after)
     started = time.monotonic()
-    told = InOrder(reporter, left, after)
-    making = _Making(plan, loaded, told)
+    making: _Making | None = None
+    skipped = 0
     try:
         with ThreadPoolExecutor(1, "saving") as worker:
-            for group in groups:
-                making.make(group, worker)
-            making.wait()
-        told.rest()
-        try:
-            if path := making.destination.animate():
-                reporter.animation(path, frames=told.made)
-        except SdcliError as error:
-            told.failed += 1
-            reporter.error(error, job=len(plan.jobs), row=plan.jobs[-1].row)
-        making.remember()
+            for plan in plans:
+                if isinstance(plan, SdcliError):
+                    told.fault(plan)
+                    continue
+                skipped += len(plan.jobs) - len(plan.left)
+                if not plan.left:
+                    continue
+                making = making or _Making(plan, told)
+                making.make(plan, worker)
+        if making:
+            making.end()
     finally:
         try:
             told.rest()
         finally:
-            reporter.end(
-                made=told.made,
-                failed=told.failed,
-                skipped=max(0, len(plan.jobs) - told.made - told.failed),
-                seconds=time.monotonic() - started,
-            )
-    return 0 if told.made == len(left) and not told.failed else 1
+            if making or told.failed or skipped:  # else there was nothing to begin with
+                reporter.end(
+                    made=told.made,
+                    failed=told.failed,
+                    skipped=skipped + told.never,
+                    seconds=time.monotonic() - started,
+                )
+    return 1 if told.failed or told.never else 0
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -96,23 +91,54 @@ def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
 class _Making:
     """The work on one plan: the engine makes a batch while the one before it is saved."""
 
-    def __init__(self, plan: Plan, loaded: Loaded, told: InOrder) -> None:
+    def __init__(self, plan: Plan, told: InOrder) -> None:
         self._settings = plan.settings
-        self._loaded = loaded
+        self._loaded = Loaded(plan.settings)
         self._told = told
-        self.destination = Destination.of(plan)
-        self._most = len(plan.jobs)  # at once, after running out of memory
+        self._destination = Destination.of(plan)
+        self._most = sys.maxsize  # at once, after running out of memory
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
-        self.speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
-        requests = [job.request for job in plan.jobs]
+        self._speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
+        self._alike = False
+        groups = _groups(plan.left)
+        engine = self._loaded.of(groups[0])  # whatever is wrong with it, nothing was made
+        placement = engine.placement
+        told.start(
+            jobs=len(plan.left),
+            model=engine.folder.name,
+            device=placement.device_name,
+            dtype=placement.dtype_name,
+        )
+
+    def make(self, plan: Plan, worker: ThreadPoolExecutor) -> None:
+        """Make what is left of a plan, and save it. Raises UsageError if all would be refused."""
+        self._destination = Destination.of(plan)
+        self._told.expect(plan.left)
+        requests = [job.request for job in plan.left]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
+        for group in _groups(plan.left):
+            self._make_alike(group, worker)
+        self._wait()
+        self._told.rest()
 
-    def make(self, group: Sequence[Job], worker: ThreadPoolExecutor) -> None:
+    def end(self) -> None:
+        """Save the animation, if one is asked for, and remember how fast the last run was."""
+        try:
+            if path := self._destination.animate():
+                self._told.animation(path, frames=len(self._destination.frames))
+        except SdcliError as error:
+            self._told.fault(error)
+        if self._speed:
+            seconds, calls, job = self._speed
+            native = job.folder.native_size
+            Speeds.read().keep(job.folder.name, job.request, native, seconds / calls)
+
+    def _make_alike(self, group: Sequence[Job], worker: ThreadPoolExecutor) -> None:
         """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
         if self._loaded.other_than(group[0].folder):
-            self.wait()  # for what the model that goes has to decode
+            self._wait()  # for what the model that goes has to decode
         try:
             engine = self._loaded.of(group)
         except SdcliError as error:
@@ -125,7 +151,7 @@ class _Making:
             count = 1 if request.upscale is not None else min(size, self._most)
             batch, rest = jobs[:count], jobs[count:]
             if self._needs_vae(request):
-                self.wait()
+                self._wait()
             begun = time.monotonic()
             try:
                 run = engine.start(
@@ -146,17 +172,10 @@ class _Making:
                     return  # the next picture is no smaller
             else:
                 if request.upscale is None and not request.hires and run.evaluations:
-                    self.speed = time.monotonic() - begun, run.evaluations * len(batch), batch[-1]
-                self.wait(_WAITING - 1)
+                    self._speed = time.monotonic() - begun, run.evaluations * len(batch), batch[-1]
+                self._wait(_WAITING - 1)
                 self._saving.append(worker.submit(self._save, run, batch, self._loaded.hashes))
             jobs = rest
-
-    def remember(self) -> None:
-        """Keep how fast the last run was, for plans."""
-        if self.speed:
-            seconds, calls, job = self.speed
-            native = job.folder.native_size
-            Speeds.read().keep(job.folder.name, job.request, native, seconds / calls)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
         """Whether the VAE that decodes the last batch is to do something else in this one."""
@@ -165,7 +184,7 @@ class _Making:
         whole = request.init_img is None and not request.hires
         return other or not whole or self._settings.offload != "none"
 
-    def wait(self, most: int = 0) -> None:
+    def _wait(self, most: int = 0) -> None:
         """Until at most so many batches are not saved. Raises what was no fault of a picture."""
         while len(self._saving) > most:
             self._saving.popleft().result()
@@ -178,7 +197,7 @@ class _Making:
             return
         for job, picture in zip(batch, pictures, strict=True):
             try:
-                delivered = self.destination.deliver(job, picture, hashes)
+                delivered = self._destination.deliver(job, picture, hashes)
             except SdcliError as error:
                 self._told.error(error, job)
             else:

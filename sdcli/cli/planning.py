@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sdcli import models
+from sdcli.batch_files import Row
 from sdcli.errors import UsageError
 from sdcli.init_image import enlarged_size, read_init, sized
 from sdcli.jobs import expand, walk
 from sdcli.journal import Journal
+from sdcli.layers import Layer
 from sdcli.mask_image import open_patch
 from sdcli.metadata import write_text
 from sdcli.models.header import read_header
@@ -63,11 +65,24 @@ class Plan:
         return [job for job in self.jobs if job.number not in self.done]
 
 
-def together(plans: Sequence[Plan]) -> Plan:
-    """All plans as one, numbered on; settings and target are the first one's."""
+def together(plans: Sequence[Plan], *, after: int = 0) -> Plan:
+    """All plans as one, numbered on `after` earlier ones; settings and target are the first's."""
     jobs = [job for plan in plans for job in plan.jobs]
-    numbered = [replace(job, number=number) for number, job in enumerate(jobs, start=1)]
+    numbered = [replace(job, number=after + number) for number, job in enumerate(jobs, start=1)]
     return replace(plans[0], jobs=numbered)
+
+
+def planned_row(row: Row, words: Words, file: str, *, among: int, json: bool) -> Plan:
+    """The plan of a row of a file, for which `words` are defaults. Raises UsageErrors, ModelError.
+
+    Its jobs' row is its line.
+    """
+    values = {key: value for key, value in row.values.items() if key != "preset"}
+    if "prompt" not in values and not words.flags.get("prompt"):
+        raise UsageError(f"{file}, line {row.line}: there is no prompt")
+    layer = Layer(f"{file}, line {row.line}", values)
+    plan = planned(replace(words, row=layer, row_presets=row.presets), json=json, among=among)
+    return replace(plan, jobs=[replace(job, row=row.line) for job in plan.jobs])
 
 
 def planned(words: Words, *, json: bool, among: int = 1) -> Plan:

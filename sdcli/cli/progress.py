@@ -1,15 +1,14 @@
-"""Owns how a run is reported: a bar on a terminal, plain lines otherwise, or events as JSON."""
+"""Owns how a run is reported to people: a bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
-from math import isfinite
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sdcli.errors import SdcliError, UsageErrors
+from sdcli.errors import SdcliError
 from sdcli.likeness import Likeness
 
 from . import ui
@@ -33,6 +32,12 @@ class Reporter(Protocol):
 
     def picture(self, job: int, picture: Picture, *, row: int) -> None:
         """A picture is finished and saved at `picture.path`."""
+
+    def row(self, row: int, paths: Sequence[Path], *, failed: int) -> None:
+        """All of a row of a file is done: its pictures, and how many failed."""
+
+    def fault(self, error: SdcliError) -> None:
+        """Something is wrong that is no single picture's."""
 
     def animation(self, path: Path, *, frames: int) -> None:
         """All pictures stand at `path` as one."""
@@ -110,6 +115,13 @@ class People:
         """On stderr, what differs too much as a warning."""
         (ui.say if same else ui.warn)(f"picture {job}, beside {old}: {found}")
 
+    def row(self, row: int, paths: Sequence[Path], *, failed: int) -> None:
+        """Nothing: its paths are told."""
+
+    def fault(self, error: SdcliError) -> None:
+        """On stderr."""
+        ui.show_error(error)
+
     def animation(self, path: Path, *, frames: int) -> None:
         """Its path on stdout, after those of its frames."""
         if self._show_paths:
@@ -127,7 +139,7 @@ class People:
 
     def error(self, error: SdcliError, *, job: int, row: int) -> None:
         """On stderr, with the job's number."""
-        ui.show_error(_of_picture(error, job, row))
+        ui.show_error(of_picture(error, job, row))
 
     def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
         """Take the bar away and say what came of it."""
@@ -142,73 +154,8 @@ class People:
             ui.say(f"{made} made{rest} in {seconds:.1f} s")
 
 
-class Events:
-    """One JSON object a line on stdout, "event" first; errors on stderr as well."""
-
-    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
-        """{"event": "start", …}"""
-        self._emit("start", jobs=jobs, model=model, device=device, dtype=dtype)
-
-    def step(self, job: int, batch: int, step: Step) -> None:
-        """{"event": "progress", …}; `job` is the first of `batch` made at once."""
-        self._emit(
-            "progress",
-            job=job,
-            batch=batch,
-            step=step.index,
-            steps=step.steps,
-            sigma=step.sigma,
-            evals=step.evaluations,
-        )
-
-    def picture(self, job: int, picture: Picture, *, row: int) -> None:
-        """{"event": "picture", …}; `request` makes it again."""
-        self._emit(
-            "picture",
-            job=job,
-            row=row,
-            path=str(picture.path),
-            seed=picture.request.seed,
-            request=picture.request.model_dump(exclude_none=True),
-            seconds=round(picture.seconds, 4),
-            evals=picture.evaluations,
-            **({} if picture.tries is None else asdict(picture.tries)),
-        )
-
-    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
-        """{"event": "check", …}; a difference that cannot be told, of other sizes, is null."""
-        numbers = {key: value if isfinite(value) else None for key, value in asdict(found).items()}
-        self._emit("check", job=job, old=str(old), same=same, **numbers)
-
-    def animation(self, path: Path, *, frames: int) -> None:
-        """An event of its own."""
-        self._emit("animation", path=str(path), frames=frames)
-
-    def warning(self, message: str) -> None:
-        """{"event": "warning", …}"""
-        self._emit("warning", message=message)
-
-    def error(self, error: SdcliError, *, job: int, row: int) -> None:
-        """{"event": "error", …}"""
-        self._emit(
-            "error", code=error.code, message=error.message, hint=error.hint, job=job, row=row
-        )
-        ui.show_error(_of_picture(error, job, row))
-
-    def refused(self, error: SdcliError) -> None:
-        """{"event": "error", …} for each thing that is wrong with the command itself; no row."""
-        for single in error.errors if isinstance(error, UsageErrors) else (error,):
-            self._emit("error", code=single.code, message=single.message, hint=single.hint)
-
-    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
-        """{"event": "end", …}"""
-        self._emit("end", made=made, failed=failed, skipped=skipped, seconds=round(seconds, 4))
-
-    def _emit(self, event: str, **fields: Any) -> None:
-        ui.out_json({"event": event, **fields})
-
-
-def _of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
+def of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
+    """The error as a person is told it: with the picture's number, and its line in a file."""
     line = "" if row == job else f" (line {row})"
     return type(error)(f"picture {job}{line}: {error.message}", error.hint)
 

@@ -100,7 +100,7 @@ def test_events_name_the_rows(sdcli: Any, engine: FakeEngine) -> None:
     file = write("\na --seed 1\nb --seed 2 --steps 3\n")
     events = [json.loads(line) for line in sdcli("batch", file, "--json").lines]
     assert [event["event"] for event in events if event["event"] != "progress"] == [
-        *("start", "picture", "picture", "end")
+        *("start", "picture", "row", "picture", "row", "end")
     ]
     assert [(e["job"], e["row"]) for e in events if e["event"] == "picture"] == [(1, 2), (2, 3)]
 

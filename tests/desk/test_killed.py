@@ -10,34 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faked_process import FAKED
 from PIL import Image
 
 from sdcli.journal import NAME
 
 ROWS, KILLS = 120, 20
 
-# The whole command but for the weights; a step takes as long as one of a small model.
-SCRIPT = """
-import sys, time
-sys.path.insert(0, sys.argv.pop(1))
-import fakes
-from sdcli.cli import loaded, run
-steps = fakes.FakeRun.__iter__
-def slowly(self):
-    for step in steps(self):
-        time.sleep(0.005)
-        yield step
-fakes.FakeRun.__iter__ = slowly
-loaded.load_engine = lambda folder, settings: fakes.FakeEngine()
-sys.exit(run(sys.argv[1:]))
-"""
-
 
 def started() -> subprocess.Popen[str]:
-    tests = str(Path(__file__).parents[1])
     command = ["batch", "p.txt", "-o", "out/", "-b", "1", "--resume"]
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, tests, *command],
+        [*FAKED, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
