@@ -52,6 +52,7 @@ ORDER = [
         "batch_files",
         "speeds",
         "journal",
+        "sweeps",
         "init_image",
         "mask_image",
         "outlook",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sdcli.errors import SdcliError
+from sdcli.errors import SdcliError, UsageError
+from sdcli.sweeps import Cell
 
 from .events import Events
 from .making import make
@@ -29,7 +30,17 @@ def reporter_of(plan: Plan, *, json: bool) -> Reporter:
     return Events() if json else People(show_paths=plan.target is not None)
 
 
-def carry_out(plan: Plan, *, json: bool) -> int:
-    """Make the pictures of a plan; the exit code."""
+def carry_out(
+    plan: Plan, *, json: bool, rows: bool = False, sheet: Sequence[Cell] | None = None
+) -> int:
+    """Make the pictures of a plan, and a sheet of them if it has `sheet`s cells; the exit code."""
     with refusals(json=json):  # of what only a loaded model can tell
-        return make([plan], reporter_of(plan, json=json))
+        reporter = reporter_of(plan, json=json)
+        if sheet is None:
+            return make([plan], reporter, rows=rows)
+        if plan.target is None:
+            raise UsageError("--grid: there is no folder for it", "--output out/")
+        from .grid import Grid
+
+        grid = Grid(sheet)
+        return make([plan], reporter, rows=rows, after=grid.add, finish=grid.save)

@@ -65,6 +65,10 @@ class Events:
         """{"event": "row", …}"""
         self._emit("row", row=row, paths=[str(path) for path in paths], failed=failed)
 
+    def sheet(self, path: Path) -> None:
+        """{"event": "sheet", …}"""
+        self._emit("sheet", path=str(path))
+
     def animation(self, path: Path, *, frames: int) -> None:
         """An event of its own."""
         self._emit("animation", path=str(path), frames=frames)

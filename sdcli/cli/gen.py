@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from sdcli import presets
+from sdcli.sweeps import Cell
 
 from .carrying import carry_out, refusals
 from .command import Json, command, new_app, option
 from .flags import parameters
 from .outlook import PlanFlag, show
 from .planning import planned
+from .sweeping import swept
 from .understanding import Words
 
 app = new_app()
@@ -40,6 +43,21 @@ def gen(
     size: Annotated[
         str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
     ] = "",
+    sweep: Annotated[
+        list[str],
+        option(
+            "--sweep",
+            panel="Sampling",
+            metavar="KEY=VALUES",
+            help="Every one of them: steps=10,20 or sampler=Euler|DDIM; may be repeated.",
+        ),
+    ] = [],  # noqa: B006  # typer copies it
+    grid: Annotated[
+        bool,
+        typer.Option(
+            "--grid", help="A sheet of all pictures, and results.csv.", rich_help_panel="Output"
+        ),
+    ] = False,
     json: Json = False,
     plan: PlanFlag = False,
     **typed: Any,
@@ -50,7 +68,12 @@ def gen(
     """
     words = Words(text, tuple(preset), picture, size, typed)
     with refusals(json=json):
-        found = planned(words, json=json)
+        cells: Sequence[Cell] = ()
+        if sweep:
+            both = swept(words, sweep, json=json)
+            found, cells = both.plan, both.cells
+        else:
+            found = planned(words, json=json)
         if plan:
             return show(found, json=json)
-    return carry_out(found, json=json)
+    return carry_out(found, json=json, sheet=cells if grid else None)

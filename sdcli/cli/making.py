@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
@@ -35,6 +36,7 @@ def make(
     *,
     rows: bool = False,
     after: After | None = None,
+    finish: Callable[[], Sequence[Path]] = tuple,
 ) -> int:
     """Make every job's picture, plan by plan; returns the exit code, 0 if none failed, else 1.
 
@@ -43,7 +45,8 @@ def make(
     An interruption ends the run with what is finished kept and counted, and is raised on.
 
     Of jobs that are done already none is told. Where `rows` have a meaning, their ends are told.
-    `after` is called with each picture that has been told of, in the jobs' order.
+    `after` is called with each picture that has been told of, in the jobs' order, and `finish` when
+    all are made, for the files that it writes of them.
     """
     told = InOrder(reporter, rows=rows, after=after)
     started = time.monotonic()
@@ -61,7 +64,7 @@ def make(
                 making = making or _Making(plan, told)
                 making.make(plan, worker)
         if making:
-            making.end()
+            making.end(finish)
     finally:
         try:
             told.rest()
@@ -123,9 +126,11 @@ class _Making:
         self._wait()
         self._told.rest()
 
-    def end(self) -> None:
-        """Save the animation, if one is asked for, and remember how fast the last run was."""
+    def end(self, finish: Callable[[], Sequence[Path]]) -> None:
+        """Save what is made of all pictures, and remember how fast the last run was."""
         try:
+            for sheet in finish():
+                self._told.sheet(sheet)
             if path := self._destination.animate():
                 self._told.animation(path, frames=len(self._destination.frames))
         except SdcliError as error:

@@ -39,6 +39,9 @@ class Reporter(Protocol):
     def fault(self, error: SdcliError) -> None:
         """Something is wrong that is no single picture's."""
 
+    def sheet(self, path: Path) -> None:
+        """A sheet or a table of all pictures stands at `path`."""
+
     def animation(self, path: Path, *, frames: int) -> None:
         """All pictures stand at `path` as one."""
 
@@ -121,6 +124,11 @@ class People:
     def fault(self, error: SdcliError) -> None:
         """On stderr."""
         ui.show_error(error)
+
+    def sheet(self, path: Path) -> None:
+        """Its path on stdout, after those of the pictures."""
+        if self._show_paths:
+            self._print_path(str(path))
 
     def animation(self, path: Path, *, frames: int) -> None:
         """Its path on stdout, after those of its frames."""

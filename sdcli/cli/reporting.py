@@ -67,6 +67,11 @@ class InOrder:
         with self._lock:
             self._reporter.animation(path, frames=frames)
 
+    def sheet(self, path: Path) -> None:
+        """At once."""
+        with self._lock:
+            self._reporter.sheet(path)
+
     def fault(self, error: SdcliError) -> None:
         """At once: a failure that is no single picture's."""
         with self._lock:

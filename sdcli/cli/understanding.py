@@ -28,6 +28,7 @@ class Words:
     """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
 
     For a `row` of a file all of that is defaults, and the presets that the row names above those.
+    `base` lies under all. What is `replaced` are words of the prompts, each by another.
     Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
     are not mixed with a person's own defaults.
     """
@@ -39,6 +40,8 @@ class Words:
     flags: Mapping[str, Any]
     row: Layer | None = None
     row_presets: tuple[str, ...] = ()
+    base: Layer | None = None
+    replaced: tuple[tuple[str, str], ...] = ()
     carried: Collection[str] | None = None
     alone: bool = False
 
@@ -69,6 +72,8 @@ def understood(
     if not problems and words.row is None:
         with problems.gather():
             merged = _with_stdin(merged)
+    with problems.gather():
+        merged = _replaced(merged, words.replaced)
     seeds = [0]
     with problems.gather():
         seeds = _seeds(merged)
@@ -103,6 +108,17 @@ def understood(
     return Understood(base, seeds, settings, wording, inits, drawn)
 
 
+def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:
+    """With words of the prompts replaced, as A1111's "Prompt S/R" does it."""
+    values = dict(merged.values)
+    for old, new in pairs:
+        found = [key for key in ("prompt", "negative_prompt") if old in str(values.get(key, ""))]
+        if not found:
+            raise UsageError(f"--sweep: {old!r} is not in the prompts")
+        values |= {key: str(values[key]).replace(old, new) for key in found}
+    return Merged(values, merged.origins)
+
+
 def _drawn(merged: Merged) -> bool:
     """Whether another time other seeds would be taken."""
     values = merged.values
@@ -132,7 +148,7 @@ def _typed(merged: Merged, key: str) -> bool:
 
 def _layers(words: Words, problems: Problems) -> list[Layer]:
     """From the least to the most important, without those in which something is wrong."""
-    layers = []
+    layers = [words.base] if words.base else []
     with problems.gather():
         layers.append(config.read())
     layers += _presets(words.presets, problems)
