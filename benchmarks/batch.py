@@ -29,7 +29,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from sdcli.models import find
 file, folder, steps, guidance = sys.argv[1:]
-pipeline = StableDiffusionPipeline.from_pretrained(find("builtin").path, safety_checker=None)
+pipeline = StableDiffusionPipeline.from_pretrained(find("builtin").path, torch_dtype=torch.float32)
 pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
     pipeline.scheduler.config, use_karras_sigmas=True
 )
