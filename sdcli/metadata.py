@@ -14,7 +14,7 @@ from .errors import UsageError
 from .init_fields import FROM_PICTURE
 from .mask_fields import MASKS, OF_A_MASK
 from .models import is_hub_id
-from .old_texts import schedule_before_1_9, timelines_before_1_6
+from .old_texts import of_stable_diffusion_cpp, schedule_before_1_9, timelines_before_1_6
 from .request import DEFAULT_STRENGTH, GenerationRequest
 from .sampling import AUTOMATIC, resolve, split_name
 from .text_rows import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
@@ -169,7 +169,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
 
     Raises UsageError for a value that is no number where one must be.
     """
-    settings = text.settings
+    settings = of_stable_diffusion_cpp(text.settings)
     values: dict[str, Any] = {"prompt": text.prompt, "negative_prompt": text.negative_prompt}
     known = set(NOT_SETTINGS)
     for row in (*BEFORE_MODEL, *AFTER_MODEL):

@@ -1,4 +1,4 @@
-"""Owns what pictures' texts of old versions of A1111 meant, where they say less than new ones."""
+"""Owns what texts of old versions of A1111, and of stable-diffusion.cpp, say otherwise than new."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ import re
 from collections.abc import Mapping
 
 from .sampling import AUTOMATIC, split_name
+
+
+def of_stable_diffusion_cpp(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Its settings in A1111's words; those of other programs as they are.
+
+    Its noise "cuda" is an NVIDIA card's, and it writes an eta for samplers that have none.
+    """
+    if not settings.get("Version", "").startswith("stable-diffusion.cpp"):
+        return settings
+    found = {key: value for key, value in settings.items() if key != "Eta"}
+    if settings.get("RNG", "").lower() == "cuda":
+        found["RNG"] = "NV"
+    elif settings.get("RNG", "").lower() != "cpu":
+        found["Noise of C++"] = found.pop("RNG", "std_default")
+        found["RNG"] = "NV"
+    _, suffix = split_name(settings.get("Sampler", ""))
+    if suffix == AUTOMATIC:
+        found.setdefault("Schedule type", "Uniform")  # which it calls discrete, and does not write
+    else:
+        found.setdefault("Schedule type", suffix)
+    return found
 
 
 def timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:

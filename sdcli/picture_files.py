@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+_COMFYUI = (0x010F, 0x0110)  # EXIF's make and model, where it writes "prompt:{…}" in WebP
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _READABLE = ("PNG", "JPEG", "WEBP", "GIF")
 _MILLISECONDS = 80  # of an animation's frame
@@ -79,12 +80,27 @@ def open_picture(path: Path) -> Image:
 
 def read_file(path: Path) -> str | None:
     """The "parameters" text of a picture, None if it has none. Raises as `open_picture` does."""
+    return read_chunks(path).get("parameters")
+
+
+def read_chunks(path: Path) -> dict[str, str]:
+    """All texts in a picture, by their names: "parameters", or what other programs write.
+
+    Raises as `open_picture` does.
+    """
     with _opened(path) as image:
-        text = image.info.get("parameters") or image.info.get("comment")
-        comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    if isinstance(text, bytes):  # of a GIF; a JPEG's comment is another program's
-        text = text.decode(errors="replace") if image.format == "GIF" else None
-    return _user_comment(comment) or text
+        found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+        comment = image.info.get("comment")
+        exif = image.getexif()
+    if isinstance(comment, bytes) and image.format == "GIF":  # a JPEG's is another program's
+        found.setdefault("parameters", comment.decode(errors="replace"))
+    if text := _user_comment(exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)):
+        found["parameters"] = text
+    for tag in _COMFYUI:
+        name, colon, text = str(exif.get(tag, "")).partition(":")
+        if colon and text.startswith("{"):
+            found.setdefault(name.lower(), text)
+    return {key: text for key, text in found.items() if text}
 
 
 @contextmanager

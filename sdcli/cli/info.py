@@ -12,10 +12,9 @@ from sdcli.config import to_toml
 from sdcli.errors import UsageError
 from sdcli.fields import flags_of
 from sdcli.layers import Layer, merge, validate
-from sdcli.metadata import PictureText, read_text, to_values
-from sdcli.picture_files import read_file
 from sdcli.presets import PRESET_KEYS
 from sdcli.prompts.wildcards import escaped
+from sdcli.recipes import Recipe, read_recipe
 from sdcli.request import GenerationRequest
 from sdcli.text_rows import TEMPLATES
 
@@ -39,61 +38,60 @@ def info(
 ) -> int:
     """Print what made a picture.
 
-    Without options: the picture's own text, in A1111's layout. Exit code 1 if a picture has none.
+    Without options: the picture's own text, as the program that made it wrote it. Exit code 1 if a
+    picture has none.
     """
     if json + as_command + as_preset > 1:
         raise UsageError("--json, --as-command and --as-preset exclude each other")
-    texts = [(path, read_file(Path(path))) for path in images]
+    recipes = [(path, read_recipe(Path(path))) for path in images]
     missing = False
-    for position, (path, text) in enumerate(texts):
-        if text is None:
+    for position, (path, recipe) in enumerate(recipes):
+        if recipe is None:
             missing = True
             ui.warn(f"{path} has no settings in it")
             continue
-        taken = read_text(text)
         if json:
-            ui.out_json({"path": path, **_as_json(taken, path)})
+            ui.out_json({"path": path, **_as_json(recipe, path)})
         elif as_command:
-            ui.out(_as_command(taken, path))
+            ui.out(_as_command(recipe, path))
         elif as_preset:
-            ui.out(_as_preset(taken, path))
+            ui.out(_as_preset(recipe, path))
         else:
             if len(images) > 1:
                 ui.out(f"{'' if position == 0 else chr(10)}# {path}")
-            ui.out(text)
+            ui.out(recipe.text)
     return 1 if missing else 0
 
 
-def _request(taken: PictureText, path: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The request's keys, checked and in canonical form, and what cannot be honoured."""
-    values, rest = to_values(taken)
-    merged = merge([Layer(f"picture {path}", values)])
+def _request(recipe: Recipe, path: str) -> dict[str, Any]:
+    """The request's keys, checked and in canonical form."""
+    merged = merge([Layer(f"picture {path}", recipe.values)])
     request = validate(GenerationRequest, {"seed": 0, **merged.values}, merged)
-    return {key: getattr(request, key) for key in values}, rest
+    return {key: getattr(request, key) for key in recipe.values}
 
 
-def _as_json(taken: PictureText, path: str) -> dict[str, Any]:
+def _as_json(recipe: Recipe, path: str) -> dict[str, Any]:
     try:
-        request, rest = _request(taken, path)
+        request = _request(recipe, path)
     except UsageError as error:
-        request, rest = {"error": str(error)}, {}
+        request = {"error": str(error)}
     return {
-        "prompt": taken.prompt,
-        "negative_prompt": taken.negative_prompt,
-        "settings": dict(taken.settings),
+        "prompt": recipe.values.get("prompt", ""),
+        "negative_prompt": recipe.values.get("negative_prompt", ""),
+        "settings": dict(recipe.settings),
         "request": request,
-        "not_honoured": rest,
+        "not_honoured": dict(recipe.rest),
     }
 
 
-def _tell_rest(rest: dict[str, str], path: str) -> None:
-    if rest:
-        ui.warn(f"{path}: sdcli does not know {', '.join(rest)}")
+def _tell_rest(recipe: Recipe, path: str) -> None:
+    if recipe.rest:
+        ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
 
 
-def _as_command(taken: PictureText, path: str) -> str:
-    request, rest = _request(taken, path)
-    _tell_rest(rest, path)
+def _as_command(recipe: Recipe, path: str) -> str:
+    request = _request(recipe, path)
+    _tell_rest(recipe, path)
     words = ["sdcli", "gen", escaped(request.pop("prompt"))]
     typed = flags_of(GenerationRequest)
     for key, value in request.items():
@@ -118,9 +116,9 @@ def _typed(key: str, value: Any) -> str:
     return escaped(str(value)) if key in TEMPLATES else str(value)
 
 
-def _as_preset(taken: PictureText, path: str) -> str:
-    request, rest = _request(taken, path)
-    _tell_rest(rest, path)
+def _as_preset(recipe: Recipe, path: str) -> str:
+    request = _request(recipe, path)
+    _tell_rest(recipe, path)
     return "\n".join(
         to_toml(key, value)
         for key, value in request.items()

@@ -14,8 +14,7 @@ from sdcli.fields import parse_size
 from sdcli.init_image import files_of
 from sdcli.jobs import parse_seeds, with_variation_seed
 from sdcli.layers import Layer, Merged, merge, validate
-from sdcli.metadata import read_text, to_values
-from sdcli.picture_files import read_file
+from sdcli.recipes import read_recipe
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
@@ -181,12 +180,12 @@ def _settings_of(layer: Layer) -> Layer:
 
 
 def _picture_layer(path: str, carried: Collection[str] | None) -> Layer:
-    text = read_file(Path(path))
-    if text is None:
+    recipe = read_recipe(Path(path))
+    if recipe is None:
         raise UsageError(f"{path} has no settings in it")
-    values, rest = to_values(read_text(text))
-    if rest:
-        ui.warn(f"{path}: sdcli does not know {', '.join(rest)}")
+    values = recipe.values
+    if recipe.rest:
+        ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
     if carried is not None:
         values = {key: value for key, value in values.items() if key in carried}
     return Layer(f"{PICTURE}{path}", values)

@@ -11,8 +11,8 @@ from sdcli.choices import LISTED
 from sdcli.guidance_fields import GuidanceFields
 from sdcli.init_image import files_of
 from sdcli.model_fields import ModelFields
-from sdcli.picture_files import read_file
 from sdcli.prompt_fields import PromptFields
+from sdcli.recipes import read_recipe
 from sdcli.sampling_fields import SamplingFields
 from sdcli.settings import DEFAULT_OUTPUT
 
@@ -39,7 +39,7 @@ def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
     flags = {"strength": _STRENGTH, **given, "output": named_after(output)}
     plans = []
     for path in paths:
-        told = path if read_file(Path(path)) is not None else ""
+        told = path if read_recipe(Path(path)) else ""
         own = flags if told else {"prompt": "", **flags}
         words = Words("", (), told, "", {**own, "init_img": path}, carried=_CARRIED)
         plans.append(planned(words, json=False, among=len(paths)))
