@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_config_path
 
-from .errors import UsageError, did_you_mean
+from .config import to_toml
+from .errors import OutputError, UsageError, did_you_mean
+from .files import write_atomically
 from .layers import REQUEST_KEYS, Layer, read_toml
+from .request import GenerationRequest
 
 PRESET_KEYS = REQUEST_KEYS - {"seed"}
 
@@ -34,6 +39,45 @@ class Preset:
         return read_toml(
             self.path, f"preset {self.path.name}", keys=PRESET_KEYS, also={"description"}
         )
+
+
+def unsaid(key: str, value: Any) -> bool:
+    """Whether a field's value is empty, and says no more than if it were left out."""
+    return value in ("", ()) and value == GenerationRequest.model_fields[key].default
+
+
+def preset_text(values: Mapping[str, Any], description: str = "") -> str:
+    """The TOML of a preset that sets these fields; seeds are none of its matters."""
+    lines = [to_toml("description", description)] if description else []
+    lines += [
+        to_toml(key, value)
+        for key, value in values.items()
+        if key in PRESET_KEYS and value is not None and not unsaid(key, value)
+    ]
+    return "\n".join(lines)
+
+
+def save(name: str, text: str, *, project: bool, overwrite: bool) -> Path:
+    """Keep a preset for the user, or in the project's folder; its path.
+
+    Raises UsageError for a name that is none, or is taken, OutputError.
+    """
+    if not re.fullmatch(r"[\w][\w .+-]{0,80}", name) or name.endswith((".", " ")):
+        raise UsageError(f"{name!r} is no name for a preset", "letters, digits, - and _")
+    folder = dict(folders())["project" if project else "user"]
+    path = folder / f"{name}.toml"
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error.strerror}") from error
+    try:
+        write_atomically(path, f"{text}\n".encode(), overwrite=overwrite)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists", "--overwrite replaces it") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    return path
 
 
 def shipped_folder() -> Path:

@@ -26,7 +26,7 @@ COMMANDS = {
     "prompt": "Tell what a prompt means: its parts, times, tokens and weights.",
     "explain": "Show where a run goes: noise levels, timesteps, model calls.",
     "models": "List, tell apart, fetch and convert models.",
-    "presets": "List and show presets.",
+    "presets": "List, show and keep presets.",
     "config": "Show and change your defaults.",
     "doctor": "Tell versions, devices, memory, and what would be chosen.",
 }

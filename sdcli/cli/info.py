@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.config import to_toml
 from sdcli.errors import UsageError
 from sdcli.fields import flags_of
 from sdcli.layers import Layer, merge, validate
-from sdcli.presets import PRESET_KEYS
+from sdcli.presets import preset_text, unsaid
 from sdcli.prompts.wildcards import escaped
 from sdcli.recipes import Recipe, read_recipe
 from sdcli.request import GenerationRequest
@@ -100,14 +99,9 @@ def _as_command(recipe: Recipe, path: str) -> str:
             words.append(flag.names[0])
         elif flag.repeatable:
             words += [word for each in value for word in (flag.names[0], str(each))]
-        elif value is not None and value is not False and not _unsaid(key, value):
+        elif value is not None and value is not False and not unsaid(key, value):
             words += [flag.names[0], _typed(key, value)]
     return shlex.join(words)
-
-
-def _unsaid(key: str, value: Any) -> bool:
-    """Whether it is empty, and says no more than if it were left out."""
-    return value in ("", ()) and value == GenerationRequest.model_fields[key].default
 
 
 def _typed(key: str, value: Any) -> str:
@@ -119,8 +113,4 @@ def _typed(key: str, value: Any) -> str:
 def _as_preset(recipe: Recipe, path: str) -> str:
     request = _request(recipe, path)
     _tell_rest(recipe, path)
-    return "\n".join(
-        to_toml(key, value)
-        for key, value in request.items()
-        if key in PRESET_KEYS and value is not None and not _unsaid(key, value)
-    )
+    return preset_text(request)

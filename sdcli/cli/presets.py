@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sdcli.presets import find, folders
+from sdcli.errors import UsageError
+from sdcli.presets import PRESET_KEYS, find, folders, preset_text
 from sdcli.presets import presets as all_presets
+from sdcli.presets import save as keep
 
 from . import ui
-from .command import Json, command, new_app
+from .command import Json, command, new_app, option
+from .flags import parameters
+from .understanding import Words, said
 
-app = new_app(help="List and show presets: named settings, given to gen as --preset NAME.")
+app = new_app(help="List, show and keep presets: named settings, given to gen as --preset NAME.")
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset's name.")]
 
 
@@ -44,6 +48,43 @@ def show(name: _Name, json: Json = False) -> int:
         ui.out_json({"name": preset.name, "path": str(preset.path), **preset.layer().values})
     else:
         ui.out(preset.path.read_text(encoding="utf-8").rstrip())
+    return 0
+
+
+@command(app, more=parameters(PRESET_KEYS))
+def save(
+    name: _Name,
+    picture: Annotated[
+        str,
+        option("--from", panel="Prompt", metavar="IMAGE", help="Keep a picture's settings."),
+    ] = "",
+    size: Annotated[
+        str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
+    ] = "",
+    description: Annotated[
+        str,
+        option(
+            "--description", panel="General", metavar="TEXT", help="What it is for, for the list."
+        ),
+    ] = "",
+    project: Annotated[
+        bool,
+        typer.Option("--project", help="Keep it in ./presets.", rich_help_panel="General"),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace one of that name.", rich_help_panel="General"),
+    ] = False,
+    **typed: Any,
+) -> int:
+    """Keep settings under a name: those of flags, of a picture, or both.
+
+    Flags win over the picture. The path of the preset is printed.
+    """
+    values = said(Words("", (), picture, size, typed))
+    if not values:
+        raise UsageError("there is nothing to keep", "give flags, or --from a picture")
+    ui.out(str(keep(name, preset_text(values, description), project=project, overwrite=overwrite)))
     return 0
 
 

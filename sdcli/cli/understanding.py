@@ -13,7 +13,7 @@ from sdcli.errors import Problems, UsageError
 from sdcli.fields import parse_size
 from sdcli.init_image import files_of
 from sdcli.jobs import parse_seeds, with_variation_seed
-from sdcli.layers import Layer, Merged, merge, validate
+from sdcli.layers import REQUEST_KEYS, Layer, Merged, merge, validate
 from sdcli.recipes import read_recipe
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
@@ -125,6 +125,31 @@ def _drawn(merged: Merged) -> bool:
     varied = values.get("variation_strength") and values.get("variation_seed") is None
     other = str(values.get("variation_seed", "")).strip() == "-1"
     return any(part.strip() == "-1" for part in seeds.split(",")) or bool(varied) or other
+
+
+def said(words: Words) -> dict[str, Any]:
+    """The request's fields that a picture and the flags set, checked, in canonical form.
+
+    Nothing else is mixed in. Raises UsageErrors.
+    """
+    problems = Problems()
+    layers = []
+    if words.picture:
+        with problems.gather():
+            layers.append(_picture_layer(words.picture, words.carried))
+    with problems.gather():
+        layers.append(_flags(words))
+    merged = merge(layers)
+    request = None
+    with problems.gather():
+        request = validate(GenerationRequest, {"prompt": "", "seed": 0, **merged.values}, merged)
+    problems.raise_if_any()
+    # A name may bring its schedule along, a LoRA becomes a word of the prompt.
+    also = {"sampler": "scheduler", "lora": "prompt"}
+    keys = dict.fromkeys(
+        each for key in merged.values for each in (key, also.get(key)) if each in REQUEST_KEYS
+    )
+    return {key: getattr(request, key) for key in keys}
 
 
 def _seeds(merged: Merged) -> list[int]:
