@@ -77,12 +77,15 @@ class Problems:
     @contextmanager
     def gather(self) -> Iterator[None]:
         """Keep an error that this block raises, if it is one that ends with exit code 2."""
+        found: Sequence[SdcliError] = ()
         try:
             yield
         except UsageErrors as several:
-            self._found += several.errors
+            found = several.errors
         except (UsageError, ModelError) as error:
-            self._found.append(error)
+            found = (error,)
+        known = {str(error) for error in self._found}  # what all rows of a file share is told once
+        self._found += [error for error in found if str(error) not in known]
 
     @property
     def errors(self) -> tuple[SdcliError, ...]:

@@ -10,7 +10,7 @@ _SCRIPT = """
 import sys, time
 sys.path.insert(0, sys.argv.pop(1))
 import fakes
-from sdcli.cli import loaded, run
+from sdcli.cli import loaded, main
 steps = fakes.FakeRun.__iter__
 def slowly(self):
     for step in steps(self):
@@ -18,7 +18,7 @@ def slowly(self):
         yield step
 fakes.FakeRun.__iter__ = slowly
 loaded.load_engine = lambda folder, settings: fakes.FakeEngine()
-sys.exit(run(sys.argv[1:]))
+main()
 """
 FAKED = (sys.executable, "-c", _SCRIPT, str(Path(__file__).parent))
 """The command line up to sdcli's own arguments."""
