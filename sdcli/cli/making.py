@@ -100,6 +100,7 @@ class _Making:
         self._told = told
         self._destination = Destination.of(plan)
         self._most = sys.maxsize  # at once, after running out of memory
+        self._alone: set[int] = set()  # jobs of a batch that failed: perhaps through one of them
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
         self._speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
@@ -153,7 +154,8 @@ class _Making:
         size = batch_size(engine, self._settings, request)
         jobs = list(group)
         while jobs:
-            count = 1 if request.upscale is not None else min(size, self._most)
+            together = request.upscale is None and jobs[0].number not in self._alone
+            count = min(size, self._most) if together else 1
             batch, rest = jobs[:count], jobs[count:]
             if self._needs_vae(request):
                 self._wait()
@@ -171,6 +173,10 @@ class _Making:
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     self._most = len(batch) // 2
                     self._told.warning(f"{error.message}: going on with {self._most} at once")
+                    continue
+                if len(batch) > 1 and not isinstance(error, UsageError):
+                    self._told.warning(f"{error.message}: making the {len(batch)} one by one")
+                    self._alone.update(job.number for job in batch)
                     continue
                 self._fail(batch, error)
                 if isinstance(error, OutOfMemory) and self._alike:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from sdcli.errors import SdcliError
+
 from .ancestral import ancestral_split
 from .dpm_solver import Singlestep
 from .protocols import Denoise, Noise, Sigmas, X
@@ -57,7 +59,7 @@ def dpm_adaptive(
 
     Lu et al. 2022, App. C. Yields after every try, accepted or not; of the σ's only the first and
     the last above 0 count. When another try would pass `max_evals` calls, the last call goes to x̂₀
-    of where it stands.
+    of where it stands. Raises SdcliError where no step is short enough.
     """
     sigma, end = _ends(sigmas)
     control = StepControl(order=1.5 if eta else 3.0)
@@ -73,14 +75,24 @@ def dpm_adaptive(
         low = step.second(down, r=1 / 3)
         high = step.third(down)
         calls += _CALLS_A_TRY
-        if control.accept(_error(low, high, low_before, rtol=rtol, atol=atol)):
+        error = _error(low, high, low_before, rtol=rtol, atol=atol)
+        if math.isnan(error):  # no step is short enough for a model that gives NaN
+            yield high
+            return
+        if control.accept(error):
             x, low_before = high, low
             if up:
                 x = x + noise(sigma, sigma_next) * (s_noise * up)
             sigma = sigma_next
+        elif control.h < _SHORTEST:
+            raise SdcliError(
+                f"the model leaps: DPM adaptive finds no step short enough at σ {sigma:.3g}",
+                "--rtol 0.2, or another sampler",
+            )
         yield x
 
 
+_SHORTEST = 1e-8  # in log σ, of which a whole run covers about 6
 _CALLS_A_TRY = 3
 
 
