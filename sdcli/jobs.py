@@ -20,7 +20,7 @@ def parse_seeds(text: str | int) -> list[int]:
     for part in str(text).split(","):
         part = part.strip()
         if part == "-1":
-            seeds.append(_random_seed())
+            seeds.append(random_seed())
         elif match := re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", part, flags=re.ASCII):
             first, last = int(match[1]), int(match[2] or match[1])
             if max(first, last) >= 2**64:
@@ -47,7 +47,7 @@ def with_variation_seed(values: Mapping[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError):
             wanted = False  # which the schema will say
         if wanted:
-            values["variation_seed"] = _random_seed()
+            values["variation_seed"] = random_seed()
     return values
 
 
@@ -96,5 +96,6 @@ def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[Gene
     return requests
 
 
-def _random_seed() -> int:
+def random_seed() -> int:
+    """One as A1111 draws it."""
     return random.randrange(_RANDOM_SEEDS)

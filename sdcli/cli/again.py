@@ -13,11 +13,11 @@ from sdcli.picture_files import open_picture
 
 from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
-from .flags import parameters
+from .flags import SizeFlag, parameters
 from .making import make
 from .outlook import PlanFlag, show
 from .planning import Plan, planned, together
-from .understanding import Words
+from .words import Words
 
 if TYPE_CHECKING:
     from sdcli.engine import Picture
@@ -45,9 +45,7 @@ def again(
             help="The greatest difference that is no failure, of 255 [default: 1].",
         ),
     ] = "",
-    size: Annotated[
-        str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
-    ] = "",
+    size: SizeFlag = "",
     json: Json = False,
     plan: PlanFlag = False,
     **typed: Any,
@@ -72,7 +70,7 @@ def again(
         whole = together(plans)
         if plan:
             return show(whole, json=json)
-        reporter = reporter_of(whole, json=json)
+        reporter = reporter_of(json=json, paths=whole.target is not None)
         differing = 0
 
         def compare(number: int, picture: Picture) -> None:

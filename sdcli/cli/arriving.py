@@ -14,7 +14,7 @@ from sdcli.errors import SdcliError
 from sdcli.output import Target
 
 from .planning import Plan, planned_row, together
-from .understanding import Words
+from .words import Words
 
 NAME = "stdin"
 _MOST = 64  # rows that wait are planned together, so many at most

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli import presets
 from sdcli.batch_files import FORMATS, read_rows
 from sdcli.batch_files.reading import Format, rows_of, told_by
 from sdcli.errors import UsageError
@@ -21,14 +20,12 @@ from . import ui
 from .arriving import NAME, arriving
 from .carrying import refusals, reporter_of
 from .command import Json, command, new_app, option
-from .events import Events
-from .flags import parameters
+from .flags import PresetFlag, SizeFlag, parameters
 from .keys import Keys
 from .making import make
 from .outlook import PlanFlag, show
 from .planning import Plan, planned_row, together
-from .progress import People, Reporter
-from .understanding import Words
+from .words import Words
 
 app = new_app()
 
@@ -70,19 +67,8 @@ def batch(
             help="Make every N-th row, from the I-th on: for N processes at once.",
         ),
     ] = "",
-    preset: Annotated[
-        list[str],
-        option(
-            "--preset",
-            panel="Prompt",
-            metavar="NAME",
-            help="Named settings for all rows; may be repeated, later ones win.",
-            autocompletion=lambda: [found.name for found in presets.presets()],
-        ),
-    ] = [],  # noqa: B006  # typer copies it
-    size: Annotated[
-        str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
-    ] = "",
+    preset: PresetFlag = [],  # noqa: B006  # typer copies it
+    size: SizeFlag = "",
     json: Json = False,
     plan: PlanFlag = False,
     **typed: Any,
@@ -98,19 +84,21 @@ def batch(
     with refusals(json=json):
         how = _format(input_format)
         if file == "-" and how not in ("csv", "toml") and not (plan or resume or shard):
-            reporter: Reporter = Events() if json else People(show_paths=True)
-            return make(arriving(words, how, json=json), reporter, rows=True)
+            if typed["animate"]:
+                raise UsageError("--animate: nobody knows when a pipe's pictures are all made")
+            return make(arriving(words, how, json=json), reporter_of(json=json), rows=True)
+        name = NAME if file == "-" else file
         if file == "-":
             text = sys.stdin.read()
-            rows, problems = rows_of(text, how or told_by(text), NAME)
+            rows, problems = rows_of(text, how or told_by(text), name)
         else:
             rows, problems = read_rows(Path(file), how)
         plans = []
         for row in rows:
             with problems.gather():
-                plans.append(planned_row(row, words, file, among=len(rows), json=json))
+                plans.append(planned_row(row, words, name, among=len(rows), json=json))
         if not rows and not problems:
-            raise UsageError(f"{file} has no rows in it")
+            raise UsageError(f"{name} has no rows in it")
         if not (keep_going and plans):
             problems.raise_if_any()
         for error in problems.errors:
@@ -119,7 +107,7 @@ def batch(
         whole = _to_do(plans, part, resume=resume)
         if plan:
             return max(show(whole, json=json), 2 if problems else 0)
-        return max(make([whole], reporter_of(whole, json=json), rows=True), 1 if problems else 0)
+        return max(make([whole], reporter_of(json=json), rows=True), 1 if problems else 0)
 
 
 def _shard(text: str) -> tuple[int, int]:

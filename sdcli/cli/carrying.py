@@ -25,22 +25,20 @@ def refusals(*, json: bool) -> Iterator[None]:
         raise
 
 
-def reporter_of(plan: Plan, *, json: bool) -> Reporter:
-    """Events for scripts, or paths and a bar for people."""
-    return Events() if json else People(show_paths=plan.target is not None)
+def reporter_of(*, json: bool, paths: bool = True) -> Reporter:
+    """Events for scripts, or a bar for people, and paths where stdout is not the picture's own."""
+    return Events() if json else People(show_paths=paths)
 
 
-def carry_out(
-    plan: Plan, *, json: bool, rows: bool = False, sheet: Sequence[Cell] | None = None
-) -> int:
+def carry_out(plan: Plan, *, json: bool, sheet: Sequence[Cell] | None = None) -> int:
     """Make the pictures of a plan, and a sheet of them if it has `sheet`s cells; the exit code."""
     with refusals(json=json):  # of what only a loaded model can tell
-        reporter = reporter_of(plan, json=json)
+        reporter = reporter_of(json=json, paths=plan.target is not None)
         if sheet is None:
-            return make([plan], reporter, rows=rows)
+            return make([plan], reporter)
         if plan.target is None:
             raise UsageError("--grid: there is no folder for it", "--output out/")
         from .grid import Grid
 
         grid = Grid(sheet)
-        return make([plan], reporter, rows=rows, after=grid.add, finish=grid.save)
+        return make([plan], reporter, after=grid.add, finish=grid.save)

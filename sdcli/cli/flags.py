@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sdcli import presets
 from sdcli.fields import flags_of
 from sdcli.layers import ALL_KEYS
 from sdcli.request import GenerationRequest
@@ -16,6 +17,19 @@ from sdcli.settings import Settings
 
 from .command import option
 
+SizeFlag = Annotated[
+    str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
+]
+PresetFlag = Annotated[
+    list[str],
+    option(
+        "--preset",
+        panel="Prompt",
+        metavar="NAME",
+        help="Named settings; may be repeated, later ones win.",
+        autocompletion=lambda: [found.name for found in presets.presets()],
+    ),
+]
 _COMPLETIONS = {
     "sampler": lambda: [row.name for row in SAMPLERS],
     "scheduler": lambda: [row.name for row in SCHEDULES],

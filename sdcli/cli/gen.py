@@ -7,16 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli import presets
 from sdcli.sweeps import Cell
 
 from .carrying import carry_out, refusals
 from .command import Json, command, new_app, option
-from .flags import parameters
+from .flags import PresetFlag, SizeFlag, parameters
 from .outlook import PlanFlag, show
 from .planning import planned
 from .sweeping import swept
-from .understanding import Words
+from .words import Words
 
 app = new_app()
 
@@ -26,23 +25,12 @@ def gen(
     text: Annotated[
         str, typer.Argument(metavar="PROMPT", help="What to draw; `-` or a pipe: from stdin.")
     ] = "",
-    preset: Annotated[
-        list[str],
-        option(
-            "--preset",
-            panel="Prompt",
-            metavar="NAME",
-            help="Named settings; may be repeated, later ones win.",
-            autocompletion=lambda: [found.name for found in presets.presets()],
-        ),
-    ] = [],  # noqa: B006  # typer copies it
+    preset: PresetFlag = [],  # noqa: B006  # typer copies it
     picture: Annotated[
         str,
         option("--from", panel="Prompt", metavar="IMAGE", help="Take a picture's settings."),
     ] = "",
-    size: Annotated[
-        str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
-    ] = "",
+    size: SizeFlag = "",
     sweep: Annotated[
         list[str],
         option(

@@ -26,18 +26,15 @@ class Loaded:
         self._settings = settings
         self._engine: Engine | None = None
         self._folder: models.Model | None = None
-        self.hashes = Told()
 
     def other_than(self, folder: models.Model) -> bool:
         """Whether jobs of that model make this one go."""
         return self._folder is not None and self._folder != folder
 
-    def of(self, jobs: Sequence[Job]) -> Engine:
-        """The engine for jobs of one model. Raises SdcliError if it cannot be loaded."""
-        folder = jobs[0].folder
+    def of(self, folder: models.Model) -> Engine:
+        """The engine of that model. Raises SdcliError if it cannot be loaded."""
         if self._engine is None or self._folder != folder:
             self._engine = None  # so that two are never held at once
-            self.hashes = _hashes(jobs, self._settings)
             read_ahead(folder)
             with ui.status(f"loading {folder.name}"):
                 self._engine = load_engine(folder, self._settings)
@@ -45,8 +42,8 @@ class Loaded:
         return self._engine
 
 
-def _hashes(jobs: Sequence[Job], settings: Settings) -> Told:
-    """Of the files that make the pictures of these jobs."""
+def hashes_of(jobs: Sequence[Job], settings: Settings) -> Told:
+    """Of the files that make the pictures of these jobs, all of one model."""
     if settings.no_metadata:
         return Told()
     model, folders = jobs[0].folder, settings.models_folders

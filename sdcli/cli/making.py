@@ -17,7 +17,7 @@ from sdcli.settings import Settings
 from sdcli.speeds import Speeds
 
 from .delivering import Destination
-from .loaded import Loaded
+from .loaded import Loaded, hashes_of
 from .planning import Job, Plan
 from .progress import Reporter
 from .reporting import After, InOrder
@@ -69,7 +69,7 @@ def make(
         try:
             told.rest()
         finally:
-            if making or told.failed or skipped:  # else there was nothing to begin with
+            if told.begun or told.failed or skipped:  # else there was nothing to begin with
                 reporter.end(
                     made=told.made,
                     failed=told.failed,
@@ -79,16 +79,24 @@ def make(
     return 1 if told.failed or told.never else 0
 
 
-def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs that can be made at once; those of one model after each other."""
-    models: dict[int, dict[str, list[Job]]] = {}
-    known: list[object] = []
+def _by_model(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs of each model, in the order of their first ones."""
+    found: list[list[Job]] = []
     for job in jobs:
-        if job.folder not in known:
-            known.append(job.folder)
-        alike = models.setdefault(known.index(job.folder), {})
-        alike.setdefault(repr(job.request.shared), []).append(job)
-    return [group for alike in models.values() for group in alike.values()]
+        same = next((each for each in found if each[0].folder == job.folder), None)
+        if same is None:
+            found.append([job])
+        else:
+            same.append(job)
+    return found
+
+
+def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs of one model that can be made at once."""
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(repr(job.request.shared), []).append(job)
+    return list(found.values())
 
 
 class _Making:
@@ -98,32 +106,22 @@ class _Making:
         self._settings = plan.settings
         self._loaded = Loaded(plan.settings)
         self._told = told
-        self._destination = Destination.of(plan)
+        self._begun = False
         self._most = sys.maxsize  # at once, after running out of memory
         self._alone: set[int] = set()  # jobs of a batch that failed: perhaps through one of them
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
         self._speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
-        self._alike = False
-        groups = _groups(plan.left)
-        engine = self._loaded.of(groups[0])  # whatever is wrong with it, nothing was made
-        placement = engine.placement
-        told.start(
-            jobs=len(plan.left),
-            model=engine.folder.name,
-            device=placement.device_name,
-            dtype=placement.dtype_name,
-        )
 
     def make(self, plan: Plan, worker: ThreadPoolExecutor) -> None:
-        """Make what is left of a plan, and save it. Raises UsageError if all would be refused."""
+        """Make what is left of a plan, and save it. Raises SdcliError if all would be refused."""
         self._destination = Destination.of(plan)
         self._told.expect(plan.left)
         requests = [job.request for job in plan.left]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
-        for group in _groups(plan.left):
-            self._make_alike(group, worker)
+        for jobs in _by_model(plan.left):
+            self._make_of_a_model(jobs, worker)
         self._wait()
         self._told.rest()
 
@@ -141,15 +139,31 @@ class _Making:
             native = job.folder.native_size
             Speeds.read().keep(job.folder.name, job.request, native, seconds / calls)
 
-    def _make_alike(self, group: Sequence[Job], worker: ThreadPoolExecutor) -> None:
-        """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
-        if self._loaded.other_than(group[0].folder):
+    def _make_of_a_model(self, jobs: Sequence[Job], worker: ThreadPoolExecutor) -> None:
+        folder = jobs[0].folder
+        if self._loaded.other_than(folder):
             self._wait()  # for what the model that goes has to decode
+        hashes = hashes_of(jobs, self._settings)  # worked out while it is loaded
         try:
-            engine = self._loaded.of(group)
+            engine = self._loaded.of(folder)
         except SdcliError as error:
-            self._fail(group, error)
+            if not self._begun:
+                raise  # whatever is wrong with it, nothing was made
+            self._fail(jobs, error)
             return
+        if not self._begun:
+            self._begun = True
+            placement = engine.placement
+            self._told.start(
+                model=folder.name, device=placement.device_name, dtype=placement.dtype_name
+            )
+        for group in _groups(jobs):
+            self._make_alike(group, engine, hashes, worker)
+
+    def _make_alike(
+        self, group: Sequence[Job], engine: Engine, hashes: Told, worker: ThreadPoolExecutor
+    ) -> None:
+        """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
         request = group[0].request
         size = batch_size(engine, self._settings, request)
         jobs = list(group)
@@ -185,7 +199,7 @@ class _Making:
                 if request.upscale is None and not request.hires and run.evaluations:
                     self._speed = time.monotonic() - begun, run.evaluations * len(batch), batch[-1]
                 self._wait(_WAITING - 1)
-                self._saving.append(worker.submit(self._save, run, batch, self._loaded.hashes))
+                self._saving.append(worker.submit(self._save, run, batch, hashes))
             jobs = rest
 
     def _needs_vae(self, request: GenerationRequest) -> bool:

@@ -25,7 +25,8 @@ from sdcli.settings import Settings
 from sdcli.upscalers import check_upscaler
 
 from . import ui
-from .understanding import Understood, Words, understood
+from .understanding import Understood, understood
+from .words import Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from sdcli.presets import save as keep
 
 from . import ui
 from .command import Json, command, new_app, option
-from .flags import parameters
-from .understanding import Words, said
+from .flags import SizeFlag, parameters
+from .understanding import said
+from .words import Words
 
 app = new_app(help="List, show and keep presets: named settings, given to gen as --preset NAME.")
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset's name.")]
@@ -58,9 +59,7 @@ def save(
         str,
         option("--from", panel="Prompt", metavar="IMAGE", help="Keep a picture's settings."),
     ] = "",
-    size: Annotated[
-        str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
-    ] = "",
+    size: SizeFlag = "",
     description: Annotated[
         str,
         option(

@@ -25,7 +25,8 @@ from sdcli.sampling import TrainingTable
 from . import ui
 from .command import Json, command, new_app, option
 from .flags import parameters
-from .understanding import Understood, Words, understood
+from .understanding import Understood, understood
+from .words import Words
 
 app = new_app()
 COLUMNS = ("PROMPT", "WEIGHT", "CALLS", "TOKENS", "READ AS")

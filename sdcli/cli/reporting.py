@@ -39,6 +39,7 @@ class InOrder:
         self._of_row: Counter[int] = Counter()  # jobs that are still to be told of
         self._paths: dict[int, list[Path]] = {}
         self._failed_of: Counter[int] = Counter()
+        self.begun = False
         self.made = self.failed = 0
         self.never = 0  # expected, and never done
 
@@ -47,9 +48,11 @@ class InOrder:
         self._order.extend(job.number for job in jobs)
         self._of_row.update(job.row for job in jobs)
 
-    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
-        """At once."""
+    def start(self, *, model: str, device: str, dtype: str) -> None:
+        """At once, with as many jobs as are expected."""
         with self._lock:
+            self.begun = True
+            jobs = len(self._order)
             self._reporter.start(jobs=jobs, model=model, device=device, dtype=dtype)
 
     def step(self, job: int, batch: int, step: Step) -> None:

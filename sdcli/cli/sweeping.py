@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sdcli.batch_files.reading import checked
 from sdcli.errors import Problems, UsageError
+from sdcli.jobs import random_seed
 from sdcli.layers import Layer
 from sdcli.sweeps import Cell, cells, parse_sweeps
 
 from .planning import Plan, planned, together
-from .understanding import Words
+from .understanding import with_piped_prompt
+from .words import Words
 
-_RANDOM_SEEDS = 4294967294  # as A1111 draws its own
 _MOST = 100_000  # pictures
 
 
@@ -35,8 +34,8 @@ def swept(words: Words, texts: Sequence[str], *, json: bool) -> Swept:
     every = list(cells(parse_sweeps(texts)))
     if len(every) > _MOST:
         raise UsageError(f"--sweep: {len(every):,} combinations are more than {_MOST:,}")
-    words = _with_prompt(words)
-    drawn = Layer("--sweep", {"seed": random.randrange(_RANDOM_SEEDS)})
+    words = with_piped_prompt(words, swept=every[0].values)
+    drawn = Layer("--sweep", {"seed": random_seed()})
     problems = Problems()
     plans, of_jobs = [], []
     for cell in every:
@@ -48,11 +47,3 @@ def swept(words: Words, texts: Sequence[str], *, json: bool) -> Swept:
             of_jobs += [cell] * len(plan.jobs)
     problems.raise_if_any()
     return Swept(together(plans), of_jobs)
-
-
-def _with_prompt(words: Words) -> Words:
-    """With the prompt from a pipe, which can be read once only."""
-    told = words.text or words.flags.get("prompt") or words.picture
-    if words.text != "-" and (told or sys.stdin is None or sys.stdin.isatty()):
-        return words
-    return replace(words, text=sys.stdin.read().strip())

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sdcli import config, presets
 from sdcli.errors import Problems, UsageError
-from sdcli.fields import parse_size
 from sdcli.init_image import files_of
 from sdcli.jobs import parse_seeds, with_variation_seed
 from sdcli.layers import REQUEST_KEYS, Layer, Merged, merge, validate
-from sdcli.recipes import read_recipe
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
-from . import ui
-from .wording import PICTURE, Wording, worded
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
-
-    For a `row` of a file all of that is defaults, and the presets that the row names above those.
-    `base` lies under all. What is `replaced` are words of the prompts, each by another.
-    Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
-    are not mixed with a person's own defaults.
-    """
-
-    text: str
-    presets: tuple[str, ...]
-    picture: str
-    size: str
-    flags: Mapping[str, Any]
-    row: Layer | None = None
-    row_presets: tuple[str, ...] = ()
-    base: Layer | None = None
-    replaced: tuple[tuple[str, str], ...] = ()
-    carried: Collection[str] | None = None
-    alone: bool = False
+from .wording import Wording, worded
+from .words import Words, flags_layer, layers_of, picture_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +39,7 @@ def understood(
     Raises UsageErrors with all that is wrong.
     """
     problems = Problems()
-    merged = merge(_layers(words, problems))
+    merged = merge(layers_of(words, problems))
     # A person who must type again should not have waited for a pipe to end.
     if not problems and words.row is None:
         with problems.gather():
@@ -136,9 +109,9 @@ def said(words: Words) -> dict[str, Any]:
     layers = []
     if words.picture:
         with problems.gather():
-            layers.append(_picture_layer(words.picture, words.carried))
+            layers.append(picture_layer(words.picture, words.carried))
     with problems.gather():
-        layers.append(_flags(words))
+        layers.append(flags_layer(words))
     merged = merge(layers)
     request = None
     with problems.gather():
@@ -170,70 +143,17 @@ def _typed(merged: Merged, key: str) -> bool:
     return key in merged.origins and not merged.origins[key].source
 
 
-def _layers(words: Words, problems: Problems) -> list[Layer]:
-    """From the least to the most important, without those in which something is wrong."""
-    layers = [words.base] if words.base else []
-    with problems.gather():
-        layers.append(config.read())
-    layers += _presets(words.presets, problems)
-    if words.picture:
-        with problems.gather():
-            layers.append(_picture_layer(words.picture, words.carried))
-    own = config.environment()
-    # A picture that is to be made again knows its model better than the environment does.
-    layers.insert(1 if words.alone else len(layers), own)
-    if words.alone:
-        layers[:2] = [_settings_of(layer) for layer in layers[:2]]
-    with problems.gather():
-        layers.append(_flags(words))
-    layers += _presets(words.row_presets, problems)
-    return [*layers, words.row] if words.row else layers
+def with_piped_prompt(words: Words, *, swept: Mapping[str, Any]) -> Words:
+    """With the prompt from a pipe, if one is wanted, which can be read once only.
 
-
-def _presets(names: Sequence[str], problems: Problems) -> list[Layer]:
-    found = []
-    for name in names:
-        with problems.gather():
-            found.append(presets.find(name).layer())
-    return found
-
-
-def _settings_of(layer: Layer) -> Layer:
-    """What of a layer says how a run is carried out, and with which model if nobody else does."""
-    kept = {k: v for k, v in layer.values.items() if k in Settings.model_fields or k == "model"}
-    return Layer(layer.source, kept, layer.lines)
-
-
-def _picture_layer(path: str, carried: Collection[str] | None) -> Layer:
-    recipe = read_recipe(Path(path))
-    if recipe is None:
-        raise UsageError(f"{path} has no settings in it")
-    values = recipe.values
-    if recipe.rest:
-        ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
-    if carried is not None:
-        values = {key: value for key, value in values.items() if key in carried}
-    return Layer(f"{PICTURE}{path}", values)
-
-
-def _flags(words: Words) -> Layer:
-    """What was typed, and only that, as the topmost layer."""
-    values = {
-        key: value for key, value in words.flags.items() if value not in (None, False, [], ())
-    }
-    if words.text:
-        if "prompt" in values:
-            raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
-        values["prompt"] = words.text
-    if words.size:
-        try:
-            width, height = parse_size(words.size)
-        except UsageError as error:
-            raise UsageError(f"--size: {error.message}", error.hint) from error
-        if values.keys() & {"width", "height"}:
-            raise UsageError("--size and --width or --height contradict each other")
-        values |= {"width": width, "height": height}
-    return Layer("", values)
+    What is `swept` counts as said. Raises UsageError.
+    """
+    merged = merge([*layers_of(words, Problems()), Layer("--sweep", swept)])
+    text = _with_stdin(merged).values.get("prompt")
+    if text == merged.values.get("prompt"):
+        return words
+    flags = {key: value for key, value in words.flags.items() if key != "prompt"}
+    return replace(words, text=str(text), flags=flags)
 
 
 def _with_stdin(merged: Merged) -> Merged:

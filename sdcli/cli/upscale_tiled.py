@@ -18,7 +18,7 @@ from sdcli.settings import DEFAULT_OUTPUT
 
 from .carrying import carry_out
 from .planning import planned, together
-from .understanding import Words
+from .words import Words
 
 _STRENGTH = "0.3"  # more, and each tile becomes a picture of the prompt by itself
 _CARRIED = {

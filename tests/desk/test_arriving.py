@@ -91,3 +91,11 @@ def test_many_rows_that_wait_are_made_together(sdcli: Any, engine: FakeEngine, p
 def test_nothing_is_no_failure(sdcli: Any, engine: FakeEngine, pipe: Any) -> None:
     pipe("")
     assert sdcli("batch", "-").code == 0
+
+
+def test_an_animation_of_a_pipe_is_refused(sdcli: Any, engine: FakeEngine, pipe: Any) -> None:
+    pipe("a --seed 1,2\n")
+    result = sdcli("batch", "-", "--animate", "a.gif")
+    assert result.code == 2
+    assert "--animate" in result.err
+    assert not engine.made

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import FakeEngine
+from safetensors.numpy import save_file
 
 from sdcli.metadata import read_text
 from sdcli.picture_files import read_file
@@ -123,3 +125,13 @@ def test_refused(
     assert result.code == 2
     assert message in result.err
     assert not engine.made
+
+
+def test_each_pictures_text_has_the_hashes_of_its_own_loras(sdcli: Any, engine: FakeEngine) -> None:
+    """Of all rows of a model, though they are not made at once."""
+    for name in "ab":
+        save_file({"lora_unet_x.lora_down.weight": np.ones((1, 1))}, f"{name}.safetensors")
+    file = write("x <lora:a.safetensors:1> --seed 1\ny <lora:b.safetensors:1> --seed 2\n")
+    paths = sdcli("batch", file, "-o", "out/").lines
+    told = [read_text(str(read_file(Path(path)))).settings["Lora hashes"] for path in paths]
+    assert [text.partition(":")[0] for text in told] == ["a.safetensors", "b.safetensors"]

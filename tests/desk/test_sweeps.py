@@ -195,3 +195,18 @@ def test_a_sheet_needs_a_folder(sdcli: Any, engine: FakeEngine, monkeypatch: Any
     result = sdcli("gen", "a", "-s", "1", "--grid", "-o", "-")
     assert result.code == 2
     assert "--grid" in result.err
+
+
+def test_a_pipe_is_left_alone_where_the_prompt_is_swept_or_preset(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("from the pipe\n"))
+    Path("presets").mkdir()
+    Path("presets/mine.toml").write_text('prompt = "kept"\n')
+    assert sdcli("gen", "--sweep", "prompt=a|b").code == 0
+    assert sdcli("gen", "--preset", "mine", "--sweep", "steps=3,4").code == 0
+    assert [request.prompt for request in engine.made] == ["a", "b", "kept", "kept"]
+    assert sdcli("gen", "-", "--sweep", "steps=3").code == 0
+    assert engine.made[-1].prompt == "from the pipe"

@@ -1,0 +1,108 @@
+"""Owns what was typed: the words of a command, as layers from the least to the most important."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdcli import config, presets
+from sdcli.errors import Problems, UsageError
+from sdcli.fields import parse_size
+from sdcli.layers import Layer
+from sdcli.recipes import read_recipe
+from sdcli.settings import Settings
+
+from . import ui
+from .wording import PICTURE
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
+
+    For a `row` of a file all of that is defaults, and the presets that the row names above those.
+    `base` lies under all. What is `replaced` are words of the prompts, each by another.
+    Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
+    are not mixed with a person's own defaults.
+    """
+
+    text: str
+    presets: tuple[str, ...]
+    picture: str
+    size: str
+    flags: Mapping[str, Any]
+    row: Layer | None = None
+    row_presets: tuple[str, ...] = ()
+    base: Layer | None = None
+    replaced: tuple[tuple[str, str], ...] = ()
+    carried: Collection[str] | None = None
+    alone: bool = False
+
+
+def layers_of(words: Words, problems: Problems) -> list[Layer]:
+    """From the least to the most important, without those in which something is wrong."""
+    layers = [words.base] if words.base else []
+    with problems.gather():
+        layers.append(config.read())
+    layers += _presets(words.presets, problems)
+    if words.picture:
+        with problems.gather():
+            layers.append(picture_layer(words.picture, words.carried))
+    own = config.environment()
+    # A picture that is to be made again knows its model better than the environment does.
+    layers.insert(1 if words.alone else len(layers), own)
+    if words.alone:
+        layers[:2] = [_settings_of(layer) for layer in layers[:2]]
+    with problems.gather():
+        layers.append(flags_layer(words))
+    layers += _presets(words.row_presets, problems)
+    return [*layers, words.row] if words.row else layers
+
+
+def _presets(names: Sequence[str], problems: Problems) -> list[Layer]:
+    found = []
+    for name in names:
+        with problems.gather():
+            found.append(presets.find(name).layer())
+    return found
+
+
+def _settings_of(layer: Layer) -> Layer:
+    """What of a layer says how a run is carried out, and with which model if nobody else does."""
+    kept = {k: v for k, v in layer.values.items() if k in Settings.model_fields or k == "model"}
+    return Layer(layer.source, kept, layer.lines)
+
+
+def picture_layer(path: str, carried: Collection[str] | None) -> Layer:
+    """The settings in a picture, those `carried` or all. Raises UsageError if it has none."""
+    recipe = read_recipe(Path(path))
+    if recipe is None:
+        raise UsageError(f"{path} has no settings in it")
+    values = recipe.values
+    if recipe.rest:
+        ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
+    if carried is not None:
+        values = {key: value for key, value in values.items() if key in carried}
+    return Layer(f"{PICTURE}{path}", values)
+
+
+def flags_layer(words: Words) -> Layer:
+    """What was typed, and only that, as the topmost layer."""
+    values = {
+        key: value for key, value in words.flags.items() if value not in (None, False, [], ())
+    }
+    if words.text:
+        if "prompt" in values:
+            raise UsageError("the prompt is given twice", "leave out --prompt or the argument")
+        values["prompt"] = words.text
+    if words.size:
+        try:
+            width, height = parse_size(words.size)
+        except UsageError as error:
+            raise UsageError(f"--size: {error.message}", error.hint) from error
+        if values.keys() & {"width", "height"}:
+            raise UsageError("--size and --width or --height contradict each other")
+        values |= {"width": width, "height": height}
+    return Layer("", values)
