@@ -5,13 +5,33 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+_TRIES = 10
 
 
 def open_temporary(folder: Path) -> tuple[int, Path]:
     """A new file in `folder`, open for writing, and its path. Raises OSError."""
     path = folder / f".sdcli-{secrets.token_hex(6)}.part"
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
+
+
+def in_folder(folder: Path, write: Callable[[], T]) -> T:
+    """What `write` returns, which needs the folder: it is made, and again if somebody removes it.
+
+    A folder can go between its making and the writing. Raises OSError.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return write()
+        except FileNotFoundError:
+            if not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import OutputError, UsageError
+from .files import in_folder
 
 NAME = ".sdcli-journal.jsonl"
 
@@ -59,8 +60,8 @@ class Journal:
         # line that another's death cut short.
         line = f"\n{json.dumps(entry)}\n".encode()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            handle = in_folder(self.path.parent, lambda: os.open(self.path, flags, 0o666))
             try:
                 if os.write(handle, line) < len(line):
                     raise OSError(None, "the disk is full")

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from .errors import OutputError, UsageError
-from .files import open_temporary, write_atomically
+from .files import in_folder, open_temporary, write_atomically
 from .naming import FIELDS, cut_to, fields_of, sanitised
 from .settings import Settings, format_of
 
@@ -126,9 +127,9 @@ class Target:
             if path in self.saved or (path.exists() and not replace):
                 continue
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 before(path)
-                write_atomically(path, data, overwrite=replace)
+                write = partial(write_atomically, path, data, overwrite=replace)
+                in_folder(path.parent, write)
             except OSError as error:
                 if isinstance(error, FileExistsError) and path.parent.is_dir():
                     continue  # taken, perhaps a moment ago by another process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,29 @@ def test_without_hard_links_nothing_is_replaced_either(
     with pytest.raises(OutputError, match="no links here"):
         save("{steps}")
     assert tree() == ["7-2.png", "7.png"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_folder_removed_while_writing_is_made_again(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, left = os.fsync, [times]
+
+    def removed_meanwhile(handle: int) -> None:
+        fsync(handle)
+        if left[0]:
+            left[0] -= 1
+            shutil.rmtree("out")
+
+    monkeypatch.setattr(os, "fsync", removed_meanwhile)
+    assert save("out/{seed}") == "out/7.png"
+    assert Path("out/7.png").read_bytes() == b"data"
+
+
+def test_a_folder_removed_again_and_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda handle: shutil.rmtree("out"))
+    with pytest.raises(OutputError, match=r"cannot write out/7\.png: No such file"):
+        save("out/{seed}")
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
