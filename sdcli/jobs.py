@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import UsageError
@@ -14,13 +14,28 @@ _RANDOM_SEEDS = 4294967294
 """A1111 draws its random seeds below this."""
 
 
-def parse_seeds(text: str | int) -> list[int]:
-    """Seeds as typed: `7`, `1,2,5-8`; -1 for one random seed. Raises UsageError."""
+Draw = Callable[[], int]
+"""Gives a seed where -1 was asked for."""
+
+
+def random_seed() -> int:
+    """One as A1111 draws it."""
+    return random.randrange(_RANDOM_SEEDS)
+
+
+def draws_from(start: int) -> Draw:
+    """Draws that are the same ones again for the same `start`."""
+    source = random.Random(start)
+    return lambda: source.randrange(_RANDOM_SEEDS)
+
+
+def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
+    """Seeds as typed: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
     seeds: list[int] = []
     for part in str(text).split(","):
         part = part.strip()
         if part == "-1":
-            seeds.append(random_seed())
+            seeds.append(draw())
         elif match := re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", part, flags=re.ASCII):
             first, last = int(match[1]), int(match[2] or match[1])
             if max(first, last) >= 2**64:
@@ -37,8 +52,8 @@ def parse_seeds(text: str | int) -> list[int]:
     return seeds
 
 
-def with_variation_seed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with a random variation seed for -1 or none, if there is a variation strength."""
+def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> dict[str, Any]:
+    """The values with a drawn variation seed for -1 or none, if there is a variation strength."""
     values = dict(values)
     if str(values.get("variation_seed", -1)).strip() == "-1":
         values.pop("variation_seed", None)
@@ -47,7 +62,7 @@ def with_variation_seed(values: Mapping[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError):
             wanted = False  # which the schema will say
         if wanted:
-            values["variation_seed"] = random_seed()
+            values["variation_seed"] = draw()
     return values
 
 
@@ -94,8 +109,3 @@ def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[Gene
             change |= {"variation_seed": seeds[leg + 1], "variation_strength": share}
         requests.append(base.model_copy(update=change))
     return requests
-
-
-def random_seed() -> int:
-    """One as A1111 draws it."""
-    return random.randrange(_RANDOM_SEEDS)

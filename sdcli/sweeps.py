@@ -68,6 +68,10 @@ class Cell:
         return tuple(s.label(value) for s, value in zip(self.sweeps, self.chosen, strict=True))
 
 
+ONLY = Cell((), ())
+"""Where nothing is swept."""
+
+
 def cells(sweeps: Sequence[Sweep]) -> Iterator[Cell]:
     """Every combination, the last sweep's values changing fastest."""
     for chosen in product(*(sweep.values for sweep in sweeps)):

@@ -92,6 +92,7 @@ class FakeEngine:
         self.placement = FakePlacement()
         self.fails: set[int] = set()
         self.room = 8  # pictures at once
+        self.promised = 8  # the same, as `fits` tells it
         self.interrupts: set[int] = set()
         self.refuses = ""  # a word in a prompt
         self.batches: list[list[int]] = []
@@ -102,6 +103,10 @@ class FakeEngine:
         return request.model_copy(
             update={"width": request.width or 64, "height": request.height or 64}
         )
+
+    def fits(self, request: GenerationRequest) -> int:
+        """As many as it says."""
+        return self.promised
 
     def start(
         self, requests: Sequence[GenerationRequest], *, tiles_at_once: int = 1, say: object = None

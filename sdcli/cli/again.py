@@ -16,7 +16,7 @@ from .command import Json, command, new_app, option
 from .flags import SizeFlag, parameters
 from .making import make
 from .outlook import PlanFlag, show
-from .planning import Plan, planned, together
+from .planning import Job, Plan, planned, together
 from .words import Words
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def again(
         reporter = reporter_of(json=json, paths=whole.target is not None)
         differing = 0
 
-        def compare(number: int, picture: Picture) -> None:
+        def compare(job: Job, picture: Picture) -> None:
             nonlocal differing
-            path = old[number - 1]
+            path = old[job.number - 1]
             alike = likeness(picture.image, open_picture(path))
             differing += alike.greatest > most
-            reporter.compared(number, path, alike, same=alike.greatest <= most)
+            reporter.compared(job.number, path, alike, same=alike.greatest <= most)
 
         code = make([whole], reporter, after=compare if check else None)
         return max(code, 1 if differing else 0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 
@@ -12,18 +13,23 @@ from sdcli.batch_files import rows_of
 from sdcli.batch_files.reading import Format, told_by
 from sdcli.errors import SdcliError
 from sdcli.output import Target
+from sdcli.sweeps import Cell
 
 from .planning import Plan, planned_row, together
+from .sweeping import swept
 from .words import Words
 
 NAME = "stdin"
 _MOST = 64  # rows that wait are planned together, so many at most
 
 
-def arriving(words: Words, how: Format | None, *, json: bool) -> Iterator[Plan | SdcliError]:
+def arriving(
+    words: Words, how: Format | None, every: Sequence[Cell], *, json: bool
+) -> Iterator[Plan | SdcliError]:
     """A plan of the rows that have come since the last one, or what is wrong with a row.
 
-    Rows are lines of text or of JSON; `how` None lets the first of them tell which.
+    Each row is made for `every` combination of what is swept. Rows are lines of text or of JSON;
+    `how` None lets the first of them tell which.
     """
     target: Target | None = None
     made = 0
@@ -38,7 +44,8 @@ def arriving(words: Words, how: Format | None, *, json: bool) -> Iterator[Plan |
         plans: list[Plan] = []
         for row in rows:
             with problems.gather():
-                plans.append(planned_row(row, words, NAME, among=_MOST, json=json))
+                of_row = partial(planned_row, row, file=NAME, among=_MOST, json=json)
+                plans.append(swept(words, every, of_row))
         yield from problems.errors
         if not plans:
             continue

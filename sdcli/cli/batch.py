@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +19,14 @@ from sdcli.journal import Journal
 
 from . import ui
 from .arriving import NAME, arriving
-from .carrying import refusals, reporter_of
+from .carrying import carry_out, refusals, reporter_of
 from .command import Json, command, new_app, option
-from .flags import PresetFlag, SizeFlag, parameters
+from .flags import GridFlag, PresetFlag, SizeFlag, SweepFlag, parameters
 from .keys import Keys
 from .making import make
 from .outlook import PlanFlag, show
 from .planning import Plan, planned_row, together
+from .sweeping import combinations, swept
 from .words import Words
 
 app = new_app()
@@ -69,6 +71,8 @@ def batch(
     ] = "",
     preset: PresetFlag = [],  # noqa: B006  # typer copies it
     size: SizeFlag = "",
+    sweep: SweepFlag = [],  # noqa: B006  # typer copies it
+    grid: GridFlag = False,
     json: Json = False,
     plan: PlanFlag = False,
     **typed: Any,
@@ -83,31 +87,39 @@ def batch(
     words = Words("", tuple(preset), "", size, typed)
     with refusals(json=json):
         how = _format(input_format)
+        every = combinations(sweep)
         if file == "-" and how not in ("csv", "toml") and not (plan or resume or shard):
             if typed["animate"]:
                 raise UsageError("--animate: nobody knows when a pipe's pictures are all made")
-            return make(arriving(words, how, json=json), reporter_of(json=json), rows=True)
+            if grid:
+                raise UsageError("--grid: nobody knows when a pipe's pictures are all made")
+            plans = arriving(words, how, every, json=json)
+            return make(plans, reporter_of(json=json), rows=True)
         name = NAME if file == "-" else file
         if file == "-":
             text = sys.stdin.read()
             rows, problems = rows_of(text, how or told_by(text), name)
         else:
             rows, problems = read_rows(Path(file), how)
-        plans = []
+        among = len(rows) * len(every)
+        found = []
         for row in rows:
             with problems.gather():
-                plans.append(planned_row(row, words, name, among=len(rows), json=json))
+                of_row = partial(planned_row, row, file=name, among=among, json=json)
+                found.append(swept(words, every, of_row))
         if not rows and not problems:
             raise UsageError(f"{name} has no rows in it")
-        if not (keep_going and plans):
+        if not (keep_going and found):
             problems.raise_if_any()
         for error in problems.errors:
             ui.show_error(error)
         part = _shard(shard)
-        whole = _to_do(plans, part, resume=resume)
+        if resume and sweep and any(plan.drawn for plan in found):
+            raise UsageError("--resume: a sweep needs the seed that it had", "--seed")
+        whole = _to_do(found, part, resume=resume)
         if plan:
             return max(show(whole, json=json), 2 if problems else 0)
-        return max(make([whole], reporter_of(json=json), rows=True), 1 if problems else 0)
+        return max(carry_out(whole, json=json, grid=grid, rows=True), 1 if problems else 0)
 
 
 def _shard(text: str) -> tuple[int, int]:

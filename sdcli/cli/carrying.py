@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sdcli.errors import SdcliError, UsageError
-from sdcli.sweeps import Cell
 
 from .events import Events
 from .making import make
@@ -30,15 +29,19 @@ def reporter_of(*, json: bool, paths: bool = True) -> Reporter:
     return Events() if json else People(show_paths=paths)
 
 
-def carry_out(plan: Plan, *, json: bool, sheet: Sequence[Cell] | None = None) -> int:
-    """Make the pictures of a plan, and a sheet of them if it has `sheet`s cells; the exit code."""
-    with refusals(json=json):  # of what only a loaded model can tell
-        reporter = reporter_of(json=json, paths=plan.target is not None)
-        if sheet is None:
-            return make([plan], reporter)
-        if plan.target is None:
-            raise UsageError("--grid: there is no folder for it", "--output out/")
-        from .grid import Grid
+def carry_out(plan: Plan, *, json: bool, grid: bool = False, rows: bool = False) -> int:
+    """Make the pictures of a plan, and a sheet of them if there is to be a `grid`; the exit code.
 
-        grid = Grid(sheet)
-        return make([plan], reporter, after=grid.add, finish=grid.save)
+    Where `rows` have a meaning, their ends are told. Raises UsageError, ModelError.
+    """
+    reporter = reporter_of(json=json, paths=plan.target is not None)
+    if not grid:
+        return make([plan], reporter, rows=rows)
+    if plan.target is None:
+        raise UsageError("--grid: there is no folder for it", "--output out/")
+    if plan.done:
+        raise UsageError("--grid: it would lack what is not made here", "run it without --grid")
+    from .grid import Grid
+
+    sheet = Grid()
+    return make([plan], reporter, rows=rows, after=sheet.add, finish=sheet.save)

@@ -20,6 +20,21 @@ from .command import option
 SizeFlag = Annotated[
     str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
 ]
+SweepFlag = Annotated[
+    list[str],
+    option(
+        "--sweep",
+        panel="Sampling",
+        metavar="KEY=VALUES",
+        help="Every one of them: steps=10,20 or sampler=Euler|DDIM; may be repeated.",
+    ),
+]
+GridFlag = Annotated[
+    bool,
+    typer.Option(
+        "--grid", help="A sheet of all pictures, and results.csv.", rich_help_panel="Output"
+    ),
+]
 PresetFlag = Annotated[
     list[str],
     option(

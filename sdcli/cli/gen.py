@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from sdcli.sweeps import Cell
-
 from .carrying import carry_out, refusals
 from .command import Json, command, new_app, option
-from .flags import PresetFlag, SizeFlag, parameters
+from .flags import GridFlag, PresetFlag, SizeFlag, SweepFlag, parameters
 from .outlook import PlanFlag, show
 from .planning import planned
-from .sweeping import swept
+from .sweeping import combinations, swept
+from .understanding import with_piped_prompt
 from .words import Words
 
 app = new_app()
@@ -31,21 +31,8 @@ def gen(
         option("--from", panel="Prompt", metavar="IMAGE", help="Take a picture's settings."),
     ] = "",
     size: SizeFlag = "",
-    sweep: Annotated[
-        list[str],
-        option(
-            "--sweep",
-            panel="Sampling",
-            metavar="KEY=VALUES",
-            help="Every one of them: steps=10,20 or sampler=Euler|DDIM; may be repeated.",
-        ),
-    ] = [],  # noqa: B006  # typer copies it
-    grid: Annotated[
-        bool,
-        typer.Option(
-            "--grid", help="A sheet of all pictures, and results.csv.", rich_help_panel="Output"
-        ),
-    ] = False,
+    sweep: SweepFlag = [],  # noqa: B006  # typer copies it
+    grid: GridFlag = False,
     json: Json = False,
     plan: PlanFlag = False,
     **typed: Any,
@@ -56,12 +43,10 @@ def gen(
     """
     words = Words(text, tuple(preset), picture, size, typed)
     with refusals(json=json):
-        cells: Sequence[Cell] = ()
-        if sweep:
-            both = swept(words, sweep, json=json)
-            found, cells = both.plan, both.cells
-        else:
-            found = planned(words, json=json)
+        every = combinations(sweep)
+        if sweep:  # and no combination asks the pipe again
+            words = with_piped_prompt(replace(words, cell=every[0]))
+        found = swept(words, every, partial(planned, json=json, among=len(every)))
         if plan:
             return show(found, json=json)
-    return carry_out(found, json=json, sheet=cells if grid else None)
+        return carry_out(found, json=json, grid=grid)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from sdcli.errors import OutputError
 from sdcli.files import write_atomically
-from sdcli.sweeps import Cell
+from sdcli.sweeps import REPLACED
+
+from .planning import Job
 
 if TYPE_CHECKING:
     from sdcli.engine import Picture
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _LARGEST_TILE = 512  # pixels of a picture's longer side
 _LARGEST_SHEET = 16_000
 _GAP, _HEADING = 8, 150
+_LONGEST_LABEL = 100  # characters of a prompt
 _INK, _PAPER = "#222222", "white"
 
 
@@ -34,17 +37,19 @@ class _Shown:
 
 @dataclass(slots=True)
 class Grid:
-    """What is gathered for a sheet while pictures are made. `cells` are the jobs' own, if swept."""
+    """What is gathered for a sheet while pictures are made.
 
-    cells: Sequence[Cell]
-    _pictures: list[tuple[int, Picture, Image.Image]] = field(default_factory=list)
+    Where something was swept its first values are the columns; all else that differs is the rows.
+    """
 
-    def add(self, number: int, picture: Picture) -> None:
+    _pictures: list[tuple[Job, Picture, Image.Image]] = field(default_factory=list)
+
+    def add(self, job: Job, picture: Picture) -> None:
         """Take a picture in, as small as it will be shown."""
         small = picture.image
         if max(small.size) > _LARGEST_TILE:
             small = ImageOps.contain(small, (_LARGEST_TILE, _LARGEST_TILE))
-        self._pictures.append((number, picture, small))
+        self._pictures.append((job, picture, small))
 
     def save(self) -> list[Path]:
         """Write grid.png and results.csv beside the first picture; the paths. Raises OutputError.
@@ -60,19 +65,36 @@ class Grid:
             _saved(folder, "results", ".csv", self._table().encode()),
         ]
 
+    @property
+    def _swept(self) -> list[str]:
+        """The keys that were."""
+        return [sweep.key for sweep in self._pictures[0][0].cell.sweeps]
+
+    @property
+    def _others(self) -> list[str]:
+        """What else differs from picture to picture."""
+        words = {"prompt", REPLACED} & {*self._swept}
+        return [
+            key
+            for key in ("prompt", "seed")
+            if key not in self._swept
+            and not (key == "prompt" and words)
+            and len({getattr(picture.request, key) for _, picture, _ in self._pictures}) > 1
+        ]
+
     def _shown(self) -> list[_Shown]:
-        seeds = {picture.request.seed for _, picture, _ in self._pictures}
         found = []
-        for number, picture, small in self._pictures:
-            labels = list(self.cells[number - 1].labels) if self.cells else [""]
-            if len(seeds) > 1 and not any("seed" in label for label in labels):
-                labels.append(f"seed {picture.request.seed}")
-            found.append(_Shown(labels[0], ", ".join(labels[1:]), small))
+        for job, picture, small in self._pictures:
+            column, *row = job.cell.labels or ("",)
+            for key in self._others:
+                value = getattr(picture.request, key)
+                row.append(f"seed {value}" if key == "seed" else shorten(value, _LONGEST_LABEL))
+            found.append(_Shown(column, ", ".join(row), small))
         return found
 
     def _sheet(self) -> bytes:
         shown = self._shown()
-        if self.cells:
+        if self._swept:
             columns = list(dict.fromkeys(each.column for each in shown))
             rows = list(dict.fromkeys(each.row for each in shown))
             at = [(rows.index(each.row), columns.index(each.column)) for each in shown]
@@ -109,15 +131,16 @@ class Grid:
         return out.getvalue()
 
     def _table(self) -> str:
-        keys = [sweep.key for sweep in self.cells[0].sweeps] if self.cells else []
+        # The seed is a fact of every picture, the prompt of those that differ in it.
+        others = [key for key in ("prompt", "seed") if key in self._others or key == "seed"]
+        others = [key for key in others if key not in self._swept]
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(["path", *keys, *(() if "seed" in keys else ("seed",)), "evals", "seconds"])
-        for number, picture, _ in self._pictures:
-            chosen = self.cells[number - 1].chosen if self.cells else ()
-            seed = () if "seed" in keys else (picture.request.seed,)
+        writer.writerow(["path", *self._swept, *others, "evals", "seconds"])
+        for job, picture, _ in self._pictures:
+            own = [getattr(picture.request, key) for key in others]
             facts = (picture.evaluations, f"{picture.seconds:.3f}")
-            writer.writerow([picture.path, *chosen, *seed, *facts])
+            writer.writerow([picture.path, *job.cell.chosen, *own, *facts])
         return out.getvalue()
 
 

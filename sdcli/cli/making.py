@@ -25,6 +25,7 @@ from .reporting import After, InOrder
 if TYPE_CHECKING:
     from sdcli.engine import Engine, Run, Tiled, TwoPasses
 
+# Beyond these more at once is no faster, and the first of them comes later.
 _PIXELS_AT_ONCE = {"cuda": 8 * 1024 * 1024, "mps": 1024 * 1024, "cpu": 1024 * 1024}
 _MOST_AT_ONCE = 8
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
@@ -234,7 +235,7 @@ class _Making:
 
 
 def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:
-    """How many pictures to make at once: as asked, or as many as are surely worth it.
+    """How many pictures to make at once: as asked, or as many as fit and are worth it.
 
     A sampler that chooses its own steps does so for each picture alone.
     """
@@ -244,5 +245,5 @@ def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -
         return settings.batch_size
     whole = engine.complete(request).passes[-1]
     pixels = (whole.width or 1) * (whole.height or 1)
-    room = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
-    return max(1, min(_MOST_AT_ONCE, room))
+    worth = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
+    return max(1, min(_MOST_AT_ONCE, worth, engine.fits(request)))

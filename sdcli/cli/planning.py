@@ -22,6 +22,7 @@ from sdcli.output import Target
 from sdcli.picture_files import check_fits
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
+from sdcli.sweeps import ONLY, Cell
 from sdcli.upscalers import check_upscaler
 
 from . import ui
@@ -31,10 +32,11 @@ from .words import Words
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture of a plan: its `number` from 1, its `row`, its request and the model for it.
+    """One picture of a plan: its `number` from 1, its `row` in a file, its request and its model.
 
-    `told` is for the picture's text: what its prompts were before their choices were made.
-    `identity` is what it has in common with the same job of the same file at another time.
+    `cell` is what was chosen for it in a sweep, `told` is for the picture's text: what its prompts
+    were before their choices were made. `identity` is what it has in common with the same job of
+    the same file at another time.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Job:
     told: Mapping[str, str]
     identity: str
     preset: str = ""
+    cell: Cell = ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Plan:
     """A run in which nothing is left to be refused: seeds are numbers, the models' files are there.
 
     `target` is None where the one picture goes to stdout. What is made is noted in the `journal`;
-    the jobs of the numbers in `done` are finished, or another process does them.
+    the jobs of the numbers in `done` are finished, or another process does them. Seeds were `drawn`
+    if some row names none.
     """
 
     jobs: Sequence[Job]
@@ -59,6 +63,7 @@ class Plan:
     target: Target | None
     journal: Journal | None = None
     done: frozenset[int] = frozenset()
+    drawn: bool = False
 
     @property
     def left(self) -> list[Job]:
@@ -67,10 +72,16 @@ class Plan:
 
 
 def together(plans: Sequence[Plan], *, after: int = 0) -> Plan:
-    """All plans as one, numbered on `after` earlier ones; settings and target are the first's."""
+    """All plans as one, numbered on `after` earlier ones; settings and target are the first's.
+
+    A job without a row is its own.
+    """
     jobs = [job for plan in plans for job in plan.jobs]
-    numbered = [replace(job, number=after + number) for number, job in enumerate(jobs, start=1)]
-    return replace(plans[0], jobs=numbered)
+    numbered = [
+        replace(job, number=number, row=job.row or number)
+        for number, job in enumerate(jobs, start=after + 1)
+    ]
+    return replace(plans[0], jobs=numbered, drawn=any(plan.drawn for plan in plans))
 
 
 def planned_row(row: Row, words: Words, file: str, *, among: int, json: bool) -> Plan:
@@ -130,16 +141,17 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
     for name in sorted({tag.name for request in requests for tag in request.tags}):
         read_header(find_lora(name, settings.models_folders))
-    preset = (*words.presets, *words.row_presets)[-1:]
+    preset = next(reversed((*words.presets, *words.row_presets)), "")
     made = [
         Job(
-            *(number, number, request, folder, wording.told(request)),
+            *(number, 0, request, folder, wording.told(request)),
             _identity(request, number, found),
-            *preset,
+            preset=preset,
+            cell=words.cell,
         )
         for number, request in enumerate(requests, start=1)
     ]
-    return Plan(made, settings, target[0])
+    return Plan(made, settings, target[0], drawn=found.drawn)
 
 
 def _identity(request: GenerationRequest, number: int, found: Understood) -> str:

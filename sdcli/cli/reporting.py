@@ -17,8 +17,8 @@ from .progress import Reporter
 if TYPE_CHECKING:
     from sdcli.engine import Picture, Step
 
-After = Callable[[int, "Picture"], None]
-"""What is done with a picture that has been told of, and its job's number."""
+After = Callable[[Job, "Picture"], None]
+"""What is done with a picture that has been told of."""
 
 
 class InOrder:
@@ -98,7 +98,7 @@ class InOrder:
     def _picture(self, job: Job, picture: Picture) -> None:
         self._reporter.picture(job.number, picture, row=job.row)
         if self._after:
-            self._after(job.number, picture)
+            self._after(job, picture)
         if picture.path:
             self._paths.setdefault(job.row, []).append(picture.path)
         self._done(job)

@@ -1,49 +1,43 @@
-"""Owns sweeps of a command: one plan of every combination's pictures."""
+"""Owns sweeps of a command: the same pictures for every combination of what is swept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from sdcli.batch_files.reading import checked
 from sdcli.errors import Problems, UsageError
-from sdcli.jobs import random_seed
-from sdcli.layers import Layer
+from sdcli.jobs import draws_from, random_seed
 from sdcli.sweeps import Cell, cells, parse_sweeps
 
-from .planning import Plan, planned, together
-from .understanding import with_piped_prompt
+from .planning import Plan, together
 from .words import Words
 
-_MOST = 100_000  # pictures
+_MOST = 100_000  # combinations
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """The plan of all combinations, and the combination of each of its jobs."""
-
-    plan: Plan
-    cells: Sequence[Cell]
-
-
-def swept(words: Words, texts: Sequence[str], *, json: bool) -> Swept:
-    """The pictures of `words` for every combination of the sweeps. Raises UsageErrors, ModelError.
-
-    A seed that nobody names is drawn once, so that pictures differ by what is swept alone.
-    """
+def combinations(texts: Sequence[str]) -> list[Cell]:
+    """Those of the sweeps, as typed; the empty one where there are none. Raises UsageError."""
     every = list(cells(parse_sweeps(texts)))
     if len(every) > _MOST:
         raise UsageError(f"--sweep: {len(every):,} combinations are more than {_MOST:,}")
-    words = with_piped_prompt(words, swept=every[0].values)
-    drawn = Layer("--sweep", {"seed": random_seed()})
+    return every
+
+
+def swept(words: Words, every: Sequence[Cell], plan: Callable[[Words], Plan]) -> Plan:
+    """One plan of all combinations' plans. Raises UsageErrors with what is wrong in any.
+
+    A seed that nobody names is drawn once, so that pictures differ by what is swept alone.
+    """
     problems = Problems()
-    plans, of_jobs = [], []
-    for cell in every:
+    plans = []
+    for own in _each(words, every):
         with problems.gather():
-            row = Layer("--sweep", checked(cell.values))
-            own = replace(words, base=drawn, row=row, replaced=cell.replaced)
-            plan = planned(own, json=json, among=len(every))
-            plans.append(plan)
-            of_jobs += [cell] * len(plan.jobs)
+            plans.append(plan(own))
     problems.raise_if_any()
-    return Swept(together(plans), of_jobs)
+    return together(plans)
+
+
+def _each(words: Words, every: Sequence[Cell]) -> Iterator[Words]:
+    start = random_seed()
+    for cell in every:
+        yield replace(words, cell=cell, draw=draws_from(start))

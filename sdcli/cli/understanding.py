@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sdcli.errors import Problems, UsageError
 from sdcli.init_image import files_of
-from sdcli.jobs import parse_seeds, with_variation_seed
-from sdcli.layers import REQUEST_KEYS, Layer, Merged, merge, validate
+from sdcli.jobs import Draw, parse_seeds, with_variation_seed
+from sdcli.layers import REQUEST_KEYS, Merged, merge, validate
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
@@ -45,14 +45,14 @@ def understood(
         with problems.gather():
             merged = _with_stdin(merged)
     with problems.gather():
-        merged = _replaced(merged, words.replaced)
+        merged = _replaced(merged, words.cell.replaced)
     seeds = [0]
     with problems.gather():
-        seeds = _seeds(merged)
+        seeds = _seeds(merged, words.draw)
     settings = base = wording = None
     with problems.gather():
         settings = validate(Settings, merged.values, merged)
-    values = with_variation_seed({**merged.values, "seed": seeds[0]})
+    values = with_variation_seed({**merged.values, "seed": seeds[0]}, words.draw)
     if settings:
         with problems.gather():
             wording = worded(merged, settings)
@@ -125,17 +125,17 @@ def said(words: Words) -> dict[str, Any]:
     return {key: getattr(request, key) for key in keys}
 
 
-def _seeds(merged: Merged) -> list[int]:
+def _seeds(merged: Merged, draw: Draw) -> list[int]:
     """The seeds to make pictures of, or to walk between."""
     walked = merged.values.get("interpolate_seeds")
     if walked is None:
         if _typed(merged, "frames"):
             raise UsageError("--frames: there is no walk", "--interpolate-seeds 1,2")
-        return parse_seeds(merged.values.get("seed", -1))
+        return parse_seeds(merged.values.get("seed", -1), draw)
     for key in ("seed", "count"):
         if _typed(merged, key):  # a picture's or a preset's gives way
             raise UsageError(f"--{key}: the walk between seeds has its own")
-    return parse_seeds(walked)
+    return parse_seeds(walked, draw)
 
 
 def _typed(merged: Merged, key: str) -> bool:
@@ -143,12 +143,12 @@ def _typed(merged: Merged, key: str) -> bool:
     return key in merged.origins and not merged.origins[key].source
 
 
-def with_piped_prompt(words: Words, *, swept: Mapping[str, Any]) -> Words:
+def with_piped_prompt(words: Words) -> Words:
     """With the prompt from a pipe, if one is wanted, which can be read once only.
 
-    What is `swept` counts as said. Raises UsageError.
+    Raises UsageError.
     """
-    merged = merge([*layers_of(words, Problems()), Layer("--sweep", swept)])
+    merged = merge(layers_of(words, Problems()))
     text = _with_stdin(merged).values.get("prompt")
     if text == merged.values.get("prompt"):
         return words

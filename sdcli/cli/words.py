@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sdcli import config, presets
+from sdcli.batch_files.reading import checked
 from sdcli.errors import Problems, UsageError
 from sdcli.fields import parse_size
+from sdcli.jobs import Draw, random_seed
 from sdcli.layers import Layer
 from sdcli.recipes import read_recipe
 from sdcli.settings import Settings
+from sdcli.sweeps import ONLY, Cell
 
 from . import ui
 from .wording import PICTURE
@@ -23,9 +26,9 @@ class Words:
     """What was typed: the prompt argument, presets, a picture to take up, WxH, and the flags.
 
     For a `row` of a file all of that is defaults, and the presets that the row names above those.
-    `base` lies under all. What is `replaced` are words of the prompts, each by another.
-    Of the picture's settings those in `carried` are taken up; all where it is None. `alone`, they
-    are not mixed with a person's own defaults.
+    What is swept has its `cell` above all, and seeds that nobody names come from `draw`. Of the
+    picture's settings those in `carried` are taken up; all where it is None. `alone`, they are not
+    mixed with a person's own defaults.
     """
 
     text: str
@@ -35,15 +38,15 @@ class Words:
     flags: Mapping[str, Any]
     row: Layer | None = None
     row_presets: tuple[str, ...] = ()
-    base: Layer | None = None
-    replaced: tuple[tuple[str, str], ...] = ()
+    cell: Cell = ONLY
+    draw: Draw = random_seed
     carried: Collection[str] | None = None
     alone: bool = False
 
 
 def layers_of(words: Words, problems: Problems) -> list[Layer]:
     """From the least to the most important, without those in which something is wrong."""
-    layers = [words.base] if words.base else []
+    layers: list[Layer] = []
     with problems.gather():
         layers.append(config.read())
     layers += _presets(words.presets, problems)
@@ -58,7 +61,11 @@ def layers_of(words: Words, problems: Problems) -> list[Layer]:
     with problems.gather():
         layers.append(flags_layer(words))
     layers += _presets(words.row_presets, problems)
-    return [*layers, words.row] if words.row else layers
+    if words.row:
+        layers.append(words.row)
+    with problems.gather():
+        layers.append(Layer("--sweep", checked(words.cell.values)))
+    return layers
 
 
 def _presets(names: Sequence[str], problems: Problems) -> list[Layer]:

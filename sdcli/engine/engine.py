@@ -31,6 +31,7 @@ from .lora import Lora
 from .memory import memory_errors
 from .noise import NvStream
 from .picture import Picture
+from .room import room
 from .run import Run
 from .tiled import Tiled
 
@@ -115,6 +116,15 @@ class Engine:
             return sized(request)
         size = {"width": request.width or native, "height": request.height or native}
         return request.model_copy(update=size)
+
+    def fits(self, request: GenerationRequest) -> int:
+        """How many pictures like the request's can surely be made at once in the memory left."""
+        whole = self.complete(request).passes[-1]
+        assert whole.width
+        assert whole.height
+        rows = (1 if request.cfg_scale == 1 else 2) + bool(request.pag_scale)
+        unet, device = self._components.unet, self.placement.device
+        return room(unet, device, height=whole.height, width=whole.width, rows=rows)
 
     def generate(self, request: GenerationRequest) -> Picture:
         """Make one picture. Raises SdcliError."""

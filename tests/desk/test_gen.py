@@ -46,6 +46,12 @@ def test_a_random_seed_is_recorded(sdcli: Any, engine: FakeEngine) -> None:
     assert seeds[0] != seeds[1]
 
 
+def test_no_more_are_made_at_once_than_fit(sdcli: Any, engine: FakeEngine) -> None:
+    engine.promised = 3
+    assert sdcli("gen", "a fox", "-s", "1-7").code == 0
+    assert engine.batches == [[1, 2, 3], [4, 5, 6], [7]]
+
+
 @pytest.mark.parametrize("size", ["1", "2", "8"])
 def test_batch_size_is_obeyed(sdcli: Any, engine: FakeEngine, size: str) -> None:
     sdcli("gen", "a", "-c", "5", "-s", "0", "-b", size)

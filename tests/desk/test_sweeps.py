@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,6 @@ def test_words_of_the_prompts_are_replaced(sdcli: Any, engine: FakeEngine) -> No
 def test_a_prompt_from_a_pipe_is_swept(
     sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO("from the pipe\n"))
     assert sdcli("gen", "--sweep", "steps=3,4").code == 0
     assert {request.prompt for request in engine.made} == {"from the pipe"}
@@ -200,8 +199,6 @@ def test_a_sheet_needs_a_folder(sdcli: Any, engine: FakeEngine, monkeypatch: Any
 def test_a_pipe_is_left_alone_where_the_prompt_is_swept_or_preset(
     sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO("from the pipe\n"))
     Path("presets").mkdir()
     Path("presets/mine.toml").write_text('prompt = "kept"\n')
@@ -210,3 +207,76 @@ def test_a_pipe_is_left_alone_where_the_prompt_is_swept_or_preset(
     assert [request.prompt for request in engine.made] == ["a", "b", "kept", "kept"]
     assert sdcli("gen", "-", "--sweep", "steps=3").code == 0
     assert engine.made[-1].prompt == "from the pipe"
+
+
+def rows_file() -> None:
+    Path("p.txt").write_text("a fox --seed 1\na cat\n")
+
+
+def test_each_row_of_a_file_is_swept(sdcli: Any, engine: FakeEngine) -> None:
+    rows_file()
+    result = sdcli("batch", "p.txt", "--sweep", "steps=3,4", "--sweep", "cfg=1,2", "-o", "out/")
+    assert (result.code, len(result.lines)) == (0, 8)
+    made = {(r.prompt, r.steps, r.cfg_scale) for r in engine.made}
+    assert made == {(p, s, c) for p in ("a fox", "a cat") for s in (3, 4) for c in (1, 2)}
+    seeds = {prompt: {r.seed for r in engine.made if r.prompt == prompt} for prompt in ("a cat",)}
+    assert len(seeds["a cat"]) == 1
+
+
+def test_a_sweep_wins_over_the_row(sdcli: Any, engine: FakeEngine) -> None:
+    Path("p.txt").write_text("a --steps 9 --seed 1\n")
+    assert sdcli("batch", "p.txt", "--sweep", "steps=3,4").code == 0
+    assert [request.steps for request in engine.made] == [3, 4]
+
+
+@pytest.mark.parametrize("seed", [[], ["-s", "-1"], ["--variation-strength", "0.2"]])
+def test_what_is_drawn_is_drawn_once(sdcli: Any, engine: FakeEngine, seed: list[str]) -> None:
+    assert sdcli("gen", "a fox", *seed, "--sweep", "steps=3,4,5").code == 0
+    assert len({(request.seed, request.variation_seed) for request in engine.made}) == 1
+    assert engine.made[0].seed != engine.made[0].variation_seed
+
+
+def test_a_sheet_of_a_file(sdcli: Any, engine: FakeEngine) -> None:
+    rows_file()
+    words = ["-o", "out/", "-s", "1", "--sweep", "steps=3,4,5", "--grid"]
+    assert sdcli("batch", "p.txt", *words).code == 0
+    with Path("out/results.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["path", "steps", "prompt", "seed", "evals", "seconds"]
+    assert [row[1:4] for row in rows] == [
+        [steps, prompt, "1"] for prompt in ("a fox", "a cat") for steps in "345"
+    ]
+    with Image.open("out/grid.png") as page:
+        assert page.width == 150 + 3 * (64 + 8)  # a column for each value, a row for each prompt
+        assert page.height > 2 * 64
+
+
+def test_a_sheet_must_be_whole(sdcli: Any, engine: FakeEngine) -> None:
+    rows_file()
+    result = sdcli("batch", "p.txt", "--grid", "--shard", "1/2", "-o", "out/")
+    assert (result.code, engine.made) == (2, [])
+    assert "--grid: it would lack what is not made here" in result.err
+
+
+def test_a_sweep_goes_on_with_its_own_seed_only(sdcli: Any, engine: FakeEngine) -> None:
+    rows_file()
+    words = ["p.txt", "--sweep", "steps=3,4", "-o", "out/", "--resume"]
+    result = sdcli("batch", *words)
+    assert (result.code, engine.made) == (2, [])
+    assert "--resume: a sweep needs the seed that it had" in result.err
+    assert len(sdcli("batch", *words, "-s", "5").lines) == 4
+    assert sdcli("batch", *words, "-s", "5").lines == []
+
+
+def test_rows_from_a_pipe_are_swept(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a --seed 1\nb --seed 2\n"))
+    assert len(sdcli("batch", "-", "--sweep", "steps=3,4", "-o", "out/").lines) == 4
+
+
+def test_the_number_of_a_failure_is_that_of_its_picture(sdcli: Any, engine: FakeEngine) -> None:
+    engine.fails = {8}
+    result = sdcli("gen", "a", "--sweep", "seed=7,8,9", "-b", "1")
+    assert result.code == 1
+    assert "picture 2: the model gave NaN" in result.err
