@@ -106,6 +106,16 @@ class Settings(BaseModel):
         Field(pattern=r"\.(?i:gif|webp)$", description="All pictures as one .gif or .webp, too."),
         flag("--animate", panel="Output", metavar="FILE"),
     ] = None
+    preview: Annotated[
+        str | None,
+        Field(pattern=r"\.(?i:png|jpe?g|webp)$", description="A file of the picture so far."),
+        flag("--preview", panel="Output", metavar="FILE"),
+    ] = None
+    preview_every: Annotated[
+        int,
+        Field(ge=1, description="Steps from preview to preview."),
+        flag("--preview-every", panel="Output", metavar="N"),
+    ] = 5
     overwrite: Annotated[
         bool,
         Field(description="Replace files that exist."),

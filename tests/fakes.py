@@ -77,6 +77,10 @@ class FakeRun:
                 raise KeyboardInterrupt
             yield FakeStep(index, 3, 3.0 - index, index, index / 3)
 
+    def preview(self) -> Image.Image:
+        """The first one."""
+        return paint(self.requests[0])
+
     def pictures(self) -> list[FakePicture]:
         """One picture a request."""
         return [FakePicture(paint(request), request, 0.5, 3) for request in self.requests]

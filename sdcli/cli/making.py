@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models.hashes import Told
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
 from sdcli.speeds import Speeds
 
+from .batching import batch_size, by_model, groups
 from .delivering import Destination
 from .loaded import Loaded, hashes_of
 from .planning import Job, Plan
+from .previewing import Previews
 from .progress import Reporter
 from .reporting import After, InOrder
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine, Run, Tiled, TwoPasses
 
-# Beyond these more at once is no faster, and the first of them comes later.
-_PIXELS_AT_ONCE = {"cuda": 8 * 1024 * 1024, "mps": 1024 * 1024, "cpu": 1024 * 1024}
-_MOST_AT_ONCE = 8
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
 
@@ -80,26 +78,6 @@ def make(
     return 1 if told.failed or told.never else 0
 
 
-def _by_model(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of each model, in the order of their first ones."""
-    found: list[list[Job]] = []
-    for job in jobs:
-        same = next((each for each in found if each[0].folder == job.folder), None)
-        if same is None:
-            found.append([job])
-        else:
-            same.append(job)
-    return found
-
-
-def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs of one model that can be made at once."""
-    found: dict[str, list[Job]] = {}
-    for job in jobs:
-        found.setdefault(repr(job.request.shared), []).append(job)
-    return list(found.values())
-
-
 class _Making:
     """The work on one plan: the engine makes a batch while the one before it is saved."""
 
@@ -112,6 +90,7 @@ class _Making:
         self._alone: set[int] = set()  # jobs of a batch that failed: perhaps through one of them
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
+        self._previews = Previews(plan.settings)
         self._speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
 
     def make(self, plan: Plan, worker: ThreadPoolExecutor) -> None:
@@ -121,7 +100,7 @@ class _Making:
         requests = [job.request for job in plan.left]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
-        for jobs in _by_model(plan.left):
+        for jobs in by_model(plan.left):
             self._make_of_a_model(jobs, worker)
         self._wait()
         self._told.rest()
@@ -158,7 +137,7 @@ class _Making:
             self._told.start(
                 model=folder.name, device=placement.device_name, dtype=placement.dtype_name
             )
-        for group in _groups(jobs):
+        for group in groups(jobs):
             self._make_alike(group, engine, hashes, worker)
 
     def _make_alike(
@@ -181,6 +160,9 @@ class _Making:
                 )
                 for step in run:
                     self._told.step(batch[0].number, len(batch), step)
+                    if self._previews.due(step):
+                        self._wait()  # for what the VAE has to decode
+                        self._previews.save(run, self._told.warning)
             except SdcliError as error:
                 some = self._told.made or self._told.failed or self._saving
                 if isinstance(error, UsageError) and self._alike and not some:
@@ -232,18 +214,3 @@ class _Making:
     def _fail(self, jobs: Sequence[Job], error: SdcliError) -> None:
         for job in jobs:
             self._told.error(error, job)
-
-
-def batch_size(engine: Engine, settings: Settings, request: GenerationRequest) -> int:
-    """How many pictures to make at once: as asked, or as many as fit and are worth it.
-
-    A sampler that chooses its own steps does so for each picture alone.
-    """
-    if request.adaptive:
-        return 1
-    if settings.batch_size != "auto":
-        return settings.batch_size
-    whole = engine.complete(request).passes[-1]
-    pixels = (whole.width or 1) * (whole.height or 1)
-    worth = _PIXELS_AT_ONCE[engine.placement.device.type] // pixels
-    return max(1, min(_MOST_AT_ONCE, worth, engine.fits(request)))

@@ -26,6 +26,7 @@ from sdcli.sweeps import ONLY, Cell
 from sdcli.upscalers import check_upscaler
 
 from . import ui
+from .previewing import check_preview
 from .understanding import Understood, understood
 from .words import Words
 
@@ -107,6 +108,7 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
     def aim(settings: Settings, pictures: int, inits: int) -> None:
         target.append(_target(settings, among * pictures, among * inits, json=json))
         _check_animation(settings, pictures)
+        check_preview(settings)
 
     found = understood(words, aim)
     base, settings, wording = found.base, found.settings, found.wording

@@ -46,6 +46,8 @@ def understood(
             merged = _with_stdin(merged)
     with problems.gather():
         merged = _replaced(merged, words.cell.replaced)
+    with problems.gather():
+        _check_needs(merged)
     seeds = [0]
     with problems.gather():
         seeds = _seeds(merged, words.draw)
@@ -129,13 +131,24 @@ def _seeds(merged: Merged, draw: Draw) -> list[int]:
     """The seeds to make pictures of, or to walk between."""
     walked = merged.values.get("interpolate_seeds")
     if walked is None:
-        if _typed(merged, "frames"):
-            raise UsageError("--frames: there is no walk", "--interpolate-seeds 1,2")
         return parse_seeds(merged.values.get("seed", -1), draw)
     for key in ("seed", "count"):
         if _typed(merged, key):  # a picture's or a preset's gives way
             raise UsageError(f"--{key}: the walk between seeds has its own")
     return parse_seeds(walked, draw)
+
+
+_NEEDS = {
+    "frames": ("interpolate_seeds", "there is no walk", "--interpolate-seeds 1,2"),
+    "preview_every": ("preview", "there is no preview", "--preview FILE"),
+}
+"""Settings that mean nothing without another: which one, and what is said of that."""
+
+
+def _check_needs(merged: Merged) -> None:
+    for key, (other, missing, hint) in _NEEDS.items():
+        if _typed(merged, key) and merged.values.get(other) is None:
+            raise UsageError(f"--{key.replace('_', '-')}: {missing}", hint)
 
 
 def _typed(merged: Merged, key: str) -> bool:

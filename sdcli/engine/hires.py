@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from sdcli.hires_fields import enlarging
@@ -60,6 +61,10 @@ class TwoPasses:
             return replace(step, evaluations=self.evaluations, done=done)
         index = before + round(step.done * steps[place])
         return Step(index, whole, step.sigma, self.evaluations, done)
+
+    def preview(self) -> Image | None:
+        """That of the pass that is under way."""
+        return (self._second or self._first).preview()
 
     def pictures(self) -> list[Picture]:
         """Decode what the second pass made: one picture a request, in order."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from sdcli.errors import SdcliError, UsageError
@@ -96,6 +97,7 @@ class Run:
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None
         self._latents: Tensor | None = None
+        self._believed: Tensor | None = None
         self._least_sigma = math.inf
         self._rejected = 0
         self.tries: Tries | None = None
@@ -120,6 +122,7 @@ class Run:
         denoise, anew = self._denoise, None
         if self._begin.patch:
             denoise, anew = self._begin.keeping(denoise, self._sampler, self._sigmas)
+        denoise = self._noting(denoise)
         with memory_errors("sampling"):
             for tries, state in enumerate(self._states(denoise, x), start=1):
                 self._rejected += state is x  # a step that is taken back leaves x itself
@@ -158,6 +161,13 @@ class Run:
                 end_scale=self._sampler.end_scale,
             )
         return solve(x, self._sigmas)
+
+    def _noting(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
+        def believe(x: Tensor, sigma: float, /) -> Tensor:
+            self._believed = denoise(x, sigma)
+            return self._believed
+
+        return believe
 
     def _start(self) -> Generator[Step, None, Tensor]:
         """Noise at the first σ: the seeds' own, over a picture, or that which it came from."""
@@ -205,6 +215,13 @@ class Run:
         """What the finished run made, (images, channels, height / 8, width / 8)."""
         assert self._latents is not None, "iterate over the run first"
         return self._latents
+
+    def preview(self) -> Image | None:
+        """What the model believes of the first picture by now; None before it was asked."""
+        if self._believed is None:
+            return None
+        scale = self._folder.latent_scale
+        return decode(self._components.vae, self._believed[:1], scale=scale, say=self._say)[0]
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""

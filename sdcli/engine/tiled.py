@@ -89,6 +89,11 @@ class Tiled:
         steps = len(self._tiles) * step.steps
         return Step(round(done * steps), steps, step.sigma, self.evaluations, done)
 
+    def preview(self) -> Image.Image:
+        """The picture with those tiles anew that are finished."""
+        rest = self._tiles[len(self._made) :]
+        return self._tiling.joined([*self._made, *rest])
+
     def pictures(self) -> list[Picture]:
         """The one picture, joined of its tiles."""
         assert len(self._made) == len(self._tiles), "iterate over the run first"

@@ -41,6 +41,20 @@ def test_the_same_request_gives_the_same_pixels(tiny: Engine) -> None:
     assert np.array_equal(pixels(tiny.generate(request())), pixels(tiny.generate(request())))
 
 
+@pytest.mark.parametrize("more", [{}, {"hires_scale": 2}, {"sampler": "Heun"}])
+def test_the_last_preview_is_the_picture(tiny: Engine, more: dict[str, object]) -> None:
+    run = tiny.start([request(**{"width": 64, "height": 64, "sampler": "Euler", **more})])
+    assert run.preview() is None
+    seen = []
+    for _ in run:
+        image = run.preview()
+        assert image is not None
+        seen.append(np.asarray(image, dtype=np.int16))
+    assert seen[0].shape == (64, 64, 3)
+    assert len({image.tobytes() for image in seen}) > 1
+    assert np.abs(pixels(run.pictures()[0]) - seen[-1]).max() <= 1
+
+
 @pytest.mark.parametrize("other", [{"seed": 8}, {"prompt": "a dog"}, {"negative_prompt": "fog"}])
 def test_another_request_gives_another_picture(tiny: Engine, other: dict[str, object]) -> None:
     changed = tiny.generate(request(**other))
