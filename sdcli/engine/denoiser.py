@@ -115,3 +115,22 @@ def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> 
         return denoise(x, sigma) * (t / math.sqrt(t**2 + 0.25)) + x * keep
 
     return believe
+
+
+class Remembered:
+    """What another denoiser believes, and the `last` of that."""
+
+    def __init__(self, denoise: Any) -> None:
+        self._denoise = denoise
+        self.last: Tensor | None = None
+
+    def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
+        """As the other."""
+        self.last = believed = self._denoise(x, sigma)
+        return believed
+
+    def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
+        """As the other's."""
+        believed, without = self._denoise.both(x, sigma)
+        self.last = believed
+        return believed, without

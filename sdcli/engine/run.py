@@ -24,7 +24,7 @@ from .ahead import Ahead
 from .asking import Asking
 from .beginning import Beginning
 from .brownian import BrownianNoise
-from .denoiser import UNetDenoiser
+from .denoiser import Remembered, UNetDenoiser
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
 from .latents import decode, encode
@@ -97,7 +97,7 @@ class Run:
             self._denoise, self._counted = asking.guided()
             self._inverting = asking.shown() if first.invert else None
         self._latents: Tensor | None = None
-        self._believed: Tensor | None = None
+        self._seen: Remembered | None = None
         self._least_sigma = math.inf
         self._rejected = 0
         self.tries: Tries | None = None
@@ -122,7 +122,7 @@ class Run:
         denoise, anew = self._denoise, None
         if self._begin.patch:
             denoise, anew = self._begin.keeping(denoise, self._sampler, self._sigmas)
-        denoise = self._noting(denoise)
+        denoise = self._seen = Remembered(denoise)
         with memory_errors("sampling"):
             for tries, state in enumerate(self._states(denoise, x), start=1):
                 self._rejected += state is x  # a step that is taken back leaves x itself
@@ -161,13 +161,6 @@ class Run:
                 end_scale=self._sampler.end_scale,
             )
         return solve(x, self._sigmas)
-
-    def _noting(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
-        def believe(x: Tensor, sigma: float, /) -> Tensor:
-            self._believed = denoise(x, sigma)
-            return self._believed
-
-        return believe
 
     def _start(self) -> Generator[Step, None, Tensor]:
         """Noise at the first σ: the seeds' own, over a picture, or that which it came from."""
@@ -218,10 +211,10 @@ class Run:
 
     def preview(self) -> Image | None:
         """What the model believes of the first picture by now; None before it was asked."""
-        if self._believed is None:
+        if self._seen is None or self._seen.last is None:
             return None
         scale = self._folder.latent_scale
-        return decode(self._components.vae, self._believed[:1], scale=scale, say=self._say)[0]
+        return decode(self._components.vae, self._seen.last[:1], scale=scale, say=self._say)[0]
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""
