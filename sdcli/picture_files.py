@@ -33,17 +33,13 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
 
     `quality` is for jpg and webp. Raises UsageError where `check_fits` does.
     """
-    from PIL.Image import Exif
-    from PIL.PngImagePlugin import PngInfo
-
-    buffer = BytesIO()
     if file_format == "png":
-        info = PngInfo()
-        if text is not None:
-            info.add_text("parameters", text)  # tEXt where latin-1 is enough, else iTXt
-        image.save(buffer, "PNG", pnginfo=info)
-        return buffer.getvalue()
-    exif = Exif()
+        from .png import write_png
+
+        return write_png(image, text)
+    from PIL.Image import Exif
+
+    buffer, exif = BytesIO(), Exif()
     if text is not None:
         check_fits(text, file_format)
         exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")

@@ -47,6 +47,7 @@ ORDER = [
         "text_rows",
         "old_texts",
         "metadata",
+        "png",
         "picture_files",
         "comfyui",
         "invokeai",
