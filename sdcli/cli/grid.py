@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from sdcli.errors import OutputError
 from sdcli.files import write_atomically
+from sdcli.png import write_png
 from sdcli.sweeps import REPLACED
 
 from .planning import Job
@@ -126,9 +127,7 @@ class Grid:
             image = ImageOps.contain(each.image, tile)
             place = (left + column * (tile[0] + _GAP), top + _GAP + row * (tile[1] + _GAP))
             page.paste(image, place)
-        out = io.BytesIO()
-        page.save(out, "PNG")
-        return out.getvalue()
+        return write_png(page, None)
 
     def _table(self) -> str:
         # The seed is a fact of every picture, the prompt of those that differ in it.
