@@ -161,7 +161,11 @@ def _problem(detail: Any, place: Merged) -> tuple[str, UsageError]:
     return key, UsageError(f"{place.where(key)}: {said}, got {given!r}")
 
 
-_PATTERNS = {"device": "auto, cpu, mps, cuda or cuda:N", "animate": "a .gif or a .webp"}
+_PATTERNS = {
+    "device": "auto, cpu, mps, cuda or cuda:N",
+    "animate": "a .gif or a .webp",
+    "preview": "a .png, a .jpg or a .webp",
+}
 _SAYINGS = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",

@@ -138,7 +138,11 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
     if unknown := {tag for request in requests for tag in request.unknown_tags}:
         ui.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
     folder = models.find(
-        base.model, folders=settings.models_folders, offline=settings.offline, say=ui.say
+        base.model,
+        folders=settings.models_folders,
+        offline=settings.offline,
+        digest=found.model_hash,
+        say=ui.say,
     )
     folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
     for name in sorted({tag.name for request in requests for tag in request.tags}):

@@ -15,7 +15,7 @@ from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
 
 from .wording import Wording, worded
-from .words import Words, flags_layer, layers_of, picture_layer
+from .words import MODEL_HASH, Words, flags_layer, layers_of, picture_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Understood:
     settings: Settings
     wording: Wording
     inits: list[str]
+    model_hash: str
+    """Of the file that is meant by the model's name; empty where nobody says."""
     drawn: bool
     """Whether a seed was drawn at random."""
 
@@ -79,7 +81,9 @@ def understood(
     assert base is not None
     assert wording is not None
     drawn = _drawn(merged)
-    return Understood(base, seeds, settings, wording, inits, drawn)
+    model = merged.origins.get("model")
+    digest = str(model.values.get(MODEL_HASH, "")) if model else ""
+    return Understood(base, seeds, settings, wording, inits, digest, drawn)
 
 
 def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:

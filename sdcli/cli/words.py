@@ -20,6 +20,9 @@ from sdcli.sweeps import ONLY, Cell
 from . import ui
 from .wording import PICTURE
 
+MODEL_HASH = "model_hash"
+"""What a picture's layer has beside its model's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -88,10 +91,13 @@ def picture_layer(path: str, carried: Collection[str] | None) -> Layer:
     if recipe is None:
         raise UsageError(f"{path} has no settings in it")
     values = recipe.values
+    if (digest := recipe.settings.get("Model hash", "")) and "model" in values:
+        values = {**values, MODEL_HASH: digest}
     if recipe.rest:
         ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
     if carried is not None:
-        values = {key: value for key, value in values.items() if key in carried}
+        kept = {*carried, MODEL_HASH}
+        values = {key: value for key, value in values.items() if key in kept}
     return Layer(f"{PICTURE}{path}", values)
 
 

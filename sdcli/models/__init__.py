@@ -14,7 +14,7 @@ from sdcli.model_folders import Folders
 from . import folder, single_file
 from .folder import weight_files
 from .header import ENDINGS
-from .library import library, named, nearest
+from .library import library, named, nearest, of_hash
 from .model import Model
 
 __all__ = ["BUILTIN", "Model", "find", "inspect", "is_hub_id", "locate", "weight_files"]
@@ -29,8 +29,14 @@ def is_hub_id(model: str) -> bool:
     )
 
 
-def locate(model: str, folders: Folders = ()) -> Path | None:
-    """What `model` names on this disk; None for a hub id. Raises ModelError."""
+def locate(
+    model: str, folders: Folders = (), *, digest: str = "", say: Callable[[str], None] = silent
+) -> Path | None:
+    """What `model` names on this disk; None for a hub id. Raises ModelError.
+
+    Where a `digest` is known, of the file that is meant, that decides: names change, and files of
+    one name differ.
+    """
     if model == BUILTIN:
         return Path(str(files("sdcli"))) / "builtin"
     path = Path(model).expanduser()
@@ -41,7 +47,14 @@ def locate(model: str, folders: Folders = ()) -> Path | None:
             f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
         )
     known = library(folders, "checkpoint")
-    if found := named(model, known):
+    found = named(model, known)
+    if digest and not (found and of_hash(digest, [found])):
+        if other := of_hash(digest, known):
+            say(f"model {model} is {other.title} here, by its hash {digest}")
+            return other.path
+        if found:
+            say(f"{found.title} is another model {model}: its hash is not {digest}")
+    if found:
         return found.path
     if is_hub_id(model):
         return None
@@ -58,14 +71,15 @@ def find(
     *,
     folders: Folders = (),
     offline: bool = False,
+    digest: str = "",
     say: Callable[[str], None] = silent,
 ) -> Model:
-    """The model of that name, checked.
+    """The model of that name, or of the file's `digest` if there is one, checked.
 
     A path; else a name or hash of what is in the models `folders`; else a hub id, which is fetched
     only if the cache does not hold it. Raises ModelError.
     """
-    path = locate(model, folders)
+    path = locate(model, folders, digest=digest, say=say)
     if path is not None:
         return inspect(path, model, offline=offline, say=say)
     if here := cached(model):

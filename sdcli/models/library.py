@@ -123,6 +123,12 @@ def named(name: str, found: Sequence[Found]) -> Found | None:
     return fitting[0] if fitting else None
 
 
+def of_hash(digest: str, found: Iterable[Found]) -> Found | None:
+    """The first file of that hash, A1111's or its legacy one; copies are alike."""
+    files = (item for item in found if item.path.is_file())
+    return next((item for item in files if _has_hash(item.path, digest)), None)
+
+
 def _has_hash(path: Path, digest: str) -> bool:
     if len(digest) == 8:
         return hashes.legacy(path) == digest

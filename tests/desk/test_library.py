@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import FakeEngine
+from PIL import Image
 from safetensors.numpy import save_file
 
 from sdcli import models
 from sdcli.errors import ModelError
 from sdcli.models import hashes
 from sdcli.models.library import in_texts, library, named
+from sdcli.picture_files import encode
 
 
 def weights(path: Path, *, fill: float = 0.0) -> Path:
@@ -237,3 +239,43 @@ def test_an_embeddings_name_stands_where_the_tokenizer_parts_it(
     name: str, text: str, stands: bool
 ) -> None:
     assert in_texts([name], ["nothing", text]) == ([name] if stands else [])
+
+
+def test_a_renamed_model_is_found_by_its_hash(a1111: Path) -> None:
+    path = a1111 / "models/Stable-diffusion/anime/Any Thing.safetensors"
+    for digest in (hashes.sha256(path)[:10], hashes.legacy(path)):
+        said: list[str] = []
+        assert models.locate("old name", [a1111], digest=digest, say=said.append) == path
+        assert said == [f"model old name is anime/Any Thing.safetensors here, by its hash {digest}"]
+
+
+def test_the_hash_decides_between_files_of_one_name(a1111: Path) -> None:
+    renamed = a1111 / "models/Stable-diffusion/anime/Any Thing.safetensors"
+    meant = hashes.sha256(renamed)[:10]
+    assert models.locate("v1-5", [a1111], digest=meant) == renamed
+
+
+def test_another_file_of_that_name_is_told(a1111: Path) -> None:
+    said: list[str] = []
+    found = models.locate("v1-5", [a1111], digest="0123456789", say=said.append)
+    assert found == a1111 / "models/Stable-diffusion/v1-5.safetensors"
+    assert said == ["v1-5.safetensors is another model v1-5: its hash is not 0123456789"]
+
+
+def test_a_picture_is_made_again_with_a_model_that_was_renamed(
+    sdcli: Any, engine: FakeEngine, a1111: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a1111 / "models/Stable-diffusion/v1-5.safetensors"
+    asked: list[dict[str, Any]] = []
+
+    def find(model: str, **more: Any) -> Any:
+        asked.append({"model": model, **more})
+        return engine.folder
+
+    monkeypatch.setattr(models, "find", find)
+    digest = hashes.sha256(path)[:10]
+    text = f"a fox\\nSteps: 20, Seed: 1, Size: 64x64, Model hash: {digest}, Model: gone"
+    Path("old.png").write_bytes(encode(Image.new("RGB", (64, 64)), text, "png", quality=1))
+    assert sdcli("again", "old.png", "--models-dir", str(a1111)).code == 0
+    assert sdcli("again", "old.png", "-m", "other").code == 0
+    assert [(each["model"], each["digest"]) for each in asked] == [("gone", digest), ("other", "")]
