@@ -25,6 +25,9 @@ class Events:
         """{"event": "start", …}"""
         self._emit("start", jobs=jobs, model=model, device=device, dtype=dtype)
 
+    def more(self, jobs: int) -> None:
+        """No event: a script that sends more knows it."""
+
     def step(self, job: int, batch: int, step: Step) -> None:
         """{"event": "progress", …}; `job` is the first of `batch` made at once."""
         self._emit(
@@ -89,9 +92,10 @@ class Events:
         for single in error.errors if isinstance(error, UsageErrors) else (error,):
             self._emit("error", code=single.code, message=single.message, hint=single.hint)
 
-    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
-        """{"event": "end", …}"""
-        self._emit("end", made=made, failed=failed, skipped=skipped, seconds=round(seconds, 4))
+    def end(self, *, made: int, failed: int, never: int, skipped: int, seconds: float) -> None:
+        """{"event": "end", …}; whatever was not tried is skipped."""
+        counts = {"made": made, "failed": failed, "skipped": skipped + never}
+        self._emit("end", **counts, seconds=round(seconds, 4))
 
     def _emit(self, event: str, **fields: Any) -> None:
         ui.out_json({"event": event, **fields})

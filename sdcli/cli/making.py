@@ -72,7 +72,8 @@ def make(
                 reporter.end(
                     made=told.made,
                     failed=told.failed,
-                    skipped=skipped + told.never,
+                    never=told.never,
+                    skipped=skipped,
                     seconds=time.monotonic() - started,
                 )
     return 1 if told.failed or told.never else 0

@@ -15,6 +15,7 @@ from sdcli.speeds import Speeds
 
 from . import ui
 from .delivering import Destination
+from .pace import spoken
 from .planning import Job, Plan
 
 PlanFlag = Annotated[
@@ -55,7 +56,7 @@ def show(plan: Plan, *, json: bool) -> int:
     known = sum(count for count in calls if count is not None)
     more = " and more" if None in calls else ""
     times = [each.seconds for each in found]
-    time = f", about {_spoken(sum(t for t in times if t))}" if all(times) else ""
+    time = f", about {spoken(sum(t for t in times if t))}" if all(times) else ""
     ui.say(f"{len(found)} pictures, {known} model calls{more}{time}; nothing was made")
     return 0
 
@@ -118,10 +119,3 @@ def _facts(found: Outlook) -> dict[str, Any]:
         "seconds": None if found.seconds is None else round(found.seconds, 1),
         "request": found.job.request.model_dump(exclude_none=True),
     }
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sdcli.errors import SdcliError
 from sdcli.likeness import Likeness
 
 from . import ui
+from .pace import Pace
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from sdcli.engine import Picture, Step
+
+    from .bars import Bars
 
 _PLAIN_EVERY = 10.0  # seconds between lines, so that a log stays readable
 
@@ -26,6 +27,9 @@ class Reporter(Protocol):
 
     def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
         """The model is loaded; `jobs` pictures are to be made."""
+
+    def more(self, jobs: int) -> None:
+        """So many more pictures are to be made than was known at the start."""
 
     def step(self, job: int, batch: int, step: Step) -> None:
         """Pictures job … job+batch-1 have come one step further."""
@@ -54,8 +58,11 @@ class Reporter(Protocol):
     def error(self, error: SdcliError, *, job: int, row: int) -> None:
         """Job `job` has failed; others go on."""
 
-    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
-        """All is done, or was interrupted; `skipped` jobs were not tried."""
+    def end(self, *, made: int, failed: int, never: int, skipped: int, seconds: float) -> None:
+        """All is done, or was interrupted: `never` jobs were not tried.
+
+        `skipped` are finished by an earlier run, or are another process's.
+        """
 
 
 class People:
@@ -63,54 +70,45 @@ class People:
 
     def __init__(self, *, show_paths: bool) -> None:
         self._show_paths = show_paths
-        self._jobs = 0
-        self._bar: Progress | None = None
-        self._task: Any = None
-        self._last_line = self._begun = time.monotonic()
+        self._pace = Pace(0)
+        self._bars: Bars | None = None
+        self._last_line = time.monotonic()
 
     def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
         """Say once what was chosen."""
-        self._jobs = jobs
+        self._pace = Pace(jobs)
         ui.say(f"{model} on {device}, {dtype}")
-        self._begun = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
         if sys.stderr.isatty() and not ui.settings.quiet:
-            self._bar = _bar()
-            self._task = self._bar.add_task("", total=None, steps="", sigma="", speed="")
-            self._bar.start()
+            from .bars import Bars
+
+            self._bars = Bars()
+
+    def more(self, jobs: int) -> None:
+        """They are counted with the others."""
+        self._pace.jobs += jobs
 
     def step(self, job: int, batch: int, step: Step) -> None:
-        """Move the bar; without one, a line every ten seconds."""
-        now = time.monotonic()
-        if step.index == 1:
-            self._begun = now
-        speed = (step.index - 1) / (now - self._begun) if now > self._begun else 0.0
-        steps = str(step.index) if step.steps is None else f"{step.index}/{step.steps}"
-        shown = f"{speed:.1f} it/s" if speed else ""
-        if self._bar:
-            self._bar.update(
-                self._task,
-                description=f"{_numbers(job, batch)} of {self._jobs}",
-                completed=step.done,
-                total=1,
-                steps=steps,
-                sigma=f"σ {step.sigma:.3g}",
-                speed=shown,
-            )
-        elif now - self._last_line >= _PLAIN_EVERY:
+        """Move the bars; without any, a line every ten seconds."""
+        pace = self._pace
+        pace.step(job, batch, step)
+        if self._bars:
+            self._bars.move(pace)
+        elif (now := time.monotonic()) - self._last_line >= _PLAIN_EVERY:
             self._last_line = now
-            ui.say(
-                f"picture {_numbers(job, batch)} of {self._jobs}: step {steps}, "
-                f"σ {step.sigma:.3g}, {shown}"
-            )
+            facts = [f"step {pace.steps}", pace.sigma, pace.speed]
+            if pace.left:
+                facts.append(f"about {pace.left} left")
+            ui.say(f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}")
 
     def picture(self, job: int, picture: Picture, *, row: int) -> None:
         """The path on stdout; how it was made on stderr."""
         if self._show_paths:
             self._print_path(str(picture.path))
         request = picture.request
-        if not self._bar or ui.settings.verbose:
+        if not self._bars or ui.settings.verbose:
             ui.say(
-                f"picture {job} of {self._jobs}: seed {request.seed}, "
+                f"picture {job} of {self._pace.jobs}: seed {request.seed}, "
                 f"{picture.evaluations} evaluations{_tries(picture)}, {picture.seconds:.2f} s"
             )
 
@@ -136,8 +134,8 @@ class People:
             self._print_path(str(path))
 
     def _print_path(self, path: str) -> None:
-        if self._bar and sys.stdout.isatty():
-            self._bar.console.print(path, highlight=False, soft_wrap=True)  # above the bar
+        if self._bars and sys.stdout.isatty():
+            self._bars.console.print(path, highlight=False, soft_wrap=True)  # above the bar
         else:
             ui.out(path)
 
@@ -149,16 +147,16 @@ class People:
         """On stderr, with the job's number."""
         ui.show_error(of_picture(error, job, row))
 
-    def end(self, *, made: int, failed: int, skipped: int, seconds: float) -> None:
-        """Take the bar away and say what came of it."""
-        if self._bar:
-            self._bar.stop()
+    def end(self, *, made: int, failed: int, never: int, skipped: int, seconds: float) -> None:
+        """Take the bars away and say what came of it."""
+        if self._bars:
+            self._bars.stop()
         rest = "".join(
             f", {count} {what}"
-            for count, what in ((failed, "failed"), (skipped, "not made"))
+            for count, what in ((failed, "failed"), (never, "not made"))
             if count
         )
-        if made + failed + skipped > 1 or rest:
+        if made + failed + never > 1 or rest:
             ui.say(f"{made} made{rest} in {seconds:.1f} s")
 
 
@@ -166,32 +164,6 @@ def of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
     """The error as a person is told it: with the picture's number, and its line in a file."""
     line = "" if row == job else f" (line {row})"
     return type(error)(f"picture {job}{line}: {error.message}", error.hint)
-
-
-def _numbers(job: int, batch: int) -> str:
-    return str(job) if batch == 1 else f"{job}–{job + batch - 1}"
-
-
-def _bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[steps]:>7}"),
-        TextColumn("[cyan]{task.fields[sigma]:<8}"),
-        TextColumn("{task.fields[speed]:>10}"),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
-        transient=True,
-        expand=True,
-    )
 
 
 def _tries(picture: Picture) -> str:

@@ -45,6 +45,9 @@ class InOrder:
 
     def expect(self, jobs: Sequence[Job]) -> None:
         """These come next, in this order."""
+        if self.begun:
+            with self._lock:
+                self._reporter.more(len(jobs))
         self._order.extend(job.number for job in jobs)
         self._of_row.update(job.row for job in jobs)
 
