@@ -14,7 +14,7 @@ from pathlib import Path
 from .errors import OutputError, UsageError
 from .files import in_folder, open_temporary, write_atomically
 from .naming import FIELDS, cut_to, fields_of, sanitised
-from .settings import Settings, format_of
+from .settings import DEFAULT_OUTPUT, Settings, format_of
 
 _NAME_IN_FOLDER = "{index:05}-{seed}"
 _LONGEST_NAME = 240  # bytes; file systems allow 255, and a collision adds a number
@@ -170,6 +170,15 @@ class Target:
             names = []  # no folder yet, or one that may be written but not listed
         starts = (re.match(r"\d{1,9}(?!\d)", name) for name in names)  # a longer one is no index
         return 1 + max((int(match[0]) for match in starts if match), default=0)
+
+
+def named_after(output: str) -> str:
+    """The template of an output where each picture is to keep the name of its file."""
+    if output == DEFAULT_OUTPUT:
+        return "outputs/{date}/{index:05}-{init}"
+    if output.endswith("/") or Path(output).is_dir():
+        return str(Path(output) / "{init}")
+    return output
 
 
 def _timed(values: Mapping[str, object]) -> dict[str, object]:

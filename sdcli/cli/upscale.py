@@ -15,7 +15,7 @@ from sdcli.fields import MOST_SIDE, Size, flags_of, parse_size
 from sdcli.init_image import files_of, in_colour
 from sdcli.layers import Layer, merge, validate
 from sdcli.metadata import with_items
-from sdcli.output import Target
+from sdcli.output import Target, named_after
 from sdcli.picture_files import encode, open_picture, read_file
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
@@ -24,7 +24,6 @@ from sdcli.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, 
 from . import ui
 from .command import command, new_app, option
 from .flags import parameters
-from .upscale_tiled import named_after, upscale_tiled
 from .wall import crossing
 
 if TYPE_CHECKING:
@@ -82,7 +81,10 @@ def upscale(
     if tile:
         if size:
             raise UsageError("--size: tiles go with --scale", "--scale 2")
-        return upscale_tiled(images, {**given, "upscale": scale or "2", "upscaler": name})
+        from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
+
+        factor = _factor(scale, least=1, most=16)
+        return upscale_tiled(images, {**given, "upscale": factor, "upscaler": name})
     if wasted := next((key for key in _OF_TILES if key in given), None):
         flags = flags_of(GenerationRequest) | flags_of(Settings)
         raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
@@ -129,16 +131,21 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
             height or round(width * size.height / size.width),
         )
     else:
-        try:
-            factor = float(scale or 2)
-        except ValueError as error:
-            raise UsageError(f"--scale: must be a number, got {scale!r}") from error
-        if not 0 < factor <= 64:
-            raise UsageError(f"--scale: must be more than 0 and at most 64, got {scale}")
+        factor = _factor(scale, least=0.01, most=64)
         large = Size(round(size.width * factor), round(size.height * factor))
     if not 1 <= min(large) <= max(large) <= MOST_SIDE:
         raise UsageError(f"the picture would have {large} pixels", f"{MOST_SIDE} a side at most")
     return large
+
+
+def _factor(text: str, *, least: float, most: float) -> float:
+    try:
+        factor = float(text or 2)
+    except ValueError as error:
+        raise UsageError(f"--scale: must be a number, got {text!r}") from error
+    if not least <= factor <= most:
+        raise UsageError(f"--scale: must be from {least} to {most}, got {text}")
+    return factor
 
 
 def _target(settings: Settings, pictures: int) -> Target:

@@ -11,6 +11,7 @@ from sdcli.choices import LISTED
 from sdcli.guidance_fields import GuidanceFields
 from sdcli.init_image import files_of
 from sdcli.model_fields import ModelFields
+from sdcli.output import named_after
 from sdcli.prompt_fields import PromptFields
 from sdcli.recipes import read_recipe
 from sdcli.sampling_fields import SamplingFields
@@ -49,12 +50,3 @@ def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
 def _kept(key: str) -> Any:
     """As the environment says, or the config."""
     return config.environment().values.get(key, config.read().values.get(key))
-
-
-def named_after(output: str) -> str:
-    """The template of an output where each picture is to keep the name of its file."""
-    if output == DEFAULT_OUTPUT:
-        return "outputs/{date}/{index:05}-{init}"
-    if output.endswith("/") or Path(output).is_dir():
-        return str(Path(output) / "{init}")
-    return output

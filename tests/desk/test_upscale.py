@@ -83,8 +83,8 @@ def test_it_needs_no_engine(sdcli: Any, engine: FakeEngine, picture: Image.Image
     ("arguments", "message"),
     [
         (["a.png", "--scale", "x"], "--scale: must be a number"),
-        (["a.png", "--scale", "0"], "--scale: must be more than 0"),
-        (["a.png", "--scale", "nan"], "--scale: must be more than 0"),
+        (["a.png", "--scale", "0"], "--scale: must be from 0.01 to 64"),
+        (["a.png", "--scale", "nan"], "--scale: must be from 0.01 to 64"),
         (["a.png", "--scale", "2", "--size", "8x8"], "contradict"),
         (["a.png", "--size", "0x0"], "must not be 0"),
         (["a.png", "--size", "8"], "is no size"),

@@ -62,7 +62,7 @@ def test_pictures_keep_their_names(sdcli: Any, engine: FakeEngine) -> None:
         (["--prompt", "a cat"], "--prompt: it is for tiles"),
         (["--strength", "0.3"], "--strength: it is for tiles"),
         (["--tile", "--size", "512x512"], "--size: tiles go with --scale"),
-        (["--tile", "--scale", "99"], "--upscale"),
+        (["--tile", "--scale", "99"], "--scale: must be from 1 to 16"),
         (["--tile", "--upscaler", "Lanczsos"], "Lanczos"),
         (["--tile", "--prompt", "a", "--tile-overlap", "80"], "half of a tile of 128 pixels"),
     ],

@@ -14,9 +14,9 @@ from sdcli.engine import Engine
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
-    """The same sums in the same order, however many cores there are."""
-    torch.set_num_threads(2)
+def _one_thread() -> None:
+    """The same sums in the same order, however many cores there are; other tests have the rest."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
