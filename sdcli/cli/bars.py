@@ -30,6 +30,7 @@ class Bars:
             *columns,
             console=self.console,
             speed_estimate_period=_PERIOD,
+            redirect_stdout=False,  # it may be a pipe: its paths are no part of what people see
             transient=True,
             expand=True,
         )
