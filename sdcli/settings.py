@@ -116,6 +116,11 @@ class Settings(BaseModel):
         Field(ge=1, description="Steps from preview to preview."),
         flag("--preview-every", panel="Output", metavar="N"),
     ] = 5
+    show: Annotated[
+        bool,
+        Field(description="Each picture in the terminal, too."),
+        flag("--show", panel="Output", metavar=""),
+    ] = False
     overwrite: Annotated[
         bool,
         Field(description="Replace files that exist."),

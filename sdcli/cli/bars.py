@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from . import ui
 
 if TYPE_CHECKING:
     from .pace import Pace
@@ -25,7 +26,7 @@ class Bars:
             TextColumn("{task.fields[speed]:>10}"),
             TimeRemainingColumn(compact=True),
         )
-        self.console = Console(stderr=True)
+        self.console = ui.people()
         self._progress = Progress(
             *columns,
             console=self.console,

@@ -11,6 +11,7 @@ import typer
 from sdcli.errors import UsageError
 from sdcli.fields import flags_of
 from sdcli.layers import Layer, merge, validate
+from sdcli.picture_files import open_picture
 from sdcli.presets import preset_text, unsaid
 from sdcli.prompts.wildcards import escaped
 from sdcli.recipes import Recipe, read_recipe
@@ -19,6 +20,7 @@ from sdcli.text_rows import TEMPLATES
 
 from . import ui
 from .command import Json, command, new_app
+from .showing import screen
 
 app = new_app()
 
@@ -34,6 +36,10 @@ def info(
     as_preset: Annotated[
         bool, typer.Option("--as-preset", help="As a preset file.", rich_help_panel="Output")
     ] = False,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="The picture in the terminal, too.", rich_help_panel="Output"),
+    ] = False,
 ) -> int:
     """Print what made a picture.
 
@@ -43,8 +49,11 @@ def info(
     if json + as_command + as_preset > 1:
         raise UsageError("--json, --as-command and --as-preset exclude each other")
     recipes = [(path, read_recipe(Path(path))) for path in images]
+    display = screen(ui.warn) if show else None
     missing = False
     for position, (path, recipe) in enumerate(recipes):
+        if display:
+            display(open_picture(Path(path)))
         if recipe is None:
             missing = True
             ui.warn(f"{path} has no settings in it")

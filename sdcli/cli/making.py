@@ -86,6 +86,7 @@ class _Making:
         self._settings = plan.settings
         self._loaded = Loaded(plan.settings)
         self._told = told
+        told.show(plan)
         self._begun = False
         self._most = sys.maxsize  # at once, after running out of memory
         self._alone: set[int] = set()  # jobs of a batch that failed: perhaps through one of them

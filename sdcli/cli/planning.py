@@ -56,7 +56,8 @@ class Plan:
 
     `target` is None where the one picture goes to stdout. What is made is noted in the `journal`;
     the jobs of the numbers in `done` are finished, or another process does them. Seeds were `drawn`
-    if some row names none.
+    if some row names none. `insists` that pictures are shown: --show was typed, not only kept in
+    the config.
     """
 
     jobs: Sequence[Job]
@@ -65,6 +66,7 @@ class Plan:
     journal: Journal | None = None
     done: frozenset[int] = frozenset()
     drawn: bool = False
+    insists: bool = False
 
     @property
     def left(self) -> list[Job]:
@@ -157,7 +159,8 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
         )
         for number, request in enumerate(requests, start=1)
     ]
-    return Plan(made, settings, target[0], drawn=found.drawn)
+    insists = bool(words.flags.get("show"))
+    return Plan(made, settings, target[0], drawn=found.drawn, insists=insists)
 
 
 def _identity(request: GenerationRequest, number: int, found: Understood) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from sdcli.errors import SdcliError
 
-from .planning import Job
+from .planning import Job, Plan
 from .progress import Reporter
+from .showing import Show, asked_for, unshown
 
 if TYPE_CHECKING:
     from sdcli.engine import Picture, Step
@@ -33,6 +34,7 @@ class InOrder:
         self._reporter = reporter
         self._rows = rows
         self._after = after
+        self._show: Show = unshown
         self._lock = Lock()
         self._waiting: dict[int, Callable[[], None]] = {}
         self._order: deque[int] = deque()
@@ -42,6 +44,10 @@ class InOrder:
         self.begun = False
         self.made = self.failed = 0
         self.never = 0  # expected, and never done
+
+    def show(self, plan: Plan) -> None:
+        """Show each picture in the terminal too, if the plan wants that and somebody sees it."""
+        self._show = asked_for(plan.settings, self.warning, typed=plan.insists)
 
     def expect(self, jobs: Sequence[Job]) -> None:
         """These come next, in this order."""
@@ -100,6 +106,7 @@ class InOrder:
 
     def _picture(self, job: Job, picture: Picture) -> None:
         self._reporter.picture(job.number, picture, row=job.row)
+        self._show(picture.image)
         if self._after:
             self._after(job, picture)
         if picture.path:

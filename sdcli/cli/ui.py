@@ -26,12 +26,14 @@ class _Settings:
 
 
 settings = _Settings()
+_people: Console | None = None
 
 
 def configure(*, quiet: bool, verbose: bool, debug: bool) -> None:
     """Set how much is told, from the common flags."""
-    global settings
+    global settings, _people
     settings = _Settings(quiet, verbose, debug)
+    _people = None  # it looks at the environment once
 
 
 def out(text: str) -> None:
@@ -88,6 +90,15 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+def people() -> Console:
+    """rich's console on stderr, one for all: whatever it prints stands above its bar."""
+    from rich.console import Console
+
+    global _people
+    _people = _people or Console(stderr=True)
+    return _people
 
 
 def piped() -> bool:

@@ -24,6 +24,7 @@ from sdcli.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, 
 from . import ui
 from .command import command, new_app, option
 from .flags import parameters
+from .showing import asked_for
 from .wall import crossing
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 app = new_app()
 
-_TAKEN = ("device", "output", "format", "quality", "overwrite", "no_metadata")
+_TAKEN = ("device", "output", "format", "quality", "show", "overwrite", "no_metadata")
 _OF_TILES = (
     *("prompt", "negative_prompt", "model", "vae", "models_dir", "offline", "sampler", "scheduler"),
     *("steps", "cfg_scale", "seed", "strength", "batch_size", "dtype", "offload", "tile_overlap"),
@@ -96,6 +97,7 @@ def upscale(
     pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
     target = _target(settings, len(paths))
+    show = asked_for(settings, ui.warn, typed="show" in given)
     how = _upscaler(name, settings.device)
     failed = 0
     jobs = zip(paths, pictures, wanted, strict=True)
@@ -109,6 +111,7 @@ def upscale(
             data = encode(made, text, settings.file_format, quality=settings.quality)
             fields = {"init": path.stem, "width": large.width, "height": large.height}
             ui.out(str(target.save(data, fields, place)))
+            show(made)
         except SdcliError as error:
             failed += 1
             ui.show_error(type(error)(f"{path}: {error.message}", error.hint))
