@@ -70,7 +70,7 @@ def drawn(jobs: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the bars show in the middle of a run."""
     file = io.StringIO()
     screen = Console(file=file, force_terminal=True, width=80, color_system=None)
-    monkeypatch.setattr(bars, "Console", lambda **_: screen)
+    monkeypatch.setattr(bars.ui, "people", lambda: screen)
     shown, pace = Bars(), Pace(jobs)
     for job in (1, 2)[:jobs]:
         for index in (1, 2):
