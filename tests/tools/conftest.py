@@ -14,8 +14,8 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    """The shipped model; two threads, so that sums have one order on every machine."""
+    """The shipped model; one thread, so that sums have one order on every machine."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield Engine.load(device="cpu")
     torch.set_num_threads(threads)
