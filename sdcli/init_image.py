@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .fields import LEAST_SIDE, MOST_SIDE, Size
+from .file_names import is_file, is_folder, path_of
 from .hub import silent
 from .inpainting import Margins
 from .picture_files import open_picture
@@ -31,18 +32,18 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
         raise UsageError(
             f"{flag}: {text} is an address, and sdcli fetches no pictures", "download it first"
         )
-    path = Path(text).expanduser()
-    if path.is_dir():
-        items = path.iterdir()
-    elif re.search(r"[*?[]", text) and not path.exists():
+    path = path_of(text)
+    if is_folder(path):
+        items = list(path.iterdir())
+    elif re.search(r"[*?[]", text) and not is_file(path):
         root = Path(path.anchor or ".")
         try:
-            items = root.glob(str(path.relative_to(path.anchor)))
-        except ValueError as error:
+            items = list(root.glob(str(path.relative_to(path.anchor))))
+        except (ValueError, OSError) as error:
             raise UsageError(f"{flag}: {text} is no pattern: {error}") from error
     else:
         return [str(path)]
-    found = sorted(item for item in items if format_of(item.name) and item.is_file())
+    found = sorted(item for item in items if format_of(item.name) and is_file(item))
     if not found:
         raise UsageError(f"{flag}: there are no pictures in {text}", "PNG, JPEG or WebP")
     return [str(item) for item in found]

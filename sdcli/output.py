@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import OutputError, UsageError
+from .file_names import is_folder
 from .files import in_folder, open_temporary, write_atomically
 from .naming import FIELDS, cut_to, fields_of, sanitised
 from .settings import DEFAULT_OUTPUT, Settings, format_of
@@ -54,7 +55,7 @@ class Target:
             raise UsageError(
                 f"--output: {output} does not end in .{settings.format}, --format does"
             )
-        if output.endswith(("/", os.sep)) or _is_folder(output):
+        if output.endswith(("/", os.sep)) or is_folder(Path(output)):
             output = str(Path(output) / _NAME_IN_FOLDER)
             named = None
         if inits > 1 and output.endswith(_NAME_IN_FOLDER):
@@ -184,13 +185,6 @@ def named_after(output: str) -> str:
 def _timed(values: Mapping[str, object]) -> dict[str, object]:
     now = datetime.now()
     return {**values, "date": f"{now:%Y-%m-%d}", "time": f"{now:%H%M%S}"}
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except OSError:  # a name that is too long, or a folder that we may not look into
-        return False
 
 
 def _check_writable(folder: Path, flag: str = "--output") -> None:

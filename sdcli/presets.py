@@ -13,6 +13,7 @@ from platformdirs import user_config_path
 
 from .config import to_toml
 from .errors import OutputError, UsageError, did_you_mean
+from .file_names import is_file
 from .files import write_atomically
 from .layers import REQUEST_KEYS, Layer, read_toml
 from .request import GenerationRequest
@@ -109,7 +110,7 @@ def find(name: str) -> Preset:
     """The preset of that name, or in that `.toml` file. Raises UsageError, naming the nearest."""
     if name.endswith(".toml"):
         path = Path(name)
-        if not path.is_file():
+        if not is_file(path):
             raise UsageError(f"--preset: no file {name}")
         return Preset(path.stem, "file", path)
     known = {preset.name: preset for preset in presets()}

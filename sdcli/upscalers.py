@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError, did_you_mean
+from .file_names import is_file, path_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,7 +72,7 @@ def check_upscaler(name: str) -> None:
     """Raise UsageError for a network's file that is not there, or cannot be read here."""
     if not name.endswith(_FILES):
         return
-    if not Path(name).expanduser().is_file():
+    if not is_file(path_of(name)):
         raise UsageError(f"there is no upscaler {name}", f"a file, or {', '.join(PIXEL_UPSCALERS)}")
     if find_spec("spandrel") is None:
         raise UsageError(

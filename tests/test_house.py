@@ -16,7 +16,8 @@ LONGEST = 250
 
 # A module may import what stands before it in this list, and its own package.
 ORDER = [
-    *("errors", "files", "sampling", "prompts", "families", "hub", "model_folders", "models"),
+    *("errors", "files", "file_names"),
+    *("sampling", "prompts", "families", "hub", "model_folders", "models"),
     *(
         "fields",
         "choices",

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sdcli.errors import ModelError
+from sdcli.file_names import is_file, is_folder, path_of
 from sdcli.hub import cached, fetch, silent
 from sdcli.model_folders import Folders
 
@@ -21,12 +22,17 @@ __all__ = ["BUILTIN", "Model", "find", "inspect", "is_hub_id", "locate", "weight
 
 BUILTIN = "builtin"
 
+# By the hub's own rules; its library raises errors of its own for anything else.
+_HUB_ID = re.compile(
+    r"(?!.*(?:--|\.\.|\.git$)) \w(?:[\w.-]{0,94}\w)? / \w(?:[\w.-]{0,94}\w)?",
+    re.VERBOSE | re.ASCII,
+)
+
 
 def is_hub_id(model: str) -> bool:
     """Whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
-    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", model)) and not (
-        Path(model).exists() or model.startswith(".")
-    )
+    here = Path(model)
+    return bool(_HUB_ID.fullmatch(model)) and not (is_file(here) or is_folder(here))
 
 
 def locate(
@@ -39,10 +45,10 @@ def locate(
     """
     if model == BUILTIN:
         return Path(str(files("sdcli"))) / "builtin"
-    path = Path(model).expanduser()
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in ENDINGS):
+    path = path_of(model)
+    if is_folder(path) or (is_file(path) and path.suffix.lower() in ENDINGS):
         return path
-    if path.is_file():
+    if is_file(path):
         raise ModelError(
             f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdcli.errors import ModelError, did_you_mean
+from sdcli.file_names import is_file, path_of
 from sdcli.model_folders import Folders, Kind, Only
 
 from . import hashes
@@ -163,8 +164,8 @@ def _alone(name: str) -> str:
 
 def find_lora(name: str, folders: Folders) -> Path:
     """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = path_of(name)
+    if is_file(path):
         return path
     known = library(folders, "lora")
     if found := named(name, known):

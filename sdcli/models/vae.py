@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sdcli.errors import ModelError
+from sdcli.file_names import is_file, path_of
 from sdcli.hub import silent
 from sdcli.model_folders import Folders
 
@@ -60,8 +61,8 @@ def _beside(model: Model, folders: Folders) -> Path | None:
 
 
 def _chosen(choice: str, folders: Folders) -> Path:
-    path = Path(choice).expanduser()
-    if path.is_file():
+    path = path_of(choice)
+    if is_file(path):
         return path
     known = library(folders, "vae")
     found = named(choice, known)

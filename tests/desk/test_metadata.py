@@ -60,7 +60,7 @@ HARD += ['"', "\\", ":", ",", "a: b, c: d, e: f", "\t", "\x7f", "一", "\U0001f9
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 PROMPTS = st.lists(st.one_of(st.sampled_from(HARD), st.text(CHARACTERS, max_size=8))).map("".join)
 MODELS = st.one_of(
-    st.builds("{0}/v1.{0}".format, st.text("aZ9_-é", min_size=1)),
+    st.builds("{0}-a/v1.{0}".format, st.text("aZ9_", min_size=1, max_size=90)),
     st.lists(st.sampled_from(["a", ",", ":", '"a"', "\\", " x"]), min_size=1).map("".join),
 ).filter(lambda name: name == name.strip())
 
