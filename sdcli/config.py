@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from .files import write_atomically
 from .layers import ALL_KEYS, Layer, merge, read_toml, validate
 from .request import GenerationRequest
 from .settings import Settings
+from .toml_text import parse_toml
 
 CONFIG_KEYS = ALL_KEYS - {"prompt", "seed"}
 """A prompt or a seed for every run is more likely a mistake than a wish."""
@@ -84,8 +84,8 @@ def parse_value(key: str, text: str) -> Any:
     if fields[key].annotation is str:
         return text
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
     return value if isinstance(value, (bool, int, float)) else text
 
@@ -109,18 +109,18 @@ def unset_value(key: str) -> Path:
 def _edit(key: str, line: str | None) -> Path:
     path = config_path()
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    expected = tomllib.loads(before)
+    expected = parse_toml(before)
     expected.pop(key, None)
     own = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
     rows = [row.removesuffix("\n") for row in StringIO(before)]  # splitlines knows more line ends
     kept = [row for row in rows if not own.match(row)]
     if line is not None:
         kept.append(line)
-        expected |= tomllib.loads(line)
+        expected |= parse_toml(line)
     text = "".join(f"{row}\n" for row in kept)
     try:
-        edited = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        edited = parse_toml(text)
+    except ValueError:
         edited = None
     if edited != expected:
         raise UsageError(f"cannot edit {path}: {key} spans several lines", "edit the file by hand")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from .errors import UsageError, did_you_mean, raise_all
 from .request import GenerationRequest
 from .sampling import AUTOMATIC, split_name
 from .settings import Settings
+from .toml_text import parse_toml
 
 REQUEST_KEYS = frozenset(GenerationRequest.model_fields)
 ALL_KEYS = REQUEST_KEYS | frozenset(Settings.model_fields)
@@ -58,10 +58,10 @@ def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[st
     """
     try:
         text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        values = parse_toml(text)
     except OSError as error:
         raise UsageError(f"{source}: cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # what tomllib, UTF-8 and a number of 5,000 digits raise
+    except ValueError as error:  # no UTF-8 or no TOML
         raise UsageError(f"{source}: {path} is no valid TOML: {error}") from error
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
@@ -108,7 +108,7 @@ def merge(layers: Sequence[Layer]) -> Merged:
 
 # Said in two layers, the upper one is meant; in one layer they contradict each other.
 _EITHER_OR = (("hires_scale", "hires_size"), ("sigmas", "timesteps"))
-_KEY = re.compile(r"""\s*\[*\s*["']?([\w-]+)["']?\s*[]=.]""")
+_KEY = re.compile(r"""\s*(?:\[+\s*)?["']?([\w-]+)["']?\s*[]=.]""")
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -158,7 +158,14 @@ def _problem(detail: Any, place: Merged) -> tuple[str, UsageError]:
     given = detail["input"]
     if detail["type"] == "request":
         return key, UsageError(f"{place.where(key)}: {context['message']}", context["hint"])
-    return key, UsageError(f"{place.where(key)}: {said}, got {given!r}")
+    return key, UsageError(f"{place.where(key)}: {said}, got {_shown(given)}")
+
+
+def _shown(given: Any) -> str:
+    try:
+        return repr(given)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 _PATTERNS = {

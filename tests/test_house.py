@@ -37,6 +37,7 @@ ORDER = [
         "tile_fields",
         "request",
         "settings",
+        "toml_text",
     ),
     *(
         "layers",

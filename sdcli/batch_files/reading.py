@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from sdcli.errors import Problems, UsageError, did_you_mean
 from sdcli.fields import parse_size
 from sdcli.layers import REQUEST_KEYS
+from sdcli.toml_text import parse_toml
 
 from .lines import ROW_SETTINGS, values_of
 
@@ -146,7 +146,7 @@ def _cells(header: list[str], cells: list[str]) -> Mapping[str, Any]:
 
 def _toml_rows(text: str, name: str) -> _Lines:
     try:
-        content = tomllib.loads(text)
+        content = parse_toml(text)
     except ValueError as error:
         raise UsageError(f"{name} is no valid TOML: {error}") from error
     if unknown := content.keys() - {"defaults", "picture"}:
