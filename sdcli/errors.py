@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import ClassVar
 
 
@@ -72,7 +73,7 @@ class Problems:
     """Gathers what is wrong before anything is made, to tell it all at once."""
 
     def __init__(self) -> None:
-        self._found: list[SdcliError] = []
+        self._found: dict[str, SdcliError] = {}  # what all rows of a file share is told once
 
     @contextmanager
     def gather(self) -> Iterator[None]:
@@ -84,20 +85,20 @@ class Problems:
             found = several.errors
         except (UsageError, ModelError) as error:
             found = (error,)
-        known = {str(error) for error in self._found}  # what all rows of a file share is told once
-        self._found += [error for error in found if str(error) not in known]
+        for each in found:
+            self._found.setdefault(str(each), each)
 
     @property
     def errors(self) -> tuple[SdcliError, ...]:
         """What was gathered, in order."""
-        return tuple(self._found)
+        return tuple(self._found.values())
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def raise_if_any(self) -> None:
         """Raise the one error that was gathered, or UsageErrors with all of them."""
-        raise_all(self._found)
+        raise_all(self.errors)
 
 
 def raise_all(errors: Sequence[SdcliError]) -> None:
@@ -110,9 +111,15 @@ def raise_all(errors: Sequence[SdcliError]) -> None:
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
     """A hint naming the known words nearest to `word` in any case; "" if none is near."""
-    by_key = {name.casefold(): name for name in known}
-    near = get_close_matches(word.casefold(), by_key, n=count, cutoff=0.5)
-    if not near:
+    names = [repr(name) for name in _near(word.casefold(), tuple(known), count)]
+    if not names:
         return ""
-    names = [repr(by_key[key]) for key in near]
     return "did you mean " + " or ".join(filter(None, [", ".join(names[:-1]), names[-1]])) + "?"
+
+
+@lru_cache(maxsize=1000)  # a file has the same slip in each of its rows
+def _near(word: str, known: tuple[str, ...], count: int) -> tuple[str, ...]:
+    by_key = {name.casefold(): name for name in known}
+    if len(word) > 3 * max(map(len, by_key), default=0):
+        return ()  # so long a word is near to none, and takes long to compare
+    return tuple(by_key[key] for key in get_close_matches(word, by_key, n=count, cutoff=0.5))

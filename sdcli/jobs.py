@@ -12,6 +12,7 @@ from .request import GenerationRequest
 
 _RANDOM_SEEDS = 4294967294
 """A1111 draws its random seeds below this."""
+_MOST = 100_000  # pictures of one row
 
 
 Draw = Callable[[], int]
@@ -42,13 +43,15 @@ def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
                 raise UsageError(f"--seed: {part} is too large", "seeds end at 2**64 - 1")
             if last < first:
                 raise UsageError(f"--seed: the range {part} runs backwards", f"try {last}-{first}")
-            if last - first >= 100_000:
-                raise UsageError(f"--seed: the range {part} has more than 100,000 seeds")
+            if last - first >= _MOST:
+                raise UsageError(f"--seed: the range {part} has more than {_MOST:,} seeds")
             seeds.extend(range(first, last + 1))
         else:
             raise UsageError(
                 f"--seed: {str(text)!r} is no seed", "give a number, a list such as 1,2,5-8, or -1"
             )
+        if len(seeds) > _MOST:
+            raise UsageError(f"--seed: there are more than {_MOST:,} seeds")
     return seeds
 
 
@@ -59,7 +62,7 @@ def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> 
         values.pop("variation_seed", None)
         try:
             wanted = float(values.get("variation_strength", 0)) > 0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             wanted = False  # which the schema will say
         if wanted:
             values["variation_seed"] = draw()
@@ -70,8 +73,10 @@ def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[Gen
     """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
 
     Variations of a seed keep it, and count the variation seed up instead, as in A1111. Raises
-    UsageError where that runs past the greatest seed.
+    UsageError where that runs past the greatest seed, and for more than 100,000 of them.
     """
+    if len(seeds) * count > _MOST:
+        raise UsageError(f"--count: {len(seeds) * count:,} pictures are more than {_MOST:,}")
     varied = base.variation_seed
     wanted = [
         {"seed": seed + i} if varied is None else {"seed": seed, "variation_seed": varied + i}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from sdcli.errors import UsageError, did_you_mean
@@ -24,6 +26,7 @@ _A1111 = {
 }
 _RESIZED = ("seed-resize-from-w", "seed-resize-from-h")
 _COUNTS = ("batch-size", "n-iter")  # pictures at once, and how often
+_MOST = 100_000  # characters of a line; shlex's time grows with the square of a word's length
 _WORDS = ("prompt", "negative_prompt")  # take all words up to the next option
 # What A1111 takes and sdcli does not do; saying no to it is no harm.
 _REFUSED = (
@@ -40,8 +43,10 @@ def values_of(line: str) -> dict[str, Any]:
     """
     if "--" not in line:
         return {"prompt": line.strip()}
+    if len(line) > _MOST:
+        raise UsageError(f"a line of more than {_MOST:,} characters", "JSON lines may be as long")
     try:
-        words = shlex.split(line)
+        words = deque(shlex.split(line))
     except ValueError as error:
         raise UsageError(f"{str(error).lower()}: {line}", "close the quotes") from error
     values: dict[str, Any] = {}
@@ -49,19 +54,25 @@ def values_of(line: str) -> dict[str, Any]:
     if rest:
         values["prompt"] = " ".join(rest)
     while words:
-        name, joined, value = words.pop(0).partition("=")
+        name, joined, value = words.popleft().partition("=")
         if joined:
-            words.insert(0, value)
+            words.appendleft(value)
         for key, found in _option(name, words, joined=bool(joined)).items():
-            if key in values and key != "count":
-                raise UsageError(f"{name}: {key} is given twice")
-            values[key] = found * values.get(key, 1) if key == "count" else found
-    if found := [values.pop(f"_{name}", 0) for name in _RESIZED if f"_{name}" in values]:
-        if len(found) != 2:
-            raise UsageError(f"--{_RESIZED[0]} and --{_RESIZED[1]} go together")
-        if all(found):
-            values["seed_resize"] = f"{found[0]}x{found[1]}"
-    return values
+            if key in values:
+                raise UsageError(f"{name}: {key.removeprefix('_')} is given twice")
+            values[key] = found
+    resized, counts = _taken_out(values, _RESIZED), _taken_out(values, _COUNTS)
+    if len(resized) == 1:
+        raise UsageError(f"--{_RESIZED[0]} and --{_RESIZED[1]} go together")
+    if resized and all(resized):
+        values["seed_resize"] = f"{resized[0]}x{resized[1]}"
+    if counts and "count" in values:
+        raise UsageError(f"--count says what --{_COUNTS[0]} and --{_COUNTS[1]} do")
+    return values | ({"count": prod(counts)} if counts else {})
+
+
+def _taken_out(values: dict[str, Any], names: Sequence[str]) -> list[int]:
+    return [values.pop(f"_{name}") for name in names if f"_{name}" in values]
 
 
 def _is_option(word: str) -> bool:
@@ -69,23 +80,24 @@ def _is_option(word: str) -> bool:
     return word.startswith("--") or word in _SHORT
 
 
-def _taken_while(words: list[str], wanted: Callable[[str], bool]) -> list[str]:
+def _taken_while(words: deque[str], wanted: Callable[[str], bool]) -> list[str]:
     taken = []
     while words and wanted(words[0]):
-        taken.append(words.pop(0))
+        taken.append(words.popleft())
     return taken
 
 
-def _option(name: str, words: list[str], *, joined: bool) -> dict[str, Any]:
+def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
     """What one option sets; its value is taken off the words."""
     bare = name.removeprefix("--").replace("_", "-")
     key = _SHORT.get(name) or _A1111.get(bare) or _FLAGS.get(bare)
     if key in _WORDS:
-        found = words[:1] if joined else _taken_while(words, lambda word: not _is_option(word))
-        del words[: 1 if joined else 0]
-        return {key: " ".join(found)}
+        if joined:
+            return {key: words.popleft()}
+        return {key: " ".join(_taken_while(words, lambda word: not _is_option(word)))}
     if key in _SWITCHES:
-        said = words.pop(0).lower() if joined or words[:1] in (["true"], ["false"]) else "true"
+        told = joined or (words and words[0] in ("true", "false"))
+        said = words.popleft().lower() if told else "true"
         if said not in ("true", "false"):
             raise UsageError(f"{name}: must be true or false, got {said!r}")
         return {key: said == "true"}
@@ -95,15 +107,15 @@ def _option(name: str, words: list[str], *, joined: bool) -> dict[str, Any]:
         raise UsageError(f"unknown option {name}", near)
     if not words or (_is_option(words[0]) and not joined):
         raise UsageError(f"{name}: its value is missing")
-    value = words.pop(0)
+    value = words.popleft()
     if bare in _REFUSED:
         if value.lower() == "false":
             return {}
         raise UsageError(f"{name}: sdcli has nothing like it", "leave it out")
     if bare in (*_COUNTS, *_RESIZED):
-        if not value.isdecimal():
-            raise UsageError(f"{name}: must be a whole number, got {value!r}")
-        return {f"_{bare}": int(value)} if bare in _RESIZED else {"count": int(value)}
+        if not value.isdecimal() or len(value) > 9:
+            raise UsageError(f"{name}: must be a whole number up to 999999999, got {value!r}")
+        return {f"_{bare}": int(value)}
     assert key is not None
     return {key: (value,)} if key in _LISTS else {key: value}
 

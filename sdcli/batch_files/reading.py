@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sdcli.choices import names_of
 from sdcli.errors import Problems, UsageError, did_you_mean
 from sdcli.fields import parse_size
 from sdcli.layers import REQUEST_KEYS
@@ -32,8 +33,7 @@ class Row:
     @property
     def presets(self) -> tuple[str, ...]:
         """The presets that it names."""
-        named = self.values.get("preset", ())
-        return (named,) if isinstance(named, str) else tuple(named)
+        return names_of(self.values.get("preset"))
 
 
 def format_of(path: Path) -> Format:
@@ -66,11 +66,12 @@ def read_rows(path: Path, how: Format | None = None) -> tuple[list[Row], Problem
     return rows_of(text, how or format_of(path), str(path))
 
 
-def rows_of(text: str, how: Format, name: str) -> tuple[list[Row], Problems]:
-    """The same of a file's text; `name` is what errors call it."""
+def rows_of(text: str, how: Format, name: str, *, first: int = 1) -> tuple[list[Row], Problems]:
+    """The same of a file's text, its lines numbered from `first`; `name` is what errors call it."""
     problems = Problems()
     rows: list[Row] = []
-    for line, read in _READERS[how](text, name):
+    for place, read in _READERS[how](text, name):
+        line = place + first - 1
         with problems.gather():
             try:
                 values = read()
@@ -87,10 +88,15 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
         if key not in KEYS:
             raise UsageError(f"unknown key {key!r}", did_you_mean(str(key), KEYS))
     found = {key: value for key, value in values.items() if value is not None}
+    if found.get("preset", []) != [] and not names_of(found["preset"]):
+        raise UsageError("preset: must be a name, or a list of names")
     if "size" in found:
         if found.keys() & {"width", "height"}:
             raise UsageError("size contradicts width and height")
-        width, height = parse_size(str(found.pop("size")))
+        size = found.pop("size")
+        if not isinstance(size, str):
+            raise UsageError("size: must be a string", "write it as 512x768")
+        width, height = parse_size(size)
         found |= {"width": width, "height": height}
     return found
 

@@ -39,8 +39,7 @@ def arriving(
         how = how or told_by(text)
         if how == "toml":  # which has a meaning as a whole only
             lines = [*lines, *(line for more in arrivals for line in more)]
-        # Numbered on from the lines before.
-        rows, problems = rows_of("\n" * (first - 1) + "".join(t for _, t in lines), how, NAME)
+        rows, problems = rows_of("".join(t for _, t in lines), how, NAME, first=first)
         plans: list[Plan] = []
         for row in rows:
             with problems.gather():

@@ -71,6 +71,9 @@ def test_lines(line: str, values: dict[str, Any]) -> None:
         ("--sampler_index 3", "nothing like it"),
         ("--tiling=maybe", "must be true or false"),
         ("--n_iter x", "whole number"),
+        ("a --n_iter 3 --n_iter 4", "n-iter is given twice"),
+        ("a --count 5 --n_iter 3", "--count says what"),
+        ("a --count 5 --count 3", "given twice"),
         ("--seed_resize_from_w 512", "go together"),
     ],
 )

@@ -58,6 +58,7 @@ def test_each_minus_one_of_a_list_is_drawn_anew() -> None:
         *((text, "is no seed") for text in ("1 - 2", "-1-3", "true", "9" * 5000, "1\n2")),
         ("8-5", "the range 8-5 runs backwards"),
         ("0-100000", "more than 100,000 seeds"),
+        ("0-99999,0", "more than 100,000 seeds"),
         (str(2**64), "is too large"),
         (f"1-{2**64}", "is too large"),
     ],
@@ -96,6 +97,11 @@ def test_count_may_reach_the_last_seed_but_not_pass_it() -> None:
     assert expand(BASE, [LAST - 1], count=2)[1].seed == LAST
     with pytest.raises(UsageError, match="--count: the seeds run past"):
         expand(BASE, [LAST - 1], count=3)
+
+
+def test_a_row_has_a_hundred_thousand_pictures_at_most() -> None:
+    with pytest.raises(UsageError, match="--count: 1,000,000,000 pictures are more than 100,000"):
+        expand(BASE, list(range(100_000)), count=10_000)
 
 
 def test_variations_keep_the_seed_and_count_the_variation_seed() -> None:
