@@ -92,6 +92,7 @@ def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError
 
     `field` travels along so that layers.py can say which file and line, or flag, it came from.
     """
-    return PydanticCustomError(
-        "request", "{message}", {"field": field, "message": message, "hint": hint}
-    )
+    # Pydantic takes no broken Unicode, which a message may quote.
+    whole = {"message": message, "hint": hint}
+    told = {key: text.encode(errors="backslashreplace").decode() for key, text in whole.items()}
+    return PydanticCustomError("request", "{message}", {"field": field, **told})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # A1111's "fill": Gaussian blurs of the kept pixels laid over each other, (radius, times).
 _FILLS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
 _SIDES = ("left", "top", "right", "bottom")
+_MARGIN = re.compile(r"\s*(\w{1,6})\s*=\s*(\d{1,5})\s*")
 
 
 class Rectangle(NamedTuple):
@@ -53,9 +54,10 @@ def parse_rectangle(text: str) -> Rectangle:
 
 def parse_margins(text: str) -> Margins:
     """Sides written as left=64,top=32. Raises UsageError."""
-    pairs = re.findall(r"\s*(\w+)\s*=\s*(\d{1,5})\s*(?:,|$)", text)
-    sides = {name.lower(): int(pixels) for name, pixels in pairs}
-    legal = len(sides) == len(pairs) == text.count("=") and sides.keys() <= set(_SIDES)
+    parts = text.rstrip(", ").split(",")
+    pairs = [found for part in parts if (found := _MARGIN.fullmatch(part))]
+    sides = {pair[1].lower(): int(pair[2]) for pair in pairs}
+    legal = len(sides) == len(pairs) == len(parts) and sides.keys() <= set(_SIDES)
     if not legal or not any(sides.values()):
         raise UsageError(
             f"{text!r} names no sides", "write them as left=64,top=32,right=0,bottom=8"

@@ -50,9 +50,13 @@ def invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
     if said.get("rand_device", "cpu") == "cpu":
         values["rng"] = "cpu"
     loras = said.get("loras")
-    for lora in loras if isinstance(loras, list) else []:
-        if isinstance(lora, dict) and (name := _name(lora.get("model") or lora.get("lora"))):
-            values["prompt"] = f"{values.get('prompt', '')} <lora:{name}:{lora.get('weight', 1)}>"
+    tags = [
+        f"<lora:{name}:{lora.get('weight', 1)}>"
+        for lora in (loras if isinstance(loras, list) else [])
+        if isinstance(lora, dict) and (name := _name(lora.get("model") or lora.get("lora")))
+    ]
+    if tags:
+        values["prompt"] = " ".join([str(values.get("prompt", "")), *tags])
     known = {*_FIELDS, *_OTHERS}
     rest = {k: json.dumps(v)[:60] for k, v in said.items() if k not in known and v not in _NOTHING}
     return values, rest

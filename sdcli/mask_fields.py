@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
@@ -27,6 +27,7 @@ OF_A_MASK: Mapping[str, Any] = {
     "repaint_jump": 10,
     "repaint_times": 10,
 }
+_MOST = 999_999  # as many digits as the fields' own notation takes
 MASKS = ("mask", "mask_rect", "outpaint")
 
 
@@ -111,6 +112,9 @@ def check_mask(sampler: Sampler, given: Mapping[str, Any]) -> None:
         return
     if given["init_img"] is None:
         raise field_error(masks[0], "there is no picture to begin from", "name it with --init-img")
+    for key, pixels in _numbers(given):
+        if not 0 <= pixels <= _MOST:
+            raise field_error(key, f"pixels are numbers from 0 to {_MOST}")
     if given["invert"]:
         raise field_error(masks[0], "an inversion makes all of the picture")
     if given["resize_mode"] == "latent":
@@ -125,6 +129,14 @@ def check_mask(sampler: Sampler, given: Mapping[str, Any]) -> None:
     for key in ("repaint_jump", "repaint_times"):
         if given[key] != OF_A_MASK[key]:
             raise field_error(key, "it belongs to --inpaint-method repaint")
+
+
+def _numbers(given: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """All that rectangles and margins hold, with their fields."""
+    for pixels in given["outpaint"] or ():
+        yield "outpaint", pixels
+    for rectangle in given["mask_rect"]:
+        yield from (("mask_rect", pixels) for pixels in rectangle)
 
 
 def _check_repaint(sampler: Sampler, given: Mapping[str, Any]) -> None:

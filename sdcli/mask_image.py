@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
+from .fields import MOST_SIDE
 from .init_image import in_colour, read_init, size_of
 from .inpainting import Margins, Patch, Rectangle, blurred, box_around, filled
 from .picture_files import open_picture
@@ -123,6 +124,8 @@ def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Ima
 
     left, top, right, bottom = margins
     size = (image.width + left + right, image.height + top + bottom)
+    if max(size) > MOST_SIDE:
+        raise UsageError(f"--outpaint: a picture's sides are {MOST_SIDE} pixels at most")
     covered = images.new("L", size, 255)
     covered.paste(mask, (left, top))
     return laid_on(size, image, left, top), covered

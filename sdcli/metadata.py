@@ -30,7 +30,7 @@ _ITEM = re.compile(
     """,
     re.VERBOSE,
 )
-_SIZE = re.compile(r"(\d+)x(\d+)")
+_SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +199,10 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
     if settings and "RNG" not in settings:
         values["rng"] = "nv"  # A1111's GPU noise, which nv gives on every device
     values |= timelines_before_1_6(settings, text.prompt + text.negative_prompt)
-    rows = (*BEFORE_MODEL, *AFTER_MODEL)
-    known -= {row.key for row in rows if row.field in _idle(values)}
+    idle = _idle(values)
+    known -= {row.key for row in (*BEFORE_MODEL, *AFTER_MODEL) if row.field in idle}
     rest = {key: value for key, value in settings.items() if key not in known}
-    return {key: value for key, value in values.items() if key not in _idle(values)}, rest
+    return {key: value for key, value in values.items() if key not in idle}, rest
 
 
 def _idle(values: Mapping[str, Any]) -> set[str]:

@@ -36,7 +36,7 @@ def timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str,
 
 
 def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
-    found = re.match(r"v?(\d+)\.(\d+)", settings.get("Version", ""))
+    found = re.match(r"v?(\d{1,9})\.(\d{1,9})", settings.get("Version", ""))
     return (int(found[1]), int(found[2])) if found else None
 
 

@@ -44,7 +44,9 @@ def out(text: str) -> None:
 
 def out_json(value: Any) -> None:
     """A result as one line of JSON on stdout."""
-    out(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    # Broken Unicode, of which stdout takes none, becomes what JSON writes for it: \ud800.
+    out(text.encode(errors="backslashreplace").decode())
 
 
 def say(text: str) -> None:

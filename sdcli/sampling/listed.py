@@ -24,7 +24,10 @@ def parse_timesteps(text: str) -> tuple[float, ...]:
     Raises UsageError.
     """
     if text.strip().startswith(_SECTIONS):
-        return respaced([int(n) for n in _numbers(text.strip().removeprefix(_SECTIONS))])
+        counts = _numbers(text.strip().removeprefix(_SECTIONS))
+        if not all(0 <= count <= TRAINED for count in counts):
+            raise UsageError(f"sections have 1 to {TRAINED} timesteps, not {text.strip()!r}")
+        return respaced([int(count) for count in counts])
     timesteps = _decreasing(_numbers(text))
     if timesteps[0] > TRAINED - 1:
         raise UsageError(f"timestep {timesteps[0]:g} is above {TRAINED - 1}, the last one")
