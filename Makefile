@@ -1,4 +1,6 @@
-.PHONY: test quick lint fix bench ci
+.PHONY: test quick lint fix bench fuzz ci
+
+SECONDS ?= 30
 
 test:  ## everything
 	pytest
@@ -17,6 +19,9 @@ fix:
 
 bench:
 	python -m benchmarks.overhead
+
+fuzz:  ## every reader of other people's files, for SECONDS each
+	python -m tools.fuzz --seconds $(SECONDS)
 
 ci:  ## what continuous integration runs
 	.ci/run

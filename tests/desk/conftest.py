@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakeEngine, Result
 
 from sdcli.cli import loaded, run
+
+sys.path.append(str(Path(__file__).parents[2]))  # where the repository's own tools are
 
 
 @pytest.fixture
