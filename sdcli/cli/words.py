@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def picture_layer(path: str, carried: Collection[str] | None) -> Layer:
     if recipe is None:
         raise UsageError(f"{path} has no settings in it")
     values = recipe.values
-    if (digest := recipe.settings.get("Model hash", "")) and "model" in values:
+    digest = recipe.settings.get("Model hash", "").casefold()
+    if "model" in values and re.fullmatch(r"[0-9a-f]{8,64}", digest, re.ASCII):
         values = {**values, MODEL_HASH: digest}
     if recipe.rest:
         ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
