@@ -11,9 +11,15 @@ from sdcli.errors import UsageError, did_you_mean
 
 from . import ui
 from .command import Json, command, new_app
+from .completion import config_keys
 
 app = new_app(help="Show and change your defaults, kept in one TOML file.")
-_Key = Annotated[str, typer.Argument(metavar="KEY", help="A setting, such as model or steps.")]
+_Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="A setting, such as model or steps.", autocompletion=config_keys
+    ),
+]
 
 
 def _known(key: str) -> str:

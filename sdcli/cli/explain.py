@@ -17,6 +17,7 @@ from sdcli.sampling.training import TrainingTable, scaled_linear
 
 from . import ui
 from .command import Json, command, new_app, option
+from .completion import samplers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +31,10 @@ COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
 
 @command(app)
 def explain(
-    names: Annotated[list[str], typer.Argument(metavar="SAMPLER...", help="One or more samplers.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="SAMPLER...", help="One or more samplers.", autocompletion=samplers),
+    ],
     steps: Annotated[
         str, option("--steps", panel="Sampling", metavar="N", help="Steps [default: 20].")
     ] = "20",

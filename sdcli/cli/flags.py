@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli import presets
 from sdcli.fields import flags_of
 from sdcli.layers import ALL_KEYS
 from sdcli.request import GenerationRequest
-from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.settings import Settings
 
 from .command import option
+from .completion import OFFERS, preset_names
 
 SizeFlag = Annotated[
     str, option("--size", panel="Picture", metavar="WxH", help="Width and height at once.")
@@ -42,13 +41,9 @@ PresetFlag = Annotated[
         panel="Prompt",
         metavar="NAME",
         help="Named settings; may be repeated, later ones win.",
-        autocompletion=lambda: [found.name for found in presets.presets()],
+        autocompletion=preset_names,
     ),
 ]
-_COMPLETIONS = {
-    "sampler": lambda: [row.name for row in SAMPLERS],
-    "scheduler": lambda: [row.name for row in SCHEDULES],
-}
 
 
 def parameters(names: Collection[str] = ALL_KEYS) -> list[Parameter]:
@@ -74,7 +69,7 @@ def parameters(names: Collection[str] = ALL_KEYS) -> list[Parameter]:
                     panel=flag.panel,
                     metavar=flag.metavar,
                     help=help,
-                    autocompletion=_COMPLETIONS.get(name),
+                    autocompletion=OFFERS.get(name),
                 )
                 annotation, default = Annotated[str, chosen], None
                 if flag.repeatable:

@@ -18,12 +18,16 @@ from sdcli.settings import Settings
 
 from . import ui
 from .command import Json, command, new_app, option
+from .completion import model_names
 from .conversion import write
 from .model_facts import facts_of, family_title, model_facts, short_hash, size
 
 app = new_app(help="List, tell apart, fetch and convert models.")
 
-_Name = Annotated[str, typer.Argument(metavar="MODEL", help="A path, a name, or a hash.")]
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A path, a name, or a hash.", autocompletion=model_names),
+]
 _Folders = Annotated[
     list[str],
     option("--models-dir", panel="Model", metavar="FOLDER", help="Look here; may be repeated."),

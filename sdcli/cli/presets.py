@@ -13,12 +13,15 @@ from sdcli.presets import save as keep
 
 from . import ui
 from .command import Json, command, new_app, option
+from .completion import preset_names
 from .flags import SizeFlag, parameters
 from .understanding import said
 from .words import Words
 
 app = new_app(help="List, show and keep presets: named settings, given to gen as --preset NAME.")
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset's name.")]
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A preset's name.", autocompletion=preset_names)
+]
 
 
 @command(app, "list")

@@ -10,6 +10,7 @@ from sdcli.sampling import GROUPS, SAMPLERS, SHELF, Sampler, resolve
 
 from . import ui
 from .command import Json, command, new_app
+from .completion import samplers as sampler_names
 
 app = new_app()
 
@@ -18,7 +19,12 @@ COLUMNS = ("SAMPLER", "ORDER", "CALLS", "NOISE", "SETTLES", "SCHEDULE", "ADVICE"
 
 @command(app)
 def samplers(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Tell all about this one.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Tell all about this one.", autocompletion=sampler_names
+        ),
+    ] = "",
     json: Json = False,
 ) -> int:
     """List the samplers, or tell all about one."""

@@ -241,9 +241,24 @@ def test_info_takes_one_form(sdcli: Any, picture: str) -> None:
         pytest.param("sdcli gen --scheduler Ka", ["Karras"], id="schedules"),
         pytest.param("sdcli gen --preset dra", ["draft"], id="presets"),
         pytest.param("sdcli sam", ["samplers"], id="commands"),
+        pytest.param("sdcli gen -m dream", ["dreamshaper"], id="models"),
+        pytest.param("sdcli gen --vae g", ["good"], id="VAEs"),
+        pytest.param("sdcli gen --lora in", ["ink"], id="LoRAs"),
+        pytest.param("sdcli models info bu", ["builtin"], id="a model"),
+        pytest.param("sdcli explain Eu", ["Euler a", "Euler", "Euler CFG++", "Euler a CFG++"]),
+        pytest.param("sdcli samplers LM", ["LMS"], id="a sampler"),
+        pytest.param("sdcli presets show por", ["portrait"], id="a preset"),
+        pytest.param("sdcli config get offl", ["offline", "offload"], id="a key"),
     ],
 )
-def test_the_shell_completes(typed: str, offered: list[str]) -> None:
+def test_the_shell_completes(
+    typed: str, offered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models/Stable-diffusion/dreamshaper", "models/VAE/good", "models/Lora/ink"):
+        path = Path(f"webui/{name}.safetensors")
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.setenv("SDCLI_MODELS_DIR", str(Path("webui").resolve()))
     count = str(len(typed.split()) - 1)
     shell = {"_SDCLI_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": count}
     done = subprocess.run(
