@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -17,10 +18,11 @@ _MOST = 100_000  # combinations
 
 def combinations(texts: Sequence[str]) -> list[Cell]:
     """Those of the sweeps, as typed; the empty one where there are none. Raises UsageError."""
-    every = list(cells(parse_sweeps(texts)))
-    if len(every) > _MOST:
-        raise UsageError(f"--sweep: {len(every):,} combinations are more than {_MOST:,}")
-    return every
+    sweeps = parse_sweeps(texts)
+    count = math.prod(len(sweep.values) for sweep in sweeps)
+    if count > _MOST:
+        raise UsageError(f"--sweep: {count:,} combinations are more than {_MOST:,}")
+    return list(cells(sweeps))
 
 
 def swept(words: Words, every: Sequence[Cell], plan: Callable[[Words], Plan]) -> Plan:

@@ -141,6 +141,12 @@ def test_what_is_wrong_in_a_combination_is_told(sdcli: Any, engine: FakeEngine) 
     assert not engine.made
 
 
+def test_combinations_have_a_limit(sdcli: Any, engine: FakeEngine) -> None:
+    result = sdcli("gen", "a", "--sweep", "steps=1-10000", "--sweep", "seed=1-10000")
+    assert result.code == 2
+    assert "--sweep: 100,000,000 combinations are more than 100,000" in result.err
+
+
 def test_a_plan_of_a_sweep(sdcli: Any, engine: FakeEngine) -> None:
     assert len(sdcli("gen", "a", "--sweep", "steps=1-5", "--plan").lines) == 6
 
