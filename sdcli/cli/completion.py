@@ -1,33 +1,49 @@
-"""Owns what a shell offers for a word that is being typed."""
+"""Owns what a shell offers for a word that is being typed.
+
+Commands that have nothing to do with pictures import this: so each function imports what it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from sdcli import config, models, presets
 from sdcli.errors import SdcliError
-from sdcli.layers import merge, validate
-from sdcli.model_folders import Kind
-from sdcli.models.library import library
-from sdcli.models.vae import AUTOMATIC, OWN
-from sdcli.sampling import SAMPLERS, SCHEDULES
-from sdcli.settings import Settings
+
+if TYPE_CHECKING:
+    from sdcli.model_folders import Kind
 
 Offer = Callable[[], list[str]]
 
 
 def samplers() -> list[str]:
     """Every sampler's name."""
+    from sdcli.sampling import SAMPLERS
+
     return [row.name for row in SAMPLERS]
+
+
+def schedules() -> list[str]:
+    """Every schedule's name."""
+    from sdcli.sampling import SCHEDULES
+
+    return [row.name for row in SCHEDULES]
 
 
 def preset_names() -> list[str]:
     """Those that ship, the user's and the project's."""
+    from sdcli import presets
+
     return [found.name for found in presets.presets()]
 
 
 def in_folders(kind: Kind) -> list[str]:
     """What the models folders hold of a kind, as the config or the environment names them."""
+    from sdcli import config
+    from sdcli.layers import merge, validate
+    from sdcli.models.library import library
+    from sdcli.settings import Settings
+
     try:
         merged = merge([config.read(), config.environment()])
         folders = validate(Settings, merged.values, merged).models_folders
@@ -38,20 +54,31 @@ def in_folders(kind: Kind) -> list[str]:
 
 def model_names() -> list[str]:
     """The one that ships, and what the folders hold."""
-    return [models.BUILTIN, *in_folders("checkpoint")]
+    from sdcli.models import BUILTIN
+
+    return [BUILTIN, *in_folders("checkpoint")]
+
+
+def vae_names() -> list[str]:
+    """The model's own, and what the folders hold."""
+    from sdcli.models.vae import AUTOMATIC, OWN
+
+    return [AUTOMATIC, OWN, *in_folders("vae")]
 
 
 def config_keys() -> list[str]:
     """What a config file may set."""
+    from sdcli import config
+
     return sorted(config.CONFIG_KEYS)
 
 
 OFFERS: Mapping[str, Offer] = {
     "sampler": samplers,
     "hires_sampler": samplers,
-    "scheduler": lambda: [row.name for row in SCHEDULES],
+    "scheduler": schedules,
     "model": model_names,
-    "vae": lambda: [AUTOMATIC, OWN, *in_folders("vae")],
+    "vae": vae_names,
     "lora": lambda: in_folders("lora"),
 }
 """For the request's fields that take a name."""
