@@ -44,7 +44,7 @@ def main() -> None:
     if options.measure:
         print(json.dumps(_measure(options.measure, options.work)))
         return
-    _write(options.work)
+    write(options.work)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in GROUPS}
     for _ in range(options.repeats):
         for name, kind in GROUPS.items():
@@ -145,7 +145,7 @@ _LOADERS = {
 }
 
 
-def _write(work: Path) -> None:
+def write(work: Path) -> None:
     """Both forms of the checkpoint, unless they are there."""
     if (work / "model.safetensors").is_file():
         return

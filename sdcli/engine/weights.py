@@ -75,8 +75,17 @@ def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
     return source
 
 
-def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) -> nn.Module:
+def fill(
+    network: nn.Module,
+    source: Source,
+    *,
+    dtype: torch.dtype,
+    where: str,
+    layout: torch.memory_format = torch.preserve_format,
+) -> nn.Module:
     """Give an empty network its tensors from `source`, in `dtype`; returns it, ready to run.
+
+    `layout` is how the convolutions' weights are to lie in memory.
 
     Shapes that differ by ones are taken for one another. Raises ModelError, with `where` for the
     place, for a missing tensor or one of another shape.
@@ -92,7 +101,8 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
         else:
             # As load_state_dict(assign=True) would, in a fraction of its time.
             owner, _, last = name.rpartition(".")
-            tensor = found.reshape(wanted.shape).to(dtype)
+            lies = layout if wanted.ndim == 4 else torch.preserve_format
+            tensor = found.reshape(wanted.shape).to(dtype, memory_format=lies)
             modules[owner].register_parameter(last, nn.Parameter(tensor, requires_grad=False))
     for problem, names in (("missing", missing), ("of another shape", misshapen)):
         if names:

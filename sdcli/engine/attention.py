@@ -1,0 +1,68 @@
+"""Owns how a UNet attends: as diffusers does, but a prompt is read once a run."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from diffusers.models.attention import BasicTransformerBlock
+from torch import Tensor
+from torch.nn import functional
+
+
+def attend(unet: Any) -> None:
+    """Let the attention layers of a UNet's transformer blocks work as `Attending` does."""
+    for block in unet.modules():
+        if isinstance(block, BasicTransformerBlock):
+            for layer in (block.attn1, block.attn2):
+                if layer is not None:
+                    layer.set_processor(Attending())
+
+
+class Attending:
+    """In the place of diffusers' processor for one layer, without masks.
+
+    Keys and values of a prompt's embeddings are the same at every step: they are worked out once,
+    and kept for as long as the embeddings are.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[ref[Tensor], Tensor, Tensor] | None = None
+
+    def __call__(
+        self,
+        layer: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: None = None,
+        **_: Any,
+    ) -> Tensor:
+        """`hidden_states` (images, places, width) attend to themselves or to embeddings."""
+        query = _heads(layer.to_q(hidden_states), layer.heads)
+        if encoder_hidden_states is None:
+            key, value = self._read(layer, hidden_states)
+        else:
+            key, value = self._read_once(layer, encoder_hidden_states)
+        seen = functional.scaled_dot_product_attention(query, key, value)
+        project, dropout = layer.to_out
+        told: Tensor = dropout(project(seen.transpose(1, 2).flatten(2)))
+        return told
+
+    def _read_once(self, layer: Any, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        if self._kept and self._kept[0]() is prompts:
+            return self._kept[1:]
+        key, value = self._read(layer, prompts)
+        self._kept = ref(prompts, self._forget), key, value
+        return key, value
+
+    def _forget(self, gone: ref[Tensor]) -> None:
+        if self._kept and self._kept[0] is gone:
+            self._kept = None
+
+    def _read(self, layer: Any, told: Tensor) -> tuple[Tensor, Tensor]:
+        return _heads(layer.to_k(told), layer.heads), _heads(layer.to_v(told), layer.heads)
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """(images, places, width) to (images, heads, places, width of a head)."""
+    return x.unflatten(2, (heads, -1)).transpose(1, 2)
