@@ -148,6 +148,8 @@ def test_an_inpainting_model_is_told_of_a_grey_picture_all_masked(
     pipeline.scheduler = EulerDiscreteScheduler.from_config(
         pipeline.scheduler.config, timestep_spacing="linspace", steps_offset=0
     )
+    # What a random VAE makes of one grey is mostly rounding: both must round alike.
+    pipeline.vae.to(memory_format=torch.channels_last)
     vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
     with torch.inference_mode():
         under = vae.encode(torch.zeros(1, 3, 64, 64)).latent_dist.mean * scale
