@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
@@ -85,11 +86,16 @@ class Grid:
 
     def _shown(self) -> list[_Shown]:
         found = []
+        counts: Counter[tuple[str, ...]] = Counter()
         for job, picture, small in self._pictures:
             column, *row = job.cell.labels or ("",)
             for key in self._others:
                 value = getattr(picture.request, key)
                 row.append(f"seed {value}" if key == "seed" else shorten(value, _LONGEST_LABEL))
+            # What differs in anything else has a row of its own, too: no picture covers another.
+            same = (column, *row)
+            counts[same] += 1
+            row += [f"({counts[same]})"] if counts[same] > 1 else []
             found.append(_Shown(column, ", ".join(row), small))
         return found
 
@@ -131,8 +137,8 @@ class Grid:
 
     def _table(self) -> str:
         # The seed is a fact of every picture, the prompt of those that differ in it.
-        others = [key for key in ("prompt", "seed") if key in self._others or key == "seed"]
-        others = [key for key in others if key not in self._swept]
+        others = [key for key in self._others if key != "seed"]
+        others += ["seed"] if "seed" not in self._swept else []
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(["path", *self._swept, *others, "evals", "seconds"])

@@ -257,6 +257,31 @@ def test_a_sheet_of_a_file(sdcli: Any, engine: FakeEngine) -> None:
         assert page.height > 2 * 64
 
 
+@pytest.mark.parametrize(
+    ("rows", "sweep"),
+    [
+        ("a red fox --seed 1\na red cat --seed 1\n", "replace=red,green"),
+        ("a fox --seed 1 --sampler Euler\na fox --seed 1 --sampler DDIM\n", "steps=3,4"),
+    ],
+)
+def test_no_picture_of_a_sheet_covers_another(
+    sdcli: Any, engine: FakeEngine, rows: str, sweep: str
+) -> None:
+    Path("p.txt").write_text(rows)
+    assert sdcli("batch", "p.txt", "--sweep", sweep, "--grid", "-o", "out/").code == 0
+    with Image.open("out/grid.png") as page:
+        sheet = page.convert("RGB")
+    top = sheet.height - 2 * (64 + 8)
+    shown = {
+        sheet.getpixel((150 + column * 72 + 32, top + row * 72 + 32))
+        for column in (0, 1)
+        for row in (0, 1)
+    }
+    made = {paint(engine.complete(request)).getpixel((0, 0)) for request in engine.made}
+    assert shown == made
+    assert len(made) == 4
+
+
 def test_a_sheet_must_be_whole(sdcli: Any, engine: FakeEngine) -> None:
     rows_file()
     result = sdcli("batch", "p.txt", "--grid", "--shard", "1/2", "-o", "out/")
