@@ -14,6 +14,7 @@ from torch import Tensor
 from sdcli.errors import OutOfMemory, SdcliError
 
 from .memory import memory_errors
+from .packing import unpack
 from .strips import decode_in_strips
 
 
@@ -53,6 +54,7 @@ def decode(
             say("the VAE gives NaN in half precision; it goes on in fp32")
             # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
+            unpack(vae)
             vae.to(latent.device, torch.float32)
             pixels = decoder(latent / scale)
         if torch.isnan(pixels).any():

@@ -26,12 +26,13 @@ from sdcli.models.tokenizer import tokenizer_of
 from sdcli.models.vae import place_in
 
 from .attention import attend
+from .blocks import save_memory
 from .conditioning import Clip, TextEncoder
 from .device import Placement
-from .linear import quicken
 from .lora import Lora, Loras
 from .memory import memory_errors
 from .offload import place
+from .packing import pack
 from .weights import Source, Tensors, fill, in_folder, in_original, no_content, tensors_in
 
 
@@ -69,13 +70,13 @@ def load(model: Model, placement: Placement, *, offload: str = "none") -> Compon
                 source,
                 dtype=placement.dtype,
                 where=f"--model: {_where(model, part)}",
-                layout=_layout(part, placement),
             )
             for part, source in sources(model).items()
         }
         attend(networks["unet"])
         for network in networks.values():
-            quicken(network, placement)
+            save_memory(network)
+            pack(network, placement)
         in_turn = ("text_encoder", "text_encoder_2", "unet", "vae")
         called = [networks[part] for part in in_turn if part in networks]
         place(called, placement.device, offload=offload)
@@ -90,17 +91,6 @@ def load(model: Model, placement: Placement, *, offload: str = "none") -> Compon
             for number, part in enumerate(encoders)
         ]
     return Components(networks["unet"], networks["vae"], TextEncoder(clips), Loras(model, networks))
-
-
-def _layout(part: str, placement: Placement) -> torch.memory_format:
-    """Channels last where that was measured to pay: on CPUs, but for a UNet in bf16 only.
-
-    A VAE then decodes in half to four fifths of the time.
-    """
-    pays = {"vae": (torch.float32, torch.bfloat16), "unet": (torch.bfloat16,)}.get(part, ())
-    if placement.device.type == "cpu" and placement.dtype in pays:
-        return torch.channels_last
-    return torch.preserve_format
 
 
 @torch.inference_mode()

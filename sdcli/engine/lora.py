@@ -15,6 +15,7 @@ from sdcli.models import Model
 from sdcli.models.single_file import ENCODERS, original_places
 
 from .lora_file import Layer, layers_of
+from .packing import plain
 from .weights import tensors_in
 
 
@@ -79,14 +80,14 @@ class Loras:
                     self._add(part, inside, layer, strength)
 
     def _add(self, part: str, inside: str, layer: Layer, strength: float) -> None:
-        weight: Tensor = self._modules[part][inside].weight
-        if weight.is_meta:
+        module = self._modules[part][inside]
+        if module.weight.is_meta:
             raise UsageError(
                 "--offload: sequential keeps the weights where no LoRA can be merged into them",
                 "--offload model",
             )
-        if (part, inside) not in self._kept:
-            self._kept[part, inside] = weight.detach().clone()
+        self._kept.setdefault((part, inside), module.weight.detach())
+        weight = plain(module)
         delta = layer.delta(weight)
         self._put(part, inside, (weight.float() + strength * delta).to(weight.dtype))
 

@@ -81,11 +81,8 @@ def fill(
     *,
     dtype: torch.dtype,
     where: str,
-    layout: torch.memory_format = torch.preserve_format,
 ) -> nn.Module:
     """Give an empty network its tensors from `source`, in `dtype`; returns it, ready to run.
-
-    `layout` is how the convolutions' weights are to lie in memory.
 
     Shapes that differ by ones are taken for one another. Raises ModelError, with `where` for the
     place, for a missing tensor or one of another shape.
@@ -101,8 +98,7 @@ def fill(
         else:
             # As load_state_dict(assign=True) would, in a fraction of its time.
             owner, _, last = name.rpartition(".")
-            lies = layout if wanted.ndim == 4 else torch.preserve_format
-            tensor = found.reshape(wanted.shape).to(dtype, memory_format=lies)
+            tensor = found.reshape(wanted.shape).to(dtype)
             modules[owner].register_parameter(last, nn.Parameter(tensor, requires_grad=False))
     for problem, names in (("missing", missing), ("of another shape", misshapen)):
         if names:

@@ -1,0 +1,221 @@
+"""Packed weights: the same numbers, the weights to be had again, and only where they pay."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sdcli.engine import Engine, packing
+from sdcli.engine.device import Placement
+from sdcli.engine.packing import (
+    PackedConv2d,
+    PackedLinear,
+    PackedPointwise,
+    SmallGroupNorm,
+    pack,
+    plain,
+)
+from sdcli.likeness import likeness
+from sdcli.request import GenerationRequest
+
+CPU = torch.device("cpu")
+PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    PackedLinear: nn.Linear,
+    PackedPointwise: nn.Conv2d,
+    PackedConv2d: nn.Conv2d,
+    SmallGroupNorm: nn.GroupNorm,
+}
+ROUNDING = {torch.float32: 2e-6, torch.bfloat16: 1e-2}
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64" or not torch.backends.mkldnn.is_available(),
+    reason="weights are packed on x86 alone",
+)
+
+
+def packed(layer: nn.Module, dtype: torch.dtype) -> Any:
+    """A layer that packs its weight."""
+    layer = layer.to(dtype).requires_grad_(False)
+    pack(layer, Placement(CPU, dtype))
+    return layer
+
+
+@contextmanager
+def unpacked(engine: Engine) -> Iterator[None]:
+    """The engine's networks with torch's own layers."""
+    networks = engine._components.unet, engine._components.vae
+    changed: list[tuple[Any, type, Tensor]] = []
+    for module in (m for network in networks for m in network.modules()):
+        if type(module) in PLAIN:
+            changed.append((module, type(module), module.weight))
+            module.weight = nn.Parameter(plain(module), requires_grad=False)
+            module.__class__ = PLAIN[type(module)]
+    assert changed
+    try:
+        yield
+    finally:
+        for module, kind, weight in changed:
+            module.__class__ = kind
+            module.weight = weight
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("shape", [(1, 48), (3, 48), (2, 77, 48), (2, 3, 5, 48), (2048, 48)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_product_is_that_of_nn_linear(
+    shape: tuple[int, ...], bias: bool, dtype: torch.dtype
+) -> None:
+    layer = nn.Linear(48, 96, bias=bias).to(dtype).requires_grad_(False)
+    x = torch.randn(*shape[:-1], 2 * shape[-1])[..., ::2].to(dtype)  # not contiguous
+    expected = layer(x)
+    assert type(packed(layer, dtype)) is PackedLinear
+    _same(layer(x), expected, ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("channels", [(4, 48), (48, 3), (48, 96)])
+@pytest.mark.parametrize("kernel", [(3, 1, 1), (3, 2, 1), (1, 1, 0)], ids=["3", "half", "1"])
+@pytest.mark.parametrize("places", [(1, 1), (2, 2), (9, 7), (32, 32), (64, 40)])
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+def test_a_convolution_is_that_of_nn_conv2d(
+    channels: tuple[int, int],
+    kernel: tuple[int, int, int],
+    places: tuple[int, int],
+    mode: str,
+    dtype: torch.dtype,
+) -> None:
+    size, stride, padding = kernel
+    layer = nn.Conv2d(*channels, size, stride, padding).to(dtype).requires_grad_(False)
+    layer.padding_mode = mode  # as --tiling sets it
+    x = torch.randn(2, channels[0], *places).to(dtype)
+    expected = layer(x)
+    assert type(packed(layer, dtype)) is (PackedPointwise if size == 1 else PackedConv2d)
+    _same(layer(x), expected, ROUNDING[dtype])
+    _same(layer(x.to(memory_format=torch.channels_last)), expected, ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("places", [(4, 4), (40, 40)])
+def test_a_normalisation_is_that_of_nn_group_norm(
+    places: tuple[int, int], dtype: torch.dtype
+) -> None:
+    layer = nn.GroupNorm(8, 64).to(dtype).requires_grad_(False)
+    x = torch.randn(2, 64, *places).to(dtype)
+    expected = layer(x)
+    layer = packed(layer, dtype)
+    assert type(layer) is SmallGroupNorm
+    _same(layer(x.to(memory_format=torch.channels_last)), expected, ROUNDING[dtype])
+
+
+def _same(found: Tensor, expected: Tensor, within: float) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    assert (found.float() - expected.float()).norm() <= within * expected.float().norm()
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(nn.Linear, 48, 96),
+        partial(nn.Conv2d, 48, 96, 3),
+        partial(nn.Conv2d, 4, 48, 3, 2),
+        partial(nn.Conv2d, 48, 96, 1),
+    ],
+    ids=["linear", "3", "half", "1"],
+)
+def test_the_weight_comes_back_to_the_last_bit(
+    make: Callable[[], nn.Linear | nn.Conv2d], dtype: torch.dtype
+) -> None:
+    layer = make().to(dtype)
+    weight = layer.weight.detach().clone()
+    layer = packed(layer, dtype)
+    layer(torch.randn(2, weight.shape[1], 9, 9 if weight.ndim == 4 else weight.shape[1]).to(dtype))
+    assert layer.weight.is_mkldnn
+    assert torch.equal(plain(layer), weight)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_weight_that_is_put_in_its_place_counts(size: int, dtype: torch.dtype) -> None:
+    """As LoRAs do it, to and fro, and however often the layer was called before."""
+    layer, other = (nn.Conv2d(48, 96, size).to(dtype).requires_grad_(False) for _ in range(2))
+    x, larger = (torch.randn(2, 48, places, 8).to(dtype) for places in (8, 64))
+    expected = {"one": [layer(x), layer(larger)], "other": [other(x), other(larger)]}
+    layer = packed(layer, dtype)
+    weights, biases = {}, {"one": layer.bias, "other": other.bias}
+    for round_ in range(2):
+        for name in ("one", "other"):
+            if name in weights:
+                layer.weight = nn.Parameter(weights[name].detach(), requires_grad=False)
+            elif name == "other":
+                layer.weight = nn.Parameter(other.weight.detach(), requires_grad=False)
+            layer.bias = biases[name]
+            for told, meant in zip((x, larger), expected[name], strict=True):
+                _same(layer(told), meant, ROUNDING[dtype])
+            weights[name] = layer.weight if round_ == 0 else weights[name]
+
+
+def test_shapes_share_a_packing_where_they_can() -> None:
+    layer = packed(nn.Conv2d(64, 64, 3, padding=1), torch.float32)
+    for places in (32, 40, 48, 64):
+        x = torch.randn(1, 64, places, places)
+        expected = nn.functional.conv2d(x, plain(layer), layer.bias, padding=1)
+        _same(layer(x), expected, ROUNDING[torch.float32])
+    assert len({id(weight) for weight in layer._kept.by_shape.values()}) == 1
+
+
+def test_a_weight_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            calls.append(name)
+            return getattr(torch.ops.mkldnn, name)
+
+    monkeypatch.setattr(packing, "_ONEDNN", Counting())
+    layers = [packed(layer, torch.float32) for layer in (nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1))]
+    for _ in range(5):
+        for layer in layers:
+            layer(torch.randn(1, 8, 16, 16))
+    assert [name for name in calls if "reorder" in name] == [
+        "_reorder_convolution_weight",
+        "_reorder_linear_weight",
+    ]
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        Placement(CPU, torch.float16),
+        Placement(torch.device("cuda"), torch.float32),
+        Placement(torch.device("mps"), torch.bfloat16),
+    ],
+    ids=["cpu fp16", "cuda fp32", "mps bf16"],
+)
+def test_other_formats_and_devices_are_left_alone(placement: Placement) -> None:
+    layers = nn.Sequential(nn.Linear(4, 4), nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4))
+    pack(layers, placement)
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.Conv2d, nn.GroupNorm]
+
+
+def test_other_processors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    layer = nn.Linear(4, 4)
+    pack(layer, Placement(CPU, torch.float32))
+    assert type(layer) is nn.Linear
+
+
+def test_no_picture_changes(builtin: Engine) -> None:
+    request = GenerationRequest(prompt="a red circle", seed=1, steps=8, cfg_scale=5)
+    ours = builtin.generate(request).image
+    with unpacked(builtin):
+        theirs = builtin.generate(request).image
+    assert likeness(ours, theirs).greatest <= 1
