@@ -122,21 +122,22 @@ class PackedConv2d(nn.Conv2d):
         kept = self.__dict__.get("_kept")
         if kept is None or kept.of is not self.weight:  # another was put in its place
             kept = self.__dict__["_kept"] = _Packings(self.weight)
-        if shape not in kept.by_shape:
+        met = shape, where[0]  # --tiling pads by itself, and takes the padding away
+        if met not in kept.by_shape:
             packed = _ONEDNN._reorder_convolution_weight(plain(self), *where, shape)
             alike = (other for other in kept.by_shape.values() if _lie_alike(other, packed))
-            kept.by_shape[shape] = next(alike, packed)
+            kept.by_shape[met] = next(alike, packed)
             if not kept.of.is_mkldnn:
                 self.weight = kept.of = nn.Parameter(packed, requires_grad=False)
-        return kept.by_shape[shape]
+        return kept.by_shape[met]
 
 
 @dataclass(slots=True)
 class _Packings:
-    """Of one weight, for each shape that was met."""
+    """Of one weight, for each shape and padding that was met."""
 
     of: Tensor
-    by_shape: dict[Size, Tensor] = field(default_factory=dict)
+    by_shape: dict[tuple[Size, Any], Tensor] = field(default_factory=dict)
 
 
 def _lie_alike(one: Tensor, other: Tensor) -> bool:

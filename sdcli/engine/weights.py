@@ -75,13 +75,7 @@ def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
     return source
 
 
-def fill(
-    network: nn.Module,
-    source: Source,
-    *,
-    dtype: torch.dtype,
-    where: str,
-) -> nn.Module:
+def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) -> nn.Module:
     """Give an empty network its tensors from `source`, in `dtype`; returns it, ready to run.
 
     Shapes that differ by ones are taken for one another. Raises ModelError, with `where` for the

@@ -32,5 +32,4 @@ def test_no_page_is_fetched_twice() -> None:
         program = [sys.executable, "-c", PROGRAM.format(first=first)]
         return int(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
 
-    assert pages("pass") > 3 * 2**13
-    assert pages(KEEP) < 2**10
+    assert pages(KEEP) < pages("pass") / 4
