@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.weak import WeakTensorKeyDictionary
 
 
 def attend(unet: Any) -> None:
@@ -27,7 +27,7 @@ class Attending:
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[ref[Tensor], Tensor, Tensor] | None = None
+        self._read_already = WeakTensorKeyDictionary()
 
     def __call__(
         self,
@@ -49,15 +49,10 @@ class Attending:
         return told
 
     def _read_once(self, layer: Any, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        if self._kept and self._kept[0]() is prompts:
-            return self._kept[1:]
-        key, value = self._read(layer, prompts)
-        self._kept = ref(prompts, self._forget), key, value
-        return key, value
-
-    def _forget(self, gone: ref[Tensor]) -> None:
-        if self._kept and self._kept[0] is gone:
-            self._kept = None
+        found: tuple[Tensor, Tensor] | None = self._read_already.get(prompts)
+        if found is None:
+            found = self._read_already[prompts] = self._read(layer, prompts)
+        return found
 
     def _read(self, layer: Any, told: Tensor) -> tuple[Tensor, Tensor]:
         return _heads(layer.to_k(told), layer.heads), _heads(layer.to_v(told), layer.heads)

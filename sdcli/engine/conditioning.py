@@ -208,7 +208,8 @@ class TextEncoder:
     @torch.inference_mode()
     def _encode(self, texts: tuple[str, ...], skip: int, emphasis: Emphasis) -> list[Conditioning]:
         said = [clip(texts, skip, emphasis) for clip in self.clips]
-        return [
-            Conditioning(torch.cat([hidden for hidden, _ in row], dim=-1), row[-1][1])
-            for row in zip(*said, strict=True)
-        ]
+        rows = {
+            text: Conditioning(torch.cat([hidden for hidden, _ in row], dim=-1), row[-1][1])
+            for text, *row in zip(texts, *said, strict=True)
+        }
+        return [rows[text] for text in texts]

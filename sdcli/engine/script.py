@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .conditioning import Conditioning
 
+_REMEMBERED = 4  # with and without negative prompts, before and after an edit
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
@@ -52,15 +54,20 @@ class Script:
     def __init__(self, lines: Sequence[Line], *, width: int, height: int) -> None:
         self._lines = tuple(lines)
         self._size = width, height
-        self._now: list[Conditioning] = []
-        self._told: list[Told] = []
+        self._told: dict[tuple[int, ...], list[Told]] = {}
 
     def at(self, call: int, count: int | None = None) -> list[Told]:
-        """What the first `count` lines, or all, tell at that call: together, if lengths allow."""
+        """What the first `count` lines, or all, tell at that call: together, if lengths allow.
+
+        What was told lately is told again by the same objects, so that it need not be read anew.
+        """
         now = [line.at(call) for line in self._lines[:count]]
-        if list(map(id, now)) != list(map(id, self._now)):
-            self._now, self._told = now, self._grouped(now)
-        return self._told
+        key = tuple(map(id, now))
+        found = self._told.pop(key, None) or self._grouped(now)
+        self._told[key] = found  # the last one used is the last to go
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return found
 
     def _grouped(self, now: Sequence[Conditioning]) -> list[Told]:
         lengths = list(dict.fromkeys(row.context.shape[1] for row in now))

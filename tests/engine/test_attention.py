@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
@@ -77,7 +78,30 @@ def test_a_prompt_is_read_once_a_run(tiny: Engine) -> None:
         hook.remove()
 
 
+@pytest.mark.parametrize(
+    ("asked", "readings"),
+    [
+        ({"prompt": "a fox"}, 1),
+        ({"prompt": "a fox", "ngms": 100.0}, 2),  # every other call without the negative prompt
+        ({"prompt": "a [fox|hen]"}, 2),
+        ({"prompt": "a [fox|hen]", "ngms": 100.0}, 3),  # the first word holds for two calls
+    ],
+    ids=str,
+)
+def test_prompts_that_alternate_are_read_once_each(
+    tiny: Engine, asked: Mapping[str, Any], readings: int
+) -> None:
+    layer = layers(tiny, "attn2")[0]
+    seen = []
+    hook = layer.to_k.register_forward_hook(lambda *_: seen.append(1))
+    tiny.generate(
+        GenerationRequest(**asked, seed=1, steps=12, sampler="Euler", width=64, height=64)
+    )
+    hook.remove()
+    assert len(seen) == readings
+
+
 def test_what_was_read_goes_with_its_embeddings(builtin: Engine) -> None:
     asked(builtin)
     gc.collect()
-    assert all(layer.processor._kept is None for layer in layers(builtin, "attn2"))
+    assert not any(len(layer.processor._read_already) for layer in layers(builtin, "attn2"))
