@@ -54,7 +54,7 @@ def decode(
             say("the VAE gives NaN in half precision; it goes on in fp32")
             # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
-            unpack(vae)
+            unpack(vae, torch.float32)
             vae.to(latent.device, torch.float32)
             pixels = decoder(latent / scale)
         if torch.isnan(pixels).any():

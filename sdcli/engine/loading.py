@@ -64,19 +64,14 @@ def load(model: Model, placement: Placement, *, offload: str = "none") -> Compon
     Raises ModelError for weights that do not fit their configuration, OutOfMemory, UsageError.
     """
     with quiet_libraries(), memory_errors(f"loading {model.name}"):
-        networks = {
-            part: fill(
-                empty(model, part),
-                source,
-                dtype=placement.dtype,
-                where=f"--model: {_where(model, part)}",
-            )
-            for part, source in sources(model).items()
-        }
-        attend(networks["unet"])
-        for network in networks.values():
+        networks = {}
+        for part, source in sources(model).items():
+            network = empty(model, part)
             save_memory(network)
             pack(network, placement)
+            where = f"--model: {_where(model, part)}"
+            networks[part] = fill(network, source, dtype=placement.dtype, where=where)
+        attend(networks["unet"])
         in_turn = ("text_encoder", "text_encoder_2", "unet", "vae")
         called = [networks[part] for part in in_turn if part in networks]
         place(called, placement.device, offload=offload)

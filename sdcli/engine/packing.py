@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Size, Tensor, nn
 from torch.nn import functional
 
 from .device import Placement
+from .paging import let_go
 
 _ONEDNN: Any = torch.ops.mkldnn
 _SMALL = 1024  # places of a map
@@ -25,15 +27,14 @@ def pack(network: nn.Module, placement: Placement) -> None:
     takes up to 1.6 times as long as oneDNN on processors of other makers. The numbers are the same
     up to rounding.
     """
-    for module in network.modules() if _pays(placement) else ():
-        if type(module) is nn.Conv2d and module.kernel_size == (1, 1):
-            module.__class__ = PackedPointwise
-        elif type(module) is nn.Conv2d:
-            module.__class__ = PackedConv2d
-        elif type(module) is nn.Linear:
-            module.__class__ = PackedLinear
-        elif type(module) is nn.GroupNorm:
+    modules: Iterable[Any] = network.modules() if _pays(placement) else ()
+    for module in modules:
+        if type(module) is nn.GroupNorm:
             module.__class__ = SmallGroupNorm
+        elif type(module) in _PACKED:
+            point = getattr(module, "kernel_size", None) == (1, 1)
+            module.__class__ = PackedPointwise if point else _PACKED[type(module)]
+            module.dtype = placement.dtype
 
 
 def _pays(placement: Placement) -> bool:
@@ -48,57 +49,74 @@ def _pays(placement: Placement) -> bool:
 
 
 def plain(layer: nn.Module) -> Tensor:
-    """A layer's weight as torch lays it, whichever way it lies now: the same numbers."""
+    """A layer's weight as torch lays it, whichever way it lies now, in the layer's format."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
-    if not weight.is_mkldnn:
-        return weight
-    dense = weight.to_dense()
-    return dense[..., None, None] if isinstance(layer, PackedPointwise) else dense
+    if weight.is_mkldnn:
+        weight = weight.to_dense()
+        weight = weight[..., None, None] if isinstance(layer, PackedPointwise) else weight
+    return weight.to(layer.dtype) if isinstance(layer, Packed) else weight
 
 
-def unpack(network: nn.Module) -> None:
-    """Give a network's layers plain weights, for what torch cannot do with packed ones.
+def unpack(network: nn.Module, dtype: torch.dtype) -> None:
+    """Give a network's layers plain weights of that format, as which torch can move them.
 
     They are packed again at the next call.
     """
     for layer in network.modules():
-        if isinstance(layer, PackedLinear | PackedPointwise | PackedConv2d):
+        if isinstance(layer, Packed):
+            layer.dtype = dtype
             layer.weight = nn.Parameter(plain(layer), requires_grad=False)
 
 
-class PackedLinear(nn.Linear):
-    """An nn.Linear on a CPU; `weight` is packed from the next call on, whatever is put there."""
+def unpacked(network: nn.Module) -> int:
+    """Bytes that the packed weights of a network will still take: plain ones may be the file's."""
+    layers: Iterator[Any] = (each for each in network.modules() if isinstance(each, Packed))
+    weights = ((layer.weight, layer.dtype) for layer in layers)
+    return sum(w.numel() * dtype.itemsize for w, dtype in weights if not w.is_mkldnn)
+
+
+class Packed(nn.Module):
+    """A layer on a CPU that answers in `dtype`.
+
+    Its `weight` is brought into that and packed at the next call, whatever is put there. So one
+    that is still the file's own takes no memory until then, and never lies in memory twice.
+    """
+
+    dtype: torch.dtype
+
+
+class PackedLinear(Packed, nn.Linear):
+    """An nn.Linear."""
 
     def forward(self, x: Tensor) -> Tensor:
         """As nn.Linear's."""
-        if not self.weight.is_mkldnn:
-            self.weight = _multiplier(self.weight)
         return _product(x, self)
 
 
-class PackedPointwise(nn.Conv2d):
-    """The same for an nn.Conv2d of one place, which is such a product."""
+class PackedPointwise(Packed, nn.Conv2d):
+    """An nn.Conv2d of one place, which is such a product."""
 
     def forward(self, x: Tensor) -> Tensor:
         """As nn.Conv2d's; what comes out has its channels last."""
-        if not self.weight.is_mkldnn:
-            self.weight = _multiplier(self.weight.flatten(1))
         return _product(x.permute(0, 2, 3, 1), self).permute(0, 3, 1, 2)
 
 
-def _multiplier(weight: Tensor) -> nn.Parameter:
-    # The number of rows that one tells oneDNN was seen to make no difference to the packing.
-    return nn.Parameter(_ONEDNN._reorder_linear_weight(weight, 1024), requires_grad=False)
-
-
-def _product(x: Tensor, layer: nn.Linear | nn.Conv2d) -> Tensor:
+def _product(x: Tensor, layer: PackedLinear | PackedPointwise) -> Tensor:
+    if not layer.weight.is_mkldnn:
+        # The number of rows that one tells oneDNN was seen to make no difference to the packing.
+        _keep(layer, _ONEDNN._reorder_linear_weight(plain(layer).flatten(1), 1024))
     answer: Tensor = _ONEDNN._linear_pointwise(x, layer.weight, layer.bias, "none", [], "")
     return answer
 
 
-class PackedConv2d(nn.Conv2d):
-    """The same for any other nn.Conv2d.
+def _keep(layer: nn.Linear | nn.Conv2d, packed: Tensor) -> None:
+    let_go(layer.weight)
+    layer.weight = nn.Parameter(packed, requires_grad=False)
+
+
+class PackedConv2d(Packed, nn.Conv2d):
+    """Any other nn.Conv2d.
 
     How oneDNN wants a weight depends on the shape of what it meets; a weight that lies otherwise
     is turned round at every call, and slowly. So there is a packing for every shape, but most
@@ -128,8 +146,12 @@ class PackedConv2d(nn.Conv2d):
             alike = (other for other in kept.by_shape.values() if _lie_alike(other, packed))
             kept.by_shape[met] = next(alike, packed)
             if not kept.of.is_mkldnn:
-                self.weight = kept.of = nn.Parameter(packed, requires_grad=False)
+                _keep(self, packed)
+                kept.of = self.weight
         return kept.by_shape[met]
+
+
+_PACKED: dict[type, type[Packed]] = {nn.Linear: PackedLinear, nn.Conv2d: PackedConv2d}
 
 
 @dataclass(slots=True)

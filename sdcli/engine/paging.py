@@ -1,19 +1,66 @@
-"""Owns bringing a mapped file's tensors into memory while their networks are still being built."""
+"""Owns the pages of mapped files: brought into memory before they are read, and let go after."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
+from bisect import bisect
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from threading import Thread
 
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 _POPULATE_READ = 22  # Linux's MADV_POPULATE_READ, since 5.14; Python has no name for it
+_DONT_NEED = 4  # MADV_DONTNEED
 _PAGE = 4096
 _BLOCK = 2**25  # bytes at a time: one of them holds the address space's lock
 _THREADS = 4  # more wait for memory, not for one another
+
+
+_mapped = WeakTensorKeyDictionary()
+
+
+def mapped_from(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors; those that lie in the mapping of their file itself can be let go later."""
+    places = sorted(_places(path))
+    for tensor in tensors.values():
+        before = bisect(places, (tensor.data_ptr(), sys.maxsize)) - 1
+        if before >= 0 and tensor.data_ptr() + tensor.nbytes <= places[before][1]:
+            _mapped[tensor] = True
+    return tensors
+
+
+def as_mapped_as(other: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor that is the other, or a part of it, can be let go if that can."""
+    if other in _mapped:
+        _mapped[tensor] = True
+    return tensor
+
+
+def let_go(tensor: Tensor) -> None:
+    """Give back the memory of a tensor that was read, if it is a file's: who asks again gets it."""
+    if tensor not in _mapped:
+        return
+    start = -(-tensor.data_ptr() // _PAGE) * _PAGE
+    size = (tensor.data_ptr() + tensor.nbytes) // _PAGE * _PAGE - start
+    if size > 0:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _DONT_NEED)
+
+
+def _places(path: Path) -> Iterator[tuple[int, int]]:
+    """The addresses at which a file is mapped into this process, from and to; Linux alone tells."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        place, *_, name = line.split(maxsplit=5)
+        if name == str(path.resolve()):
+            start, end = place.split("-")
+            yield int(start, 16), int(end, 16)
 
 
 def bring_in(first: Tensor, last: Tensor) -> Sequence[Thread]:

@@ -7,6 +7,8 @@ from typing import Any
 import psutil
 import torch
 
+from .packing import unpacked
+
 _KEPT = 40
 """Numbers that a call of a UNet keeps at most, for each place of its widest layer: measured, 25 for
 Stable Diffusion 1 and 38 for the model that ships, where attention makes no table of its own."""
@@ -25,7 +27,7 @@ def room(unet: Any, device: torch.device, *, height: int, width: int, rows: int)
         heads = unet.config.attention_head_dim
         numbers += 2 * (heads if isinstance(heads, int) else heads[0]) * places**2
     taken = rows * numbers * torch.empty((), dtype=unet.dtype).element_size()
-    return max(1, int(_SHARE * free(device) / taken))
+    return max(1, int(_SHARE * (free(device) - unpacked(unet)) / taken))
 
 
 def free(device: torch.device) -> int:

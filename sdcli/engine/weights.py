@@ -16,7 +16,10 @@ from sdcli.errors import ModelError
 from sdcli.models.header import PICKLED
 from sdcli.models.layouts import Place
 
-from .paging import bring_in
+from .packing import Packed
+from .paging import as_mapped_as, bring_in, let_go, mapped_from
+
+_LARGE = 2**16  # numbers: a weight that is brought into its format when it is packed
 
 
 class Source(Protocol):
@@ -44,7 +47,7 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
             if wanted:
                 run = list(grouped)
                 bring_in(file.get_tensor(run[0]), file.get_tensor(run[-1]))
-        return {name: file.get_tensor(name) for name in names}
+        return mapped_from(path, {name: file.get_tensor(name) for name in names})
 
 
 def in_folder(tensors: Tensors) -> Source:
@@ -69,7 +72,7 @@ def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
         if tensor is None:
             return None
         if where.third is not None:
-            tensor = tensor.chunk(3)[where.third]
+            tensor = as_mapped_as(tensor, tensor.chunk(3)[where.third])
         return tensor.T.contiguous() if where.transposed else tensor
 
     return source
@@ -78,7 +81,8 @@ def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
 def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) -> nn.Module:
     """Give an empty network its tensors from `source`, in `dtype`; returns it, ready to run.
 
-    Shapes that differ by ones are taken for one another. Raises ModelError, with `where` for the
+    Large weights of layers that pack them stay as they are in the file until then. Shapes that
+    differ by ones are taken for one another. Raises ModelError, with `where` for the
     place, for a missing tensor or one of another shape.
     """
     modules = dict(network.named_modules())
@@ -92,8 +96,15 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
         else:
             # As load_state_dict(assign=True) would, in a fraction of its time.
             owner, _, last = name.rpartition(".")
-            tensor = found.reshape(wanted.shape).to(dtype)
-            modules[owner].register_parameter(last, nn.Parameter(tensor, requires_grad=False))
+            module, shaped = modules[owner], found.reshape(wanted.shape)
+            later = isinstance(module, Packed) and last == "weight" and found.numel() >= _LARGE
+            tensor = shaped if later else shaped.to(dtype)
+            parameter = nn.Parameter(tensor, requires_grad=False)
+            module.register_parameter(last, parameter)
+            if tensor.data_ptr() == found.data_ptr():
+                as_mapped_as(found, parameter)
+            else:
+                let_go(found)
     for problem, names in (("missing", missing), ("of another shape", misshapen)):
         if names:
             raise ModelError(

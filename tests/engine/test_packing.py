@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from sdcli.engine import Engine, packing
 from sdcli.engine.device import Placement
 from sdcli.engine.packing import (
+    Packed,
     PackedConv2d,
     PackedLinear,
     PackedPointwise,
@@ -32,6 +35,7 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     PackedConv2d: nn.Conv2d,
     SmallGroupNorm: nn.GroupNorm,
 }
+SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 ROUNDING = {torch.float32: 2e-6, torch.bfloat16: 1e-2}
 
 pytestmark = pytest.mark.skipif(
@@ -211,6 +215,57 @@ def test_other_processors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     layer = nn.Linear(4, 4)
     pack(layer, Placement(CPU, torch.float32))
     assert type(layer) is nn.Linear
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Linear(48, 96), nn.Conv2d(48, 96, 1), nn.Conv2d(48, 96, 3, padding=1)],
+    ids=["linear", "1×1", "3×3"],
+)
+def test_a_weight_of_another_format_is_brought_into_the_layers_own(layer: Any) -> None:
+    layer.requires_grad_(False)
+    layer.weight = nn.Parameter(layer.weight.half().float(), requires_grad=False)
+    x = torch.randn(2, 48, *([8, 8] if layer.weight.dim() == 4 else []))
+    expected, whole = layer(x), layer.weight
+    layer = packed(layer, torch.float32)
+    layer.weight = nn.Parameter(whole.half(), requires_grad=False)
+    assert torch.equal(plain(layer), whole)
+    assert not layer.weight.is_mkldnn
+    assert packing.unpacked(layer) == whole.nbytes
+    _same(layer(x), expected, 2e-6)
+    assert torch.equal(plain(layer), whole)
+    assert packing.unpacked(layer) == 0
+
+
+def test_unpacked_layers_are_of_the_format_that_is_asked(builtin: Engine) -> None:
+    layer = packed(nn.Linear(48, 96), torch.bfloat16)
+    x = torch.randn(2, 48)
+    layer(x.bfloat16())
+    packing.unpack(layer, torch.float32)
+    layer.float()
+    assert layer(x).dtype == torch.float32
+    assert plain(layer).dtype == torch.float32
+
+
+@pytest.mark.parametrize("prompt", ["a red circle", f"a red circle <lora:{SEPIA}:0.7>"])
+def test_weights_are_the_files_own_until_they_are_called(
+    prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the picture is the one of weights that were brought into their format at once."""
+    request = GenerationRequest(prompt=prompt, seed=1, steps=2)
+
+    def weights(engine: Engine) -> list[Tensor]:
+        found: list[Any] = [m for m in engine._components.unet.modules() if isinstance(m, Packed)]
+        return [layer.weight for layer in found if layer.weight.numel() >= 2**16]
+
+    engine = Engine.load(device="cpu")
+    assert {weight.dtype for weight in weights(engine)} == {torch.float16}
+    late = engine.generate(request).image
+    assert all(weight.is_mkldnn for weight in weights(engine))
+    monkeypatch.setattr("sdcli.engine.weights._LARGE", sys.maxsize)
+    engine = Engine.load(device="cpu")
+    assert {weight.dtype for weight in weights(engine)} == {torch.float32}
+    assert engine.generate(request).image == late
 
 
 def test_no_picture_changes(builtin: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from pathlib import Path
@@ -77,3 +78,40 @@ def test_blocks_cover_every_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tensor_without_numbers_has_no_place() -> None:
     assert paging.bring_in(torch.empty(0), torch.empty(4)) == ()
+
+
+def test_what_is_let_go_is_there_again_when_it_is_read(weights: Path) -> None:
+    tensors = tensors_in(weights)
+    assert [int(tensors[name].sum()) for name in "abcd"] == [k * MIB for k in range(4)]
+    assert in_memory(weights) >= 4 * MIB
+    paging.let_go(tensors["b"])
+    paging.let_go(paging.as_mapped_as(tensors["c"], tensors["c"][: MIB // 2]))
+    assert 2 * MIB < in_memory(weights) < 3 * MIB
+    assert [int(tensors[name].sum()) for name in "abcd"] == [k * MIB for k in range(4)]
+
+
+def test_what_is_no_file_is_never_let_go(weights: Path) -> None:
+    """Its memory would come back as zeros."""
+    tensors = tensors_in(weights)
+    copy = tensors["d"].clone()
+    for one, other in ((copy, copy[7:]), (tensors["d"], tensors["d"] + 1)):
+        paging.let_go(one)
+        paging.let_go(other)
+    assert int(copy.sum()) == 3 * MIB
+
+
+def test_a_tensor_that_is_not_in_its_file_is_not_taken_for_it(weights: Path) -> None:
+    other = torch.ones(MIB, dtype=torch.uint8)
+    paging.mapped_from(weights, {"a": other})
+    paging.let_go(other)
+    assert int(other.sum()) == MIB
+
+
+def test_a_mapping_that_is_gone_leaves_nothing_behind(weights: Path) -> None:
+    """What takes its place in memory is somebody else's."""
+    before = len(paging._mapped)
+    tensors = tensors_in(weights)
+    assert len(paging._mapped) == before + 4
+    del tensors
+    gc.collect()
+    assert len(paging._mapped) == before
