@@ -33,6 +33,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "--ngms 2 --ngms-all": {"ngms": 2.0, "ngms_all": True},
     "--ngms 4": {"ngms": 4.0},
     "--skip-early-cfg 0.2": {"skip_early_cfg": 0.2},
+    "--token-merging-ratio 0.5": {"token_merging_ratio": 0.5},
     "another seed": {"seed": 2},
 }
 
@@ -64,14 +65,14 @@ def main() -> None:
         {name: _made(engines[row.get("dtype", "auto")], row) for name, row in ROWS.items()}
         for _ in range(options.repeats)
     ]
-    print(f"{'':<24}{'faster':>8}{'CPU':>7}{'mean':>8}{'worst':>8}")
+    print(f"{'':<27}{'faster':>8}{'CPU':>7}{'mean':>8}{'worst':>8}")
     exact = rounds[0]["exact"].images
     for name in ROWS:
         faster = statistics.median(made["exact"].wall / made[name].wall for made in rounds)
         busy = statistics.median(made["exact"].busy / made[name].busy for made in rounds)
         apart = [_apart(*pair) for pair in zip(rounds[0][name].images, exact, strict=True)]
         error = f"{statistics.mean(apart):>8.2f}{max(apart):>8.2f}"
-        print(f"{name:<24}{faster:>8.2f}{busy:>7.2f}{error}")
+        print(f"{name:<27}{faster:>8.2f}{busy:>7.2f}{error}")
 
 
 def _made(engine: Engine, row: Mapping[str, Any]) -> Made:

@@ -24,6 +24,7 @@ OF_A_SECOND_PASS: Mapping[str, Any] = {
     "hires_scheduler": None,
     "hires_prompt": None,
     "hires_negative_prompt": None,
+    "token_merging_ratio_hr": None,
 }
 
 

@@ -13,11 +13,12 @@ from typing import Any, Self
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from . import choices
+from .approximate_fields import ApproximateFields
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .fields import field_error
 from .guidance_fields import GuidanceFields, check_guidance
-from .hires_fields import HiresFields, check_hires, enlarging
+from .hires_fields import OF_A_SECOND_PASS, HiresFields, check_hires, enlarging
 from .init_fields import InitFields, check_init, check_inversion
 from .mask_fields import MASKS, MaskFields, check_mask
 from .model_fields import ModelFields
@@ -47,6 +48,7 @@ class GenerationRequest(
     MaskFields,
     InitFields,
     VariationFields,
+    ApproximateFields,
     GuidanceFields,
     SamplingFields,
     PictureFields,
@@ -117,7 +119,8 @@ class GenerationRequest(
         scheduler = self.hires_scheduler or (AUTOMATIC if sampler.grid else self.scheduler)
         legal = choices.legal_options(resolve(sampler.name, scheduler))
         idle = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal.keys()
-        values = self.model_dump(exclude={*HiresFields.model_fields, *LISTED, *idle})
+        own = {*HiresFields.model_fields, *OF_A_SECOND_PASS}
+        values = self.model_dump(exclude={*own, *LISTED, *idle})
         values |= {
             "prompt": self.prompt if self.hires_prompt is None else self.hires_prompt,
             "negative_prompt": self.negative_prompt
@@ -132,6 +135,8 @@ class GenerationRequest(
         }
         if self.ensd and not choices.obeys_ensd(sampler, values):
             values["ensd"] = 0
+        if self.token_merging_ratio_hr is not None:
+            values["token_merging_ratio"] = self.token_merging_ratio_hr
         if self.width and self.height:
             size = (self.width, self.height)
             plan = enlarging(size, scale=self.hires_scale, wanted=self.hires_size)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from .approximate_fields import MOST_MERGED
 from .models.header import ENDINGS
 
 
@@ -22,6 +23,11 @@ def _words(option: str) -> str:
 
 def _option(words: str) -> str:
     return words.replace(" ", "-").lower()
+
+
+def _merged(ratio: str) -> float:
+    """A1111 lets one ask for 0.9, and merges what there is."""
+    return min(float(ratio), MOST_MERGED)
 
 
 def _list(values: Sequence[float]) -> str:
@@ -77,6 +83,8 @@ AFTER_MODEL = (
     Row("Emphasis", "emphasis", _words, _option),
     Row("Old prompt editing timelines", "old_timelines", str, "True".__eq__),
     Row("ENSD", "ensd", str, int),
+    Row("Token merging ratio", "token_merging_ratio", read=_merged),
+    Row("Token merging ratio hr", "token_merging_ratio_hr", read=_merged),
     Row("RNG", "rng", str.upper, str.lower),
     Row("Tiling", "tiling", str, "True".__eq__),
     Row("Eta", "eta"),

@@ -26,6 +26,7 @@ ORDER = [
         "model_fields",
         "picture_fields",
         "guidance_fields",
+        "approximate_fields",
         "variation_fields",
         "resizing",
         "inpainting",

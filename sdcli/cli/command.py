@@ -14,7 +14,7 @@ from . import ui
 
 _SECTIONS = (
     *("Arguments", "Batch", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
-    *("From a picture", "Inpainting", "Tiles", "Model", "Output"),
+    *("From a picture", "Inpainting", "Tiles", "Faster, but another picture", "Model", "Output"),
     *("Comparison", "General"),
 )
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sdcli import config
+from sdcli.approximate_fields import ApproximateFields
 from sdcli.choices import LISTED
 from sdcli.guidance_fields import GuidanceFields
+from sdcli.hires_fields import OF_A_SECOND_PASS
 from sdcli.init_image import files_of
 from sdcli.model_fields import ModelFields
 from sdcli.output import named_after
@@ -24,9 +26,9 @@ from .words import Words
 _STRENGTH = "0.3"  # more, and each tile becomes a picture of the prompt by itself
 _CARRIED = {
     field
-    for schema in (PromptFields, ModelFields, SamplingFields, GuidanceFields)
+    for schema in (PromptFields, ModelFields, SamplingFields, GuidanceFields, ApproximateFields)
     for field in schema.model_fields
-    if field not in LISTED
+    if field not in {*LISTED, *OF_A_SECOND_PASS}
 } | {"width", "height"}  # a picture's size is that of its tiles
 
 

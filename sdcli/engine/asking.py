@@ -143,6 +143,7 @@ class Asking:
             beside=self._beside(first.width, first.height),
             timestep=self._timestep,
             prediction=self._model.prediction,
+            token_merging=first.token_merging_ratio,
         )
 
     def _beside(self, width: int, height: int) -> Tensor | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from sdcli.families import Prediction
 from sdcli.sampling import Denoise
 
+from .merging import Merging
 from .perturbed import self_attending_to_itself
 from .script import Script, Told
 
@@ -21,7 +22,8 @@ class UNetDenoiser:
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
     `sigma` is that of the last one. `timestep` finds the training timestep of σ. `beside` is what
-    an inpainting model sees beside the latents, (1, channels, height, width).
+    an inpainting model sees beside the latents, (1, channels, height, width). `token_merging` is
+    a request's ratio.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class UNetDenoiser:
         timestep: Callable[[float], float],
         prediction: Prediction,
         beside: Tensor | None = None,
+        token_merging: float = 0.0,
     ) -> None:
         self._unet = unet
         self._beside = beside
         self._script = script
+        self._merging = Merging(unet, token_merging)
         self._timestep = timestep
         self._v_prediction = prediction == "v_prediction"
         self._dtype = script.at(0)[0].context.dtype
@@ -69,8 +73,9 @@ class UNetDenoiser:
         """
 
         def believe(x: Tensor, sigma: float, /) -> Tensor:
+            told = self._script.at(self.evaluations - 1, count)
             with self_attending_to_itself(self._unet.mid_block):
-                return self._believed(x, sigma, self._script.at(self.evaluations - 1, count))
+                return self._believed(x, sigma, told)
 
         return believe
 
@@ -93,13 +98,14 @@ class UNetDenoiser:
         return x - said.float() * sigma
 
     def _said(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
-        said: Tensor = self._unet(
-            x,
-            t,
-            encoder_hidden_states=told.context,
-            added_cond_kwargs=told.added,
-            return_dict=False,
-        )[0]
+        with self._merging.within(*x.shape[2:]):
+            said: Tensor = self._unet(
+                x,
+                t,
+                encoder_hidden_states=told.context,
+                added_cond_kwargs=told.added,
+                return_dict=False,
+            )[0]
         return said
 
 

@@ -30,6 +30,7 @@ from .diffusers_solver import DiffusersSolver
 from .latents import decode, encode
 from .loading import Components
 from .memory import memory_errors
+from .merging import finest_blocks
 from .picture import Picture, Step, Tries
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
@@ -83,6 +84,8 @@ class Run:
         self._begin = Beginning(self.requests, shape, encoder, placement.device, latents)
         self._noise = self._begin.noise
         _check_clip_skip(first.clip_skip, folder, say)
+        if first.token_merging_ratio and not finest_blocks(components.unet):
+            say(f"token merging changes nothing of {folder.family.title}")
         with memory_errors("reading the prompts"):
             asking = Asking(
                 self.requests,

@@ -61,3 +61,14 @@ def test_no_step_waits_for_the_device(tiny: Engine, row: Sampler) -> None:
             if tries == STEPS or step.done == 1:
                 break  # what comes after the last step, a look for NaN, waits once a run
     assert sum(waits.seen.values()) == (tries if row.adaptive else 0)
+
+
+@pytest.mark.parametrize("changes", [{"token_merging_ratio": 0.5}])
+def test_no_gain_waits_for_it(builtin: Engine, changes: dict[str, Any]) -> None:
+    request = GenerationRequest(prompt="[a|b]", steps=STEPS, seed=1, **changes)
+    builtin.generate(request)  # weights are packed at the first call, and compared
+    with Waits() as waits:
+        for step in builtin.start([request]):
+            if step.done == 1:
+                break
+    assert not +waits.seen
