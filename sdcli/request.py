@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from . import choices
-from .approximate_fields import ApproximateFields
+from .approximate_fields import ApproximateFields, check_approximate
 from .choices import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 from .errors import UsageError
 from .fields import field_error
@@ -93,6 +93,7 @@ class GenerationRequest(
         check_hires(sampler, self.model_dump())
         check_tiles(self.model_dump())
         check_guidance(sampler, self.model_dump())
+        check_approximate(self.model_dump())
         check_variation(self.model_dump())
         for key in _PROMPTS:
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):

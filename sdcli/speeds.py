@@ -47,4 +47,5 @@ class Speeds:
 
 
 def _key(model: str, request: GenerationRequest, native: int) -> str:
-    return f"{model} {request.width or native}x{request.height or native}"
+    every = f" every {request.deep_cache}" if request.deep_cache > 1 else ""
+    return f"{model} {request.width or native}x{request.height or native}{every}"

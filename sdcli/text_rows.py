@@ -108,6 +108,7 @@ AFTER_MODEL = (
     Row("NGMS", "ngms"),
     Row("NGMS all steps", "ngms_all", str, "True".__eq__),
     Row("PAG scale", "pag_scale"),
+    Row("DeepCache interval", "deep_cache", str, int),
     Row("Hires upscale", "hires_scale"),
     Row("Hires resize", "hires_size", str, str),
     Row("Hires upscaler", "hires_upscaler", str, str),

@@ -144,6 +144,7 @@ class Asking:
             timestep=self._timestep,
             prediction=self._model.prediction,
             token_merging=first.token_merging_ratio,
+            deep_cache=first.deep_cache,
         )
 
     def _beside(self, width: int, height: int) -> Tensor | None:

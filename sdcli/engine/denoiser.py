@@ -14,6 +14,7 @@ from sdcli.sampling import Denoise
 
 from .merging import Merging
 from .perturbed import self_attending_to_itself
+from .reuse import Reuse
 from .script import Script, Told
 
 
@@ -22,8 +23,8 @@ class UNetDenoiser:
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
     `sigma` is that of the last one. `timestep` finds the training timestep of σ. `beside` is what
-    an inpainting model sees beside the latents, (1, channels, height, width). `token_merging` is
-    a request's ratio.
+    an inpainting model sees beside the latents, (1, channels, height, width). `token_merging` and
+    `deep_cache` are as a request's.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class UNetDenoiser:
         prediction: Prediction,
         beside: Tensor | None = None,
         token_merging: float = 0.0,
+        deep_cache: int = 1,
     ) -> None:
         self._unet = unet
         self._beside = beside
         self._script = script
         self._merging = Merging(unet, token_merging)
+        self._reuse = Reuse(unet, self._asked, deep_cache)
         self._timestep = timestep
         self._v_prediction = prediction == "v_prediction"
         self._dtype = script.at(0)[0].context.dtype
@@ -75,12 +78,19 @@ class UNetDenoiser:
         def believe(x: Tensor, sigma: float, /) -> Tensor:
             told = self._script.at(self.evaluations - 1, count)
             with self_attending_to_itself(self._unet.mid_block):
-                return self._believed(x, sigma, told)
+                return self._believed(x, sigma, told, perturbed=True)
 
         return believe
 
-    def _believed(self, x: Tensor, sigma: float, told: Sequence[Told]) -> Tensor:
+    def forget(self) -> None:
+        """Let go what was kept for calls to come."""
+        self._reuse.forget()
+
+    def _believed(
+        self, x: Tensor, sigma: float, told: Sequence[Told], *, perturbed: bool = False
+    ) -> Tensor:
         self.sigma = sigma
+        self._reuse.begin(self.evaluations - 1, perturbed=perturbed)
         variance = sigma**2 + 1
         t = torch.full((len(x),), self._timestep(sigma), dtype=self._t_dtype, device=x.device)
         scaled = (x / math.sqrt(variance)).to(self._dtype)
@@ -99,13 +109,16 @@ class UNetDenoiser:
 
     def _said(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
         with self._merging.within(*x.shape[2:]):
-            said: Tensor = self._unet(
-                x,
-                t,
-                encoder_hidden_states=told.context,
-                added_cond_kwargs=told.added,
-                return_dict=False,
-            )[0]
+            return self._reuse(x, t, told)
+
+    def _asked(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
+        said: Tensor = self._unet(
+            x,
+            t,
+            encoder_hidden_states=told.context,
+            added_cond_kwargs=told.added,
+            return_dict=False,
+        )[0]
         return said
 
 

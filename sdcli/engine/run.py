@@ -131,6 +131,7 @@ class Run:
                 self._rejected += state is x  # a step that is taken back leaves x itself
                 x = state
                 yield self._stand(tries, self._counted)
+        self._counted.forget()
         if self._total is None:
             self.tries = Tries(tries - self._rejected, self._rejected)
         if self._total is None and self.evaluations < _CALLS_A_TRY * tries:

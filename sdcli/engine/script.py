@@ -40,12 +40,26 @@ class Line:
 class Told:
     """Rows that are asked together, in order; None for all. Their embeddings have one length.
 
-    `context` (rows, tokens, width), `added` diffusers' further arguments for an SDXL.
+    `context` (rows, tokens, width), `added` diffusers' further arguments for an SDXL. `keys` tell
+    each row, by its number and by what it is told, from all others of the run.
     """
 
     rows: Tensor | None
     context: Tensor
     added: Mapping[str, Tensor] | None
+    keys: tuple[tuple[int, int], ...]
+
+    def of(self, which: Sequence[int]) -> Told:
+        """These of its rows."""
+        rows = None if self.rows is None else of_rows(self.rows, which)
+        added = self.added and {name: of_rows(each, which) for name, each in self.added.items()}
+        keys = tuple(self.keys[row] for row in which)
+        return Told(rows, of_rows(self.context, which), added, keys)
+
+
+def of_rows(x: Tensor, which: Sequence[int]) -> Tensor:
+    """These of its rows: put together, for an index would have to wait for the device."""
+    return torch.cat([x[row : row + 1] for row in which])
 
 
 class Script:
@@ -76,5 +90,6 @@ class Script:
         for rows in groups:
             told = Conditioning.of([now[k] for k in rows])
             place = None if len(groups) == 1 else torch.tensor(rows, device=told.context.device)
-            found.append(Told(place, told.context, told.added(*self._size)))
+            keys = tuple((k, id(now[k])) for k in rows)  # the lines keep them alive
+            found.append(Told(place, told.context, told.added(*self._size), keys))
         return found

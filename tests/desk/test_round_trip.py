@@ -62,6 +62,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "pag_scale": {"pag_scale": 3.0},
     "token_merging_ratio": {"token_merging_ratio": 0.5},
     "token_merging_ratio_hr": HIRES | {"token_merging_ratio_hr": 0.25},
+    "deep_cache": {"deep_cache": 3},
     "variation_seed": {"variation_seed": 9, "variation_strength": 0.1},
     "variation_strength": {"variation_seed": 0, "variation_strength": 0.25},
     "seed_resize": {"seed_resize": "512x768"},

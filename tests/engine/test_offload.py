@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +48,8 @@ real_cpu_offload = offload.cpu_offload
 real_with_hook = offload.cpu_offload_with_hook
 
 
-def picture(engine: Engine, prompt: str = "a fox") -> np.ndarray:
-    request = GenerationRequest(prompt=prompt, seed=1, steps=3)
+def picture(engine: Engine, prompt: str = "a fox", **more: Any) -> np.ndarray:
+    request = GenerationRequest(prompt=prompt, seed=1, steps=3, **more)
     return np.asarray(engine.generate(request).image)
 
 
@@ -60,7 +61,8 @@ def test_it_changes_no_picture(
     with monkeypatch.context() as patch:
         patch.setattr("sdcli.engine.packing._pays", lambda _: False)
         whole = Engine.load(str(tiny_folder), device="cpu")
-    assert np.array_equal(picture(offloaded), picture(whole))
+    for more in ({}, {"deep_cache": 2}):
+        assert np.array_equal(picture(offloaded, **more), picture(whole, **more))
     weight = offloaded._components.unet.conv_in.weight
     assert weight.is_meta is (how == "sequential")
 

@@ -63,7 +63,9 @@ def test_no_step_waits_for_the_device(tiny: Engine, row: Sampler) -> None:
     assert sum(waits.seen.values()) == (tries if row.adaptive else 0)
 
 
-@pytest.mark.parametrize("changes", [{"token_merging_ratio": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{"token_merging_ratio": 0.5}, {"deep_cache": 3}, {"deep_cache": 3, "ngms": 99}]
+)
 def test_no_gain_waits_for_it(builtin: Engine, changes: dict[str, Any]) -> None:
     request = GenerationRequest(prompt="[a|b]", steps=STEPS, seed=1, **changes)
     builtin.generate(request)  # weights are packed at the first call, and compared
