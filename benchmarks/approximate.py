@@ -34,6 +34,8 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "--ngms 4": {"ngms": 4.0},
     "--skip-early-cfg 0.2": {"skip_early_cfg": 0.2},
     "--token-merging-ratio 0.5": {"token_merging_ratio": 0.5},
+    "--deep-cache 2": {"deep_cache": 2},
+    "--deep-cache 3": {"deep_cache": 3},
     "another seed": {"seed": 2},
 }
 
