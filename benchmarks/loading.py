@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -49,8 +50,8 @@ def main() -> None:
     for _ in range(options.repeats):
         for name, kind in GROUPS.items():
             if options.cold:
-                _drop(options.work)
-            rows[name].append(_in_its_own_process(kind, options.work))
+                drop(options.work)
+            rows[name].append(in_its_own_process(kind, options.work))
     size = (options.work / "model.safetensors").stat().st_size / 2**30
     print(f"{size:.2f} GiB on disk, {'cold' if options.cold else 'warm'} cache")
     print(f"{'':<24}{'load s':>9}{'ready s':>9}{'peak GiB':>10}{'of the file':>13}")
@@ -68,7 +69,8 @@ def main() -> None:
         print(f"{form}: load {load:.2f} and ready {ready:.2f} of diffusers'")
 
 
-def _in_its_own_process(kind: str, work: Path) -> dict[str, float]:
+def in_its_own_process(kind: str, work: Path) -> dict[str, float]:
+    """One measurement of a way to load."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.loading", "--work", str(work), "--measure", kind]
     process = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -79,20 +81,24 @@ def _in_its_own_process(kind: str, work: Path) -> dict[str, float]:
 
 def _measure(kind: str, work: Path) -> dict[str, float]:
     load = _LOADERS[kind](work)
-    before = _held()
+    before = held()
     started = time.perf_counter()
     networks = load(work)
     for network in networks:
         for parameter in network.parameters():
             # One number of every page is enough to have it in memory.
             parameter.detach().flatten()[:: 4096 // parameter.element_size()].float().sum()
-    return {"load": time.perf_counter() - started, "peak": _held() - before}
+    return {"load": time.perf_counter() - started, "peak": held() - before}
 
 
-def _held() -> float:
-    """The most memory that this process has held, bytes; Linux alone tells it of no other."""
-    status = Path("/proc/self/status").read_text()  # getrusage counts what ran before exec, too
-    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+def held() -> float:
+    """The most memory that this process has held, bytes."""
+    status = Path("/proc/self/status")
+    if not status.is_file():  # getrusage counts what ran before exec, too, but is everywhere
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return float(most if sys.platform == "darwin" else most * 1024)
+    lines = status.read_text().splitlines()
+    [peak] = [line.split()[1] for line in lines if line.startswith("VmHWM")]
     return float(peak) * 1024
 
 
@@ -178,7 +184,7 @@ def write(work: Path) -> None:
     to_single_file(find(str(work / "folder")), work / "model.safetensors")
 
 
-def _drop(work: Path) -> None:
+def drop(work: Path) -> None:
     """Ask the system to forget the files' contents."""
     for path in work.rglob("*.safetensors"):
         with path.open("rb") as file:

@@ -76,8 +76,8 @@ def _pictures() -> dict[str, Image.Image]:
     with Image.open(OF_THE_MODEL) as image:
         models = image.convert("RGB")
     return {
-        "photo-like, 512²": _photo(512),
-        "photo-like, 1024²": _photo(1024),
+        "photo-like, 512²": photo(512),
+        "photo-like, 1024²": photo(1024),
         "flat shapes, 1024²": _shapes(1024),
         "gradient, 1024²": _gradient(1024),
         "the model's, 128²": models,
@@ -85,7 +85,8 @@ def _pictures() -> dict[str, Image.Image]:
     }
 
 
-def _photo(size: int) -> Image.Image:
+def photo(size: int) -> Image.Image:
+    """Clouds with grain."""
     random = np.random.default_rng(0)
     rate = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
     rate[0, 0] = np.inf
