@@ -1,0 +1,1 @@
+"""One command, one table: what a user feels, beside diffusers' pipeline."""
