@@ -15,6 +15,7 @@ from sdcli.models import Model
 from sdcli.models.layouts import VAE, Place
 from sdcli.models.single_file import METADATA, original_places
 from sdcli.models.tokenizer import tokenizer_of
+from sdcli.prompts.chunks import CHUNK
 
 from .loading import empty, quiet_libraries, sources
 from .weights import fill
@@ -86,7 +87,11 @@ def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -
         name = ("tokenizer", "tokenizer_2")[number]
         tokenizer = tokenizer_of(model, number)
         pad = tokenizer.backend.id_to_token(tokenizer.pad)
-        whole = CLIPTokenizer(tokenizer_object=tokenizer.backend, pad_token=pad)
+        whole = CLIPTokenizer(
+            tokenizer_object=tokenizer.backend,
+            pad_token=pad,
+            model_max_length=CHUNK + 2,  # to which a pipeline cuts and fills up
+        )
         whole.save_pretrained(target / name)
     scheduler = {"_class_name": "PNDMScheduler", **model.scheduler}
     _write(target / "scheduler" / "scheduler_config.json", scheduler)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from families import TINY, write_family
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -99,6 +100,20 @@ def test_half_precision(family: tuple[str, Path], capsys: pytest.CaptureFixture[
         "torch.float16"
     }
     assert np.abs(picture(single, capsys) - picture(halves, capsys)).max() <= 1
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"], indirect=True)
+def test_diffusers_reads_a_prompt_with_a_folder_made_here(
+    family: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tokenizers fill up and cut to what the text encoders read."""
+    _, folder = family
+    made = convert(folder, "made/", capsys)
+    pipeline = DiffusionPipeline.from_pretrained(made, local_files_only=True)
+    embeddings = pipeline.encode_prompt(
+        "a fox " * 100, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    assert embeddings[0].shape[1] == 77
 
 
 @pytest.mark.parametrize("family", ["sd1"], indirect=True)
