@@ -1,8 +1,8 @@
 """Times what a user feels, beside diffusers' StableDiffusionPipeline: one command, one table.
 
     python -m benchmarks.speed [--work DIR] [--only start ready step save memory] [--compile]
-        [--device auto] [--dtype fp32] [--size 256] [--steps 4] [--pictures 1 4] [--repeats 5]
-        [--threads N] [--json FILE] [--plot FILE.png]
+        [--device auto] [--model shipped sd1 sdxl] [--dtype fp32 bf16] [--size 256] [--steps 4]
+        [--pictures 1 4] [--repeats 5] [--threads N] [--json FILE] [--plot FILE.png]
 
 From Enter (start): `--help`, `samplers`, importing the engine, each beside importing the pipeline;
 one and eight pictures of the model that ships, from the process's start to its exit. Until a model
@@ -18,13 +18,17 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from benchmarks.loading import write
 
 from . import card, giant, machine, memory, networks, ready, save, start
 from .report import Report, say
 from .setup import Model
 from .table import HEAD, LEGEND
 
+MODELS = ("shipped", "sd1", "sdxl")
 PARTS = {
     "start": start.rows,
     "ready": ready.rows,
@@ -58,13 +62,16 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--work", type=Path, help="folder for 4 GB of weights, or 11 on a card")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts")
     parser.add_argument("--compile", action="store_true", help="compiled networks, too: minutes")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N")
     parser.add_argument("--dtype", nargs="+", dest="dtypes", choices=("fp32", "bf16", "fp16"))
+    parser.add_argument("--model", nargs="+", dest="wanted", choices=MODELS, default=MODELS)
     parser.add_argument("--size", type=int, help="of the large model: 256, on a card 512")
     parser.add_argument("--steps", type=int, help="of a run: 4, on a card 20")
     parser.add_argument("--pictures", nargs="+", type=int, help="at once")
@@ -85,15 +92,22 @@ def _complete(options: argparse.Namespace) -> None:
     options.size = options.size or (512 if kind == "cuda" else 256)
     options.steps = options.steps or (20 if kind == "cuda" else 4)
     options.pictures = options.pictures or ([1, 4, 8, 16] if kind == "cuda" else [1, 4])
-    options.models = [Model("shipped", "builtin", 128)]
-    if options.work and {"ready", "step", "memory"} & set(options.only):
-        from benchmarks.loading import write
+    options.models = list(_models(options))
 
-        write(options.work)
-        options.models.append(Model("SD 1", str(options.work / "folder"), options.size))
-        if kind == "cuda" and {"step", "memory"} & set(options.only):
-            folder = giant.write(options.work / "giant", options.device)
-            options.models.append(Model(giant.NAME, str(folder), giant.SIZE))
+
+def _models(options: argparse.Namespace) -> Iterator[Model]:
+    """Those that are wanted; the large ones are written where they are not there."""
+    if "shipped" in options.wanted:
+        yield Model("shipped", "builtin", 128)
+    if not options.work or not {"ready", "step", "memory"} & set(options.only):
+        return
+    write(options.work)
+    if "sd1" in options.wanted:
+        yield Model("SD 1", str(options.work / "folder"), options.size)
+    on_card = options.device.startswith("cuda") and {"step", "memory"} & set(options.only)
+    if on_card and "sdxl" in options.wanted:
+        folder = giant.write(options.work / "giant", options.device)
+        yield Model(giant.NAME, str(folder), giant.SIZE)
 
 
 if __name__ == "__main__":

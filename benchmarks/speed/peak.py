@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 
 import torch
@@ -33,6 +34,7 @@ def peak(device: str, dtype: str, *, side: int | None = None) -> float:
 
 
 def _packs(dtype: str) -> bool:
-    if not torch.backends.mkldnn.is_available() or dtype == "fp16":
+    here = platform.machine().lower() in ("x86_64", "amd64")
+    if not here or not torch.backends.mkldnn.is_available() or dtype == "fp16":
         return False
     return dtype == "fp32" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
