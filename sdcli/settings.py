@@ -54,6 +54,16 @@ class Settings(BaseModel):
         Field(description="Keep weights off the GPU till used: network by network, or by layers."),
         flag("--offload", panel="Model", metavar="none|model|sequential"),
     ] = "none"
+    compile: Annotated[
+        bool,
+        Field(description="Compile the UNet: faster steps for long runs, after a slow first one."),
+        flag("--compile", panel="Model", metavar=""),
+    ] = False
+    cuda_graphs: Annotated[
+        bool,
+        Field(description="Launch a step's kernels at once: faster small pictures on fast cards."),
+        flag("--cuda-graphs", panel="Model", metavar=""),
+    ] = False
     models_dir: Annotated[
         tuple[str, ...],
         Field(description="Where models are found by name: A1111's folder, ComfyUI's, or any."),

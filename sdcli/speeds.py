@@ -1,8 +1,11 @@
-"""Owns how fast pictures were made before, so that a plan can tell how long it will take."""
+"""Owns how fast pictures were made before: a plan tells by it how long it will take, and batches
+how many pictures are worth making at once.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -10,11 +13,14 @@ from platformdirs import user_cache_path
 from .files import write_atomically
 from .request import GenerationRequest
 
+Costs = Mapping[int, float]
+"""Seconds that a model call took for each picture, by how many were made at once."""
+
 
 class Speeds:
-    """Seconds a model call, by model and size, of the last runs. The file may be lost."""
+    """The costs of the last runs, by model, size and way. The file may be lost."""
 
-    def __init__(self, known: dict[str, float]) -> None:
+    def __init__(self, known: dict[str, dict[str, float]]) -> None:
         self._known = known
 
     @staticmethod
@@ -23,21 +29,40 @@ class Speeds:
 
     @classmethod
     def read(cls) -> Speeds:
-        """What is remembered; nothing if there is no file, or one cut short."""
+        """What is remembered; nothing if there is no file, or one of another form."""
         try:
             found = json.loads(cls._path().read_text(encoding="utf-8"))
         except (OSError, ValueError):
             found = {}
-        good = isinstance(found, dict) and all(isinstance(s, float) for s in found.values())
-        return cls(found if good else {})
+        return cls(found if _good(found) else {})
+
+    def costs(
+        self, model: str, request: GenerationRequest, native: int, *, compiled: bool = False
+    ) -> Costs:
+        """Those of pictures like the request's; empty if none were made."""
+        known = self._known.get(_key(model, request, native, compiled), {})
+        return {int(count): seconds for count, seconds in known.items()}
 
     def of(self, model: str, request: GenerationRequest, native: int) -> float | None:
-        """Seconds for a call of one picture; None if none like it was made."""
-        return self._known.get(_key(model, request, native))
+        """The least of them; None if none is known."""
+        return min(self.costs(model, request, native).values(), default=None)
 
-    def keep(self, model: str, request: GenerationRequest, native: int, seconds: float) -> None:
-        """Remember a run's seconds for a call of one picture."""
-        self._known[_key(model, request, native)] = round(seconds, 5)
+    def learn(
+        self,
+        model: str,
+        request: GenerationRequest,
+        native: int,
+        seconds: float,
+        *,
+        at_once: int = 1,
+        compiled: bool = False,
+    ) -> None:
+        """Know what a call took for each of so many pictures."""
+        known = self._known.setdefault(_key(model, request, native, compiled), {})
+        known[str(at_once)] = round(seconds, 5)
+
+    def keep(self) -> None:
+        """Remember all that is known."""
         try:
             self._path().parent.mkdir(parents=True, exist_ok=True)
             data = json.dumps(self._known, indent=0).encode()
@@ -46,6 +71,15 @@ class Speeds:
             return
 
 
-def _key(model: str, request: GenerationRequest, native: int) -> str:
+def _good(found: object) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(costs, dict)
+        and all(count.isdecimal() and isinstance(s, float) for count, s in costs.items())
+        for costs in found.values()
+    )
+
+
+def _key(model: str, request: GenerationRequest, native: int, compiled: bool) -> str:
     every = f" every {request.deep_cache}" if request.deep_cache > 1 else ""
-    return f"{model} {request.width or native}x{request.height or native}{every}"
+    way = " compiled" if compiled else ""
+    return f"{model} {request.width or native}x{request.height or native}{every}{way}"

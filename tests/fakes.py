@@ -94,6 +94,7 @@ class FakeEngine:
             "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, (WORDS,)
         )
         self.placement = FakePlacement()
+        self.compiled = False
         self.fails: set[int] = set()
         self.room = 8  # pictures at once
         self.promised = 8  # the same, as `fits` tells it

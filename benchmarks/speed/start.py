@@ -44,7 +44,7 @@ def rows(_: argparse.Namespace) -> Iterator[Row | LeftOut]:
         yield Row(name, "s", {OURS: ours, THEIRS: theirs})
     with tempfile.TemporaryDirectory() as folder:
         made = ["-m", "sdcli", "gen", PROMPT, "--device", "cpu", "--cfg", str(GUIDANCE)]
-        made += ["-S", "DDIM", "-s", str(_STEPS), "-o", f"{folder}/"]
+        made += ["-S", "DDIM", "--steps", str(_STEPS), "-o", f"{folder}/"]
         model = str(find("builtin").path)
         for count in (1, 8):
             columns = {

@@ -60,7 +60,7 @@ def hashes_of(jobs: Sequence[Job], settings: Settings) -> Told:
 
 def load_engine(folder: models.Model, settings: Settings) -> Engine:
     """Cross the wall: import torch and load the weights."""
-    with crossing():
+    with crossing(compiling=settings.compile):
         from sdcli.engine import Engine
 
         return Engine.of(
@@ -68,5 +68,8 @@ def load_engine(folder: models.Model, settings: Settings) -> Engine:
             device=settings.device,
             dtype=settings.dtype,
             offload=settings.offload,
+            compile=settings.compile,
+            graphs=settings.cuda_graphs,
+            say=ui.warn,
             folders=settings.models_folders,
         )

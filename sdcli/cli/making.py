@@ -22,6 +22,7 @@ from .planning import Job, Plan
 from .previewing import Previews
 from .progress import Reporter
 from .reporting import After, InOrder
+from .timing import Timing
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine, Run, Tiled, TwoPasses
@@ -93,7 +94,7 @@ class _Making:
         self._saving: deque[Future[None]] = deque()
         self._tiling = False
         self._previews = Previews(plan.settings)
-        self._speed: tuple[float, int, Job] | None = None  # seconds for calls of the last run
+        self._speeds = Speeds.read()
 
     def make(self, plan: Plan, worker: ThreadPoolExecutor) -> None:
         """Make what is left of a plan, and save it. Raises SdcliError if all would be refused."""
@@ -108,7 +109,7 @@ class _Making:
         self._told.rest()
 
     def end(self, finish: Callable[[], Sequence[Path]]) -> None:
-        """Save what is made of all pictures, and remember how fast the last run was."""
+        """Save what is made of all pictures, and remember how fast that was."""
         try:
             for sheet in finish():
                 self._told.sheet(sheet)
@@ -116,10 +117,7 @@ class _Making:
                 self._told.animation(path, frames=len(self._destination.frames))
         except SdcliError as error:
             self._told.fault(error)
-        if self._speed:
-            seconds, calls, job = self._speed
-            native = job.folder.native_size
-            Speeds.read().keep(job.folder.name, job.request, native, seconds / calls)
+        self._speeds.keep()
 
     def _make_of_a_model(self, jobs: Sequence[Job], worker: ThreadPoolExecutor) -> None:
         folder = jobs[0].folder
@@ -146,21 +144,24 @@ class _Making:
         self, group: Sequence[Job], engine: Engine, hashes: Told, worker: ThreadPoolExecutor
     ) -> None:
         """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
-        request = group[0].request
-        size = batch_size(engine, self._settings, request)
+        request, folder = group[0].request, group[0].folder
+        like = folder.name, request, folder.native_size
         jobs = list(group)
         while jobs:
+            costs = self._speeds.costs(*like)
+            size = batch_size(engine, self._settings, request, left=len(jobs), costs=costs)
             together = request.upscale is None and jobs[0].number not in self._alone
             count = min(size, self._most) if together else 1
             batch, rest = jobs[:count], jobs[count:]
             if self._needs_vae(request):
                 self._wait()
-            begun = time.monotonic()
+            timing = Timing()
             try:
                 run = engine.start(
                     [job.request for job in batch], tiles_at_once=size, say=self._told.warning
                 )
                 for step in run:
+                    timing.step(step)
                     self._told.step(batch[0].number, len(batch), step)
                     if self._previews.due(step):
                         self._wait()  # for what the VAE has to decode
@@ -181,11 +182,23 @@ class _Making:
                 if isinstance(error, OutOfMemory) and self._alike:
                     return  # the next picture is no smaller
             else:
-                if request.upscale is None and not request.hires and run.evaluations:
-                    self._speed = time.monotonic() - begun, run.evaluations * len(batch), batch[-1]
+                if request.upscale is None and not request.hires:
+                    self._learn(timing, engine, like, len(batch))
                 self._wait(_WAITING - 1)
                 self._saving.append(worker.submit(self._save, run, batch, hashes))
             jobs = rest
+
+    def _learn(
+        self, timing: Timing, engine: Engine, like: tuple[str, GenerationRequest, int], count: int
+    ) -> None:
+        """Know how fast a batch was, and tell what compiling has cost in it."""
+        if engine.compiled:
+            before = self._speeds.costs(*like).get(count)
+            if said := timing.payback(before and before * count):
+                self._told.warning(said)
+        if timing.a_call is not None:
+            cost = timing.a_call / count
+            self._speeds.learn(*like, cost, at_once=count, compiled=engine.compiled)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
         """Whether the VAE that decodes the last batch is to do something else in this one."""

@@ -24,6 +24,11 @@ from .loading import Components
 from .script import Line, Script
 
 
+def steady(request: GenerationRequest) -> bool:
+    """Whether the UNet is the same at all calls of a run, so that they can be recorded."""
+    return not (request.pag_scale or request.token_merging_ratio or request.deep_cache > 1)
+
+
 class Asking:
     """What a batch asks of a model. All its requests are alike but for prompts and seeds.
 
@@ -143,6 +148,7 @@ class Asking:
             beside=self._beside(first.width, first.height),
             timestep=self._timestep,
             prediction=self._model.prediction,
+            graphs=self._components.graphs if steady(first) else None,
             token_merging=first.token_merging_ratio,
             deep_cache=first.deep_cache,
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor
 from torch.nn import functional
@@ -19,15 +22,29 @@ def attend(unet: Any) -> None:
                     layer.set_processor(Attending())
 
 
+@contextmanager
+def prompts_read_anew(unet: Any) -> Iterator[None]:
+    """Within, nothing that was read of a prompt is used again."""
+    processors = [each for each in unet.attn_processors.values() if isinstance(each, Attending)]
+    for each in processors:
+        each.anew = True
+    try:
+        yield
+    finally:
+        for each in processors:
+            each.anew = False
+
+
 class Attending:
     """In the place of diffusers' processor for one layer, without masks.
 
     Keys and values of a prompt's embeddings are the same at every step: they are worked out once,
-    and kept for as long as the embeddings are.
+    and kept for as long as the embeddings are; or `anew` at every call.
     """
 
     def __init__(self) -> None:
         self._read_already = WeakTensorKeyDictionary()
+        self.anew = False
 
     def __call__(
         self,
@@ -41,6 +58,8 @@ class Attending:
         query = _heads(layer.to_q(hidden_states), layer.heads)
         if encoder_hidden_states is None:
             key, value = self._read(layer, hidden_states)
+        elif self.anew or torch.compiler.is_compiling():  # compiled code cannot look things up
+            key, value = self._read(layer, encoder_hidden_states)
         else:
             key, value = self._read_once(layer, encoder_hidden_states)
         seen = functional.scaled_dot_product_attention(query, key, value)

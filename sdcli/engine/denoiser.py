@@ -12,6 +12,7 @@ from torch import Tensor
 from sdcli.families import Prediction
 from sdcli.sampling import Denoise
 
+from .graphs import Graphs
 from .merging import Merging
 from .perturbed import self_attending_to_itself
 from .reuse import Reuse
@@ -23,8 +24,8 @@ class UNetDenoiser:
 
     Takes and returns float32; the UNet casts at its own door. `evaluations` counts the calls,
     `sigma` is that of the last one. `timestep` finds the training timestep of σ. `beside` is what
-    an inpainting model sees beside the latents, (1, channels, height, width). `token_merging` and
-    `deep_cache` are as a request's.
+    an inpainting model sees beside the latents, (1, channels, height, width). `graphs` take the
+    UNet's place at its calls. `token_merging` and `deep_cache` are as a request's.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class UNetDenoiser:
         timestep: Callable[[float], float],
         prediction: Prediction,
         beside: Tensor | None = None,
+        graphs: Graphs | None = None,
         token_merging: float = 0.0,
         deep_cache: int = 1,
     ) -> None:
         self._unet = unet
+        self._call = graphs or unet
         self._beside = beside
         self._script = script
         self._merging = Merging(unet, token_merging)
@@ -112,7 +115,7 @@ class UNetDenoiser:
             return self._reuse(x, t, told)
 
     def _asked(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
-        said: Tensor = self._unet(
+        said: Tensor = self._call(
             x,
             t,
             encoder_hidden_states=told.context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -53,6 +54,14 @@ def choose(device: str, dtype: str) -> Placement:
     if dtype == "auto":
         return Placement(chosen, torch.float32 if chosen.type == "cpu" else torch.float16)
     return Placement(chosen, DTYPES[dtype])
+
+
+def prepare(placement: Placement) -> None:
+    """Let an NVIDIA card multiply float32 in TF32, for the whole process, as A1111 does."""
+    if placement.device.type == "cuda":
+        backends: Any = torch.backends
+        backends.cuda.matmul.fp32_precision = "tf32"
+        backends.cudnn.conv.fp32_precision = "tf32"
 
 
 def _available() -> list[str]:

@@ -61,6 +61,8 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         vae: str = "automatic",
+        compile: bool = False,
+        graphs: bool = False,
         folders: Folders = (),
         offline: bool = False,
         say: Callable[[str], None] = silent,
@@ -68,12 +70,20 @@ class Engine:
         """Load a file, a folder, a name in the models `folders`, a hub id, or "builtin".
 
         `vae` is as a request's. `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, fp16, bf16
-        or fp32. `say` is told what a person should know. Raises ModelError, UsageError,
-        OutOfMemory.
+        or fp32. `compile` and CUDA `graphs` make steps faster after the first ones. `say` is told
+        what a person should know. Raises ModelError, UsageError, OutOfMemory.
         """
         found = models.find(model, folders=folders, offline=offline, say=say)
         found = with_vae(found, vae, folders=folders, say=say)
-        return cls.of(found, device=device, dtype=dtype, folders=folders)
+        return cls.of(
+            found,
+            device=device,
+            dtype=dtype,
+            compile=compile,
+            graphs=graphs,
+            folders=folders,
+            say=say,
+        )
 
     @classmethod
     def of(
@@ -83,17 +93,27 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         offload: str = "none",
+        compile: bool = False,
+        graphs: bool = False,
         folders: Folders = (),
+        say: Callable[[str], None] = silent,
     ) -> Self:
         """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)
-        components = load(folder, placement, offload=offload)
+        components = load(
+            folder, placement, offload=offload, compile=compile, graphs=graphs, say=say
+        )
         return cls(settled(folder, components, placement), placement, components, folders)
 
     @property
     def text_encoder(self) -> TextEncoder:
         """What turns a prompt into embeddings."""
         return self._components.text_encoder
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the UNet's blocks are compiled at their first calls."""
+        return self._components.compiled
 
     def noised(self, image: Image, sigmas: Sequence[float], *, seed: int = 0) -> list[Image]:
         """The picture as a sampler would see it at each σ: through the VAE, with that much noise.
@@ -150,6 +170,10 @@ class Engine:
             raise UsageError("pictures made at once may differ in prompts and seeds only")
         if len(requests) > 1 and requests[0].adaptive:
             raise UsageError("a sampler that chooses its own steps makes one picture at a time")
+        if self._components.compiled and requests[0].token_merging_ratio:
+            raise UsageError(
+                "--token-merging-ratio: it changes blocks that are compiled", "leave --compile out"
+            )
         choice, other = requests[0].vae.casefold(), self.folder.vae is not None
         if choice != AUTOMATIC and other is (choice == OWN):
             raise UsageError(

@@ -17,8 +17,9 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from transformers.utils import logging as transformers_logging
 
-from sdcli.errors import ModelError
+from sdcli.errors import ModelError, UsageError
 from sdcli.families import by_name
+from sdcli.hub import silent
 from sdcli.models import Model, weight_files
 from sdcli.models.layouts import AVERAGE, VAE
 from sdcli.models.single_file import ENCODERS, METADATA, original_places
@@ -27,8 +28,10 @@ from sdcli.models.vae import place_in
 
 from .attention import attend
 from .blocks import save_memory
+from .compiling import compile_blocks
 from .conditioning import Clip, TextEncoder
-from .device import Placement
+from .device import Placement, prepare
+from .graphs import Graphs
 from .lora import Lora, Loras
 from .memory import memory_errors
 from .offload import place
@@ -38,31 +41,64 @@ from .weights import Source, Tensors, fill, in_folder, in_original, no_content, 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The networks of a Stable Diffusion model, ready to run, and the LoRAs in them."""
+    """The networks of a Stable Diffusion model, ready to run, and the LoRAs in them.
+
+    `graphs` are those of the UNet's calls, and `compiled` that its blocks are.
+    """
 
     unet: Any
     vae: Any
     text_encoder: TextEncoder
     loras: Loras
+    graphs: Graphs | None = None
+    compiled: bool = False
 
     def use(self, loras: Sequence[Lora], say: Callable[[str], None]) -> None:
         """Make these the LoRAs of the networks, and no others. Raises ModelError."""
         if self.loras.use(loras, say):
             self.text_encoder.forget()
+            self._forget_graphs()
 
     def tile(self, wanted: bool) -> None:
         """Let every convolution wrap around, or pad with zeros as it was trained to."""
+        mode: Any = "circular" if wanted else "zeros"
+        changed = self.unet.conv_in.padding_mode != mode
         for network in (self.unet, self.vae):
             for module in network.modules():
                 if isinstance(module, nn.Conv2d):
-                    module.padding_mode = "circular" if wanted else "zeros"
+                    module.padding_mode = mode
+        if changed:
+            self._forget_graphs()
+
+    def _forget_graphs(self) -> None:
+        if self.graphs:
+            self.graphs.forget()
 
 
-def load(model: Model, placement: Placement, *, offload: str = "none") -> Components:
+def load(
+    model: Model,
+    placement: Placement,
+    *,
+    offload: str = "none",
+    compile: bool = False,
+    graphs: bool = False,
+    say: Callable[[str], None] = silent,
+) -> Components:
     """Load every component in the placement's number format; `offload` as in offload.py.
 
-    Raises ModelError for weights that do not fit their configuration, OutOfMemory, UsageError.
+    The UNet's blocks are compiled, and its calls recorded as CUDA graphs, where that is asked for;
+    `say` is told what it costs. Raises ModelError for weights that do not fit their configuration,
+    OutOfMemory, UsageError.
     """
+    if graphs and placement.device.type != "cuda":
+        raise UsageError(
+            f"--cuda-graphs: they need CUDA, and this runs on {placement.device.type}",
+            "leave --cuda-graphs out",
+        )
+    for option in ("--compile",) * compile + ("--cuda-graphs",) * graphs:
+        if offload != "none":
+            raise UsageError(f"{option}: it needs weights that stay, not --offload {offload}")
+    prepare(placement)
     with quiet_libraries(), memory_errors(f"loading {model.name}"):
         networks = {}
         for part, source in sources(model).items():
@@ -75,6 +111,8 @@ def load(model: Model, placement: Placement, *, offload: str = "none") -> Compon
         in_turn = ("text_encoder", "text_encoder_2", "unet", "vae")
         called = [networks[part] for part in in_turn if part in networks]
         place(called, placement.device, offload=offload)
+        unet = networks["unet"]
+        compiled = compile and compile_blocks(unet, placement, say)
         encoders = [part for part in networks if part in ENCODERS]
         clips = [
             Clip(
@@ -85,7 +123,14 @@ def load(model: Model, placement: Placement, *, offload: str = "none") -> Compon
             )
             for number, part in enumerate(encoders)
         ]
-    return Components(networks["unet"], networks["vae"], TextEncoder(clips), Loras(model, networks))
+    return Components(
+        unet,
+        networks["vae"],
+        TextEncoder(clips),
+        Loras(model, networks),
+        graphs=Graphs(unet) if graphs else None,
+        compiled=compiled,
+    )
 
 
 @torch.inference_mode()

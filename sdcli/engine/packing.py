@@ -27,7 +27,7 @@ def pack(network: nn.Module, placement: Placement) -> None:
     takes up to 1.6 times as long as oneDNN on processors of other makers. The numbers are the same
     up to rounding.
     """
-    modules: Iterable[Any] = network.modules() if _pays(placement) else ()
+    modules: Iterable[Any] = network.modules() if packs(placement) else ()
     for module in modules:
         if type(module) is nn.GroupNorm:
             module.__class__ = SmallGroupNorm
@@ -37,7 +37,8 @@ def pack(network: nn.Module, placement: Placement) -> None:
             module.dtype = placement.dtype
 
 
-def _pays(placement: Placement) -> bool:
+def packs(placement: Placement) -> bool:
+    """Whether it pays there."""
     here = (
         platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
     )

@@ -15,7 +15,7 @@ def self_attending_to_itself(block: nn.Module) -> Iterator[None]:
     layers: list[Any] = [layer for name, layer in block.named_modules() if name.endswith("attn1")]
     kept = [layer.processor for layer in layers]
     for layer in layers:
-        layer.processor = _identity
+        layer.processor = _ToItself()
     try:
         yield
     finally:
@@ -23,8 +23,10 @@ def self_attending_to_itself(block: nn.Module) -> Iterator[None]:
             layer.processor = processor
 
 
-def _identity(attention: Any, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
+class _ToItself:
     """In the place of diffusers' processors: the map from each place to each is the identity."""
-    project, dropout = attention.to_out
-    told: Tensor = dropout(project(attention.to_v(hidden)))
-    return told
+
+    def __call__(self, attention: Any, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
+        project, dropout = attention.to_out
+        told: Tensor = dropout(project(attention.to_v(hidden)))
+        return told

@@ -21,7 +21,7 @@ from sdcli.sampling.resampling import resampled
 from sdcli.sampling.tail import Tail
 
 from .ahead import Ahead
-from .asking import Asking
+from .asking import Asking, steady
 from .beginning import Beginning
 from .brownian import BrownianNoise
 from .denoiser import Remembered, UNetDenoiser
@@ -84,6 +84,10 @@ class Run:
         self._begin = Beginning(self.requests, shape, encoder, placement.device, latents)
         self._noise = self._begin.noise
         _check_clip_skip(first.clip_skip, folder, say)
+        if components.graphs and not steady(first):
+            say(
+                "no CUDA graphs: PAG, token merging and DeepCache change the UNet between its calls"
+            )
         if first.token_merging_ratio and not finest_blocks(components.unet):
             say(f"token merging changes nothing of {folder.family.title}")
         with memory_errors("reading the prompts"):

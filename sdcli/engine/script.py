@@ -83,6 +83,7 @@ class Script:
             del self._told[next(iter(self._told))]
         return found
 
+    @torch.inference_mode()  # at whatever call: compiled code would tell such tensors from others
     def _grouped(self, now: Sequence[Conditioning]) -> list[Told]:
         lengths = list(dict.fromkeys(row.context.shape[1] for row in now))
         groups = [[k for k, row in enumerate(now) if row.context.shape[1] == n] for n in lengths]

@@ -81,7 +81,9 @@ def test_the_time_is_that_of_the_last_run(sdcli: Any, engine: FakeEngine) -> Non
     words = ["gen", "a", "-s", "1", "--size", "64x64", "--steps", "10", "-S", "Euler"]
     assert planned(sdcli, *words)[0]["seconds"] is None
     request = GenerationRequest(prompt="a", seed=1, width=64, height=64)
-    Speeds.read().keep("builtin", request, 64, 0.5)
+    speeds = Speeds.read()
+    speeds.learn("builtin", request, 64, 0.5)
+    speeds.keep()
     assert planned(sdcli, *words)[0]["seconds"] == 5.0
     assert "about 5 s" in sdcli(*words, "--plan").err
     assert sdcli(*words).code == 0  # a run is remembered in its place

@@ -31,7 +31,7 @@ def engine(folder: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     real_place = offload.place
     model = find(str(folder))
     with monkeypatch.context() as patch:
-        patch.setattr("sdcli.engine.packing._pays", lambda _: False)  # as on a GPU
+        patch.setattr("sdcli.engine.packing.packs", lambda _: False)  # as on a GPU
         patch.setattr("sdcli.engine.loading.place", place)
         patch.setattr(
             offload, "cpu_offload", lambda n, _, **k: real_cpu_offload(n, CPU.device, **k)
@@ -59,7 +59,7 @@ def test_it_changes_no_picture(
 ) -> None:
     offloaded = engine(tiny_folder, how, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("sdcli.engine.packing._pays", lambda _: False)
+        patch.setattr("sdcli.engine.packing.packs", lambda _: False)
         whole = Engine.load(str(tiny_folder), device="cpu")
     for more in ({}, {"deep_cache": 2}):
         assert np.array_equal(picture(offloaded, **more), picture(whole, **more))
