@@ -153,11 +153,14 @@ TEMPLATES = {  # what the prompts' choices were made in
     "hires_prompt": "Hires template",
     "hires_negative_prompt": "Hires negative template",
 }
+NUMBER_FORMAT = "Number format"  # of what a picture was made in, where that is COARSE
+COARSE = "bf16"
 HASHES = ("Model hash", "VAE hash", "Lora hashes", "TI hashes")
 NOT_SETTINGS = {
     *("Size", "Model", "Model id", "Version", "User"),
     *HASHES,
     *OUR_PROMPTS,
     *OUTCOMES,
+    NUMBER_FORMAT,
     *TEMPLATES.values(),
 }

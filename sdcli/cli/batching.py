@@ -25,10 +25,11 @@ _TRIES = 4  # batches that are left to gain by what one tries
 
 
 def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of each model, in the order of their first ones."""
+    """The jobs of each model in each number format, in the order of their first ones."""
     found: list[list[Job]] = []
     for job in jobs:
-        same = next((each for each in found if each[0].folder == job.folder), None)
+        of = job.folder, job.dtype
+        same = next((each for each in found if (each[0].folder, each[0].dtype) == of), None)
         if same is None:
             found.append([job])
         else:

@@ -18,7 +18,7 @@ from sdcli.output import Target
 from sdcli.picture_files import encode, encode_animation
 from sdcli.request import GenerationRequest
 from sdcli.settings import Settings
-from sdcli.text_rows import OUTCOMES
+from sdcli.text_rows import COARSE, NUMBER_FORMAT, OUTCOMES
 
 from . import ui
 from .keys import Keys
@@ -54,9 +54,14 @@ class Destination:
             plan.target, plan.settings, places, plan.journal, Keys(plan) if plan.journal else None
         )
 
-    def deliver(self, job: Job, picture: Picture, hashes: Told) -> Picture:
-        """Save the picture and return it with its path. Raises OutputError, UsageError."""
-        text = None if self.settings.no_metadata else _text(job, picture, hashes)
+    def deliver(
+        self, job: Job, picture: Picture, hashes: Told, facts: Mapping[str, str]
+    ) -> Picture:
+        """Save the picture and return it with its path; its text has the `facts` of its making.
+
+        Raises OutputError, UsageError.
+        """
+        text = None if self.settings.no_metadata else _text(job, picture, hashes, facts)
         if self.settings.animate:
             self.frames[job.number] = picture, text
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
@@ -101,11 +106,19 @@ def _values(job: Job, request: GenerationRequest) -> dict[str, object]:
     return template_values(request, model=model, row=job.row, preset=job.preset)
 
 
-def _text(job: Job, picture: Picture, hashes: Told) -> str:
+def facts_of(dtype: str) -> Mapping[str, str]:
+    """What a picture's text has of how it was made: the number format, where that is a coarse one.
+
+    A1111's own, fp16 on a GPU, is not named.
+    """
+    return {NUMBER_FORMAT: dtype} if dtype == COARSE else {}
+
+
+def _text(job: Job, picture: Picture, hashes: Told, facts: Mapping[str, str]) -> str:
     request = picture.request
     names = [tag.name for tag in request.tags]
     names += in_texts(hashes.embeddings, request.texts)
-    outcome = {**job.told, **_outcome(picture)}
+    outcome = {**job.told, **_outcome(picture), **facts}
     try:
         known = hashes.text(names)
     except ModelError as error:  # a file that went away must not take the picture along

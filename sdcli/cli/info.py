@@ -16,7 +16,7 @@ from sdcli.presets import preset_text, unsaid
 from sdcli.prompts.wildcards import escaped
 from sdcli.recipes import Recipe, read_recipe
 from sdcli.request import GenerationRequest
-from sdcli.text_rows import TEMPLATES
+from sdcli.text_rows import COARSE, NUMBER_FORMAT, TEMPLATES
 
 from . import ui
 from .command import Json, command, new_app
@@ -110,6 +110,8 @@ def _as_command(recipe: Recipe, path: str) -> str:
             words += [word for each in value for word in (flag.names[0], str(each))]
         elif value is not None and value is not False and not unsaid(key, value):
             words += [flag.names[0], _typed(key, value)]
+    if recipe.settings.get(NUMBER_FORMAT) == COARSE:
+        words += ["--dtype", COARSE]
     return shlex.join(words)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from sdcli.request import GenerationRequest
 from sdcli.speeds import Speeds
 
 from .batching import batch_size, by_model, groups
-from .delivering import Destination
+from .delivering import Destination, facts_of
 from .loaded import Loaded, hashes_of
 from .planning import Job, Plan
 from .previewing import Previews
@@ -120,12 +120,12 @@ class _Making:
         self._speeds.keep()
 
     def _make_of_a_model(self, jobs: Sequence[Job], worker: ThreadPoolExecutor) -> None:
-        folder = jobs[0].folder
-        if self._loaded.other_than(folder):
+        folder, dtype = jobs[0].folder, jobs[0].dtype
+        if self._loaded.other_than(folder, dtype):
             self._wait()  # for what the model that goes has to decode
         hashes = hashes_of(jobs, self._settings)  # worked out while it is loaded
         try:
-            engine = self._loaded.of(folder)
+            engine = self._loaded.of(folder, dtype)
         except SdcliError as error:
             if not self._begun:
                 raise  # whatever is wrong with it, nothing was made
@@ -185,7 +185,8 @@ class _Making:
                 if request.upscale is None and not request.hires:
                     self._learn(timing, engine, like, len(batch))
                 self._wait(_WAITING - 1)
-                self._saving.append(worker.submit(self._save, run, batch, hashes))
+                facts = facts_of(engine.placement.dtype_name)
+                self._saving.append(worker.submit(self._save, run, batch, hashes, facts))
             jobs = rest
 
     def _learn(
@@ -212,7 +213,13 @@ class _Making:
         while len(self._saving) > most:
             self._saving.popleft().result()
 
-    def _save(self, run: Run | TwoPasses | Tiled, batch: Sequence[Job], hashes: Told) -> None:
+    def _save(
+        self,
+        run: Run | TwoPasses | Tiled,
+        batch: Sequence[Job],
+        hashes: Told,
+        facts: Mapping[str, str],
+    ) -> None:
         try:
             pictures = run.pictures()
         except SdcliError as error:
@@ -220,7 +227,7 @@ class _Making:
             return
         for job, picture in zip(batch, pictures, strict=True):
             try:
-                delivered = self._destination.deliver(job, picture, hashes)
+                delivered = self._destination.deliver(job, picture, hashes, facts)
             except SdcliError as error:
                 self._told.error(error, job)
             else:

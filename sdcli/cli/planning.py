@@ -35,6 +35,9 @@ from .words import Words
 class Job:
     """One picture of a plan: its `number` from 1, its `row` in a file, its request and its model.
 
+    `dtype` is the number format that it is made in, as in the settings: pictures that are made
+    again have their own.
+
     `cell` is what was chosen for it in a sweep, `told` is for the picture's text: what its prompts
     were before their choices were made. `identity` is what it has in common with the same job of
     the same file at another time.
@@ -46,6 +49,7 @@ class Job:
     folder: models.Model
     told: Mapping[str, str]
     identity: str
+    dtype: str = "auto"
     preset: str = ""
     cell: Cell = ONLY
 
@@ -154,6 +158,7 @@ def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
         Job(
             *(number, 0, request, folder, wording.told(request)),
             _identity(request, number, found),
+            dtype=settings.dtype,
             preset=preset,
             cell=words.cell,
         )

@@ -17,6 +17,7 @@ from sdcli.layers import Layer
 from sdcli.recipes import read_recipe
 from sdcli.settings import Settings
 from sdcli.sweeps import ONLY, Cell
+from sdcli.text_rows import COARSE, NUMBER_FORMAT
 
 from . import ui
 from .wording import PICTURE
@@ -95,6 +96,8 @@ def picture_layer(path: str, carried: Collection[str] | None) -> Layer:
     digest = recipe.settings.get("Model hash", "").casefold()
     if "model" in values and re.fullmatch(r"[0-9a-f]{8,64}", digest, re.ASCII):
         values = {**values, MODEL_HASH: digest}
+    if recipe.settings.get(NUMBER_FORMAT) == COARSE:
+        values = {**values, "dtype": COARSE}
     if recipe.rest:
         ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
     if carried is not None:

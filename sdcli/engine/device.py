@@ -56,6 +56,14 @@ def choose(device: str, dtype: str) -> Placement:
     return Placement(chosen, DTYPES[dtype])
 
 
+def counts_in_bf16(placement: Placement) -> bool:
+    """Whether this CPU, asked for fp32, has instructions that multiply bf16 twice as fast."""
+    if placement.device.type != "cpu" or placement.dtype != torch.float32:
+        return False
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def prepare(placement: Placement) -> None:
     """Let an NVIDIA card multiply float32 in TF32, for the whole process, as A1111 does."""
     if placement.device.type == "cuda":
