@@ -15,6 +15,8 @@ from sdcli.prompts.attention import Emphasis
 from sdcli.prompts.chunks import CHUNK, Token
 from sdcli.prompts.reading import read
 
+from .packing import release
+
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
@@ -70,6 +72,18 @@ class Clip:
         self._bare = bare
         self._comma = tokenizer.id(",</w>")
         self._words: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._away = False
+
+    def release(self) -> None:
+        """Leave the device's memory to others until a text is to be read.
+
+        Weights that come and go as it is are left to do so.
+        """
+        if self._device.type == "cpu":
+            release(self._model)
+        elif not hasattr(self._model, "_hf_hook"):
+            self._model.to("cpu")
+            self._away = True
 
     @property
     def width(self) -> int:
@@ -105,6 +119,9 @@ class Clip:
         All have as many chunks as the longest. Emphasis keeps the mean over all of them, so that
         they have a share in one another.
         """
+        if self._away:
+            self._model.to(self._device)
+            self._away = False
         parts = {text: self.chunks(text, emphasis) for text in texts}
         count = max(len(part) for part in parts.values())
         filled = [part + [[]] * (count - len(part)) for part in parts.values()]
@@ -200,6 +217,11 @@ class TextEncoder:
             del self._cache[next(iter(self._cache))]
         blank = negative and not any(texts)
         return [row.empty() if blank and row.pooled is not None else row for row in found]
+
+    def release(self) -> None:
+        """Give up memory until another text is to be read."""
+        for clip in self.clips:
+            clip.release()
 
     def forget(self) -> None:
         """Encode every text anew: the weights are others."""

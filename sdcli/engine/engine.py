@@ -147,12 +147,14 @@ class Engine:
 
     def fits(self, request: GenerationRequest) -> int:
         """How many pictures like the request's can surely be made at once in the memory left."""
-        whole = self.complete(request).passes[-1]
-        assert whole.width
-        assert whole.height
+        return max(1, int(self._room(self.complete(request).passes[-1])))
+
+    def _room(self, request: GenerationRequest) -> float:
+        assert request.width
+        assert request.height
         rows = (1 if request.cfg_scale == 1 else 2) + bool(request.pag_scale)
         unet, device = self._components.unet, self.placement.device
-        return room(unet, device, height=whole.height, width=whole.width, rows=rows)
+        return room(unet, device, height=request.height, width=request.width, rows=rows)
 
     def generate(self, request: GenerationRequest) -> Picture:
         """Make one picture. Raises SdcliError."""
@@ -236,4 +238,7 @@ class Engine:
         texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
         if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
             self.text_encoder.forget()
-        return Run(requests, self.folder, self.placement, self._components, say, **second)
+        run = Run(requests, self.folder, self.placement, self._components, say, **second)
+        if self._room(requests[0]) < len(requests):  # and all prompts are read
+            self.text_encoder.release()
+        return run

@@ -77,6 +77,18 @@ def unpacked(network: nn.Module) -> int:
     return sum(w.numel() * dtype.itemsize for w, dtype in weights if not w.is_mkldnn)
 
 
+def release(network: nn.Module) -> None:
+    """Give up what a network's layers have packed of their file's weights, until they are called.
+
+    What was put there since, a LoRA's, stays.
+    """
+    for layer in network.modules():
+        if isinstance(layer, Packed) and layer.of_file and layer.weight is layer.of_file[1]:
+            layer.weight = layer.of_file[0]
+            layer.of_file = None
+            vars(layer).pop("_kept", None)
+
+
 class Packed(nn.Module):
     """A layer on a CPU that answers in `dtype`.
 
@@ -85,6 +97,8 @@ class Packed(nn.Module):
     """
 
     dtype: torch.dtype
+    of_file: tuple[nn.Parameter, nn.Parameter] | None = None
+    """The file's own weight, which takes no memory, and what was packed of it."""
 
 
 class PackedLinear(Packed, nn.Linear):
@@ -111,9 +125,11 @@ def _product(x: Tensor, layer: PackedLinear | PackedPointwise) -> Tensor:
     return answer
 
 
-def _keep(layer: nn.Linear | nn.Conv2d, packed: Tensor) -> None:
-    let_go(layer.weight)
-    layer.weight = nn.Parameter(packed, requires_grad=False)
+def _keep(layer: PackedLinear | PackedPointwise | PackedConv2d, packed: Tensor) -> None:
+    plain_one, own = layer.weight, nn.Parameter(packed, requires_grad=False)
+    layer.weight = own
+    if let_go(plain_one):
+        vars(layer)["of_file"] = plain_one, own
 
 
 class PackedConv2d(Packed, nn.Conv2d):

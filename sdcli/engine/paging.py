@@ -40,14 +40,18 @@ def as_mapped_as(other: Tensor, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def let_go(tensor: Tensor) -> None:
-    """Give back the memory of a tensor that was read, if it is a file's: who asks again gets it."""
+def let_go(tensor: Tensor) -> bool:
+    """Give back the memory of a tensor that was read, if it is a file's; whether it is.
+
+    Who asks for it again gets it.
+    """
     if tensor not in _mapped:
-        return
+        return False
     start = -(-tensor.data_ptr() // _PAGE) * _PAGE
     size = (tensor.data_ptr() + tensor.nbytes) // _PAGE * _PAGE - start
     if size > 0:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _DONT_NEED)
+    return True
 
 
 def _places(path: Path) -> Iterator[tuple[int, int]]:

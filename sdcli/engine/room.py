@@ -16,8 +16,8 @@ Stable Diffusion 1 and 38 for the model that ships, where attention makes no tab
 _SHARE = 0.6  # of what is free: the pictures before may be decoded at the same time
 
 
-def room(unet: Any, device: torch.device, *, height: int, width: int, rows: int) -> int:
-    """How many pictures of `height` × `width` pixels the UNet can surely work on at once; ≥ 1.
+def room(unet: Any, device: torch.device, *, height: int, width: int, rows: int) -> float:
+    """How many pictures of `height` × `width` pixels the UNet can surely work on at once.
 
     `rows` is how often a call has each picture: twice with guidance.
     """
@@ -27,7 +27,7 @@ def room(unet: Any, device: torch.device, *, height: int, width: int, rows: int)
         heads = unet.config.attention_head_dim
         numbers += 2 * (heads if isinstance(heads, int) else heads[0]) * places**2
     taken = rows * numbers * torch.empty((), dtype=unet.dtype).element_size()
-    return max(1, int(_SHARE * (free(device) - unpacked(unet)) / taken))
+    return _SHARE * (free(device) - unpacked(unet)) / taken
 
 
 def free(device: torch.device) -> int:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sdcli import Engine, GenerationRequest
 from sdcli.engine import room as module
+from sdcli.engine.conditioning import Clip
+from sdcli.engine.device import Placement
+from sdcli.engine.packing import packs
 from sdcli.engine.room import free, room
 
 MIB = 2**20
+CPU = Placement(torch.device("cpu"), torch.float32)
+SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 
 
 def fitting(engine: Engine, **more: object) -> int:
@@ -75,3 +82,67 @@ print(most() - before)
     monkeypatch.setattr(module, "free", lambda device: int(taken / module._SHARE))
     unet = builtin._components.unet
     assert room(unet, torch.device("cpu"), height=size, width=size, rows=2) <= pictures
+
+
+def packed_bytes(engine: Engine) -> int:
+    """Of its text encoder."""
+    [clip] = engine.text_encoder.clips
+    return sum(
+        torch.ops.mkldnn._nbytes(each) for each in clip._model.parameters() if each.is_mkldnn
+    )
+
+
+@pytest.mark.skipif(not packs(CPU), reason="weights are not packed on this machine")
+@pytest.mark.parametrize("tag", ["", f" <lora:{SEPIA}:1>"], ids=["plain", "LoRA"])
+def test_the_text_encoder_makes_room_where_memory_is_short(
+    builtin: Engine, monkeypatch: pytest.MonkeyPatch, tag: str
+) -> None:
+    """And is there again for the next prompt, LoRAs in it."""
+    asks = [
+        GenerationRequest(prompt=f"a red {word}{tag}", seed=1, steps=2, cfg_scale=5)
+        for word in ("circle", "star", "circle")
+    ]
+    expected = [builtin.generate(asked).image for asked in asks]
+    whole = packed_bytes(builtin)
+    assert whole > MIB
+    monkeypatch.setattr(module, "free", lambda device: 0)
+    builtin.text_encoder.forget()
+    assert [builtin.generate(asked).image for asked in asks] == expected
+    assert packed_bytes(builtin) < whole / 2 or tag  # what a LoRA changed is no file's
+    monkeypatch.undo()
+    builtin.text_encoder.forget()
+    assert builtin.generate(asks[0]).image == expected[0]
+    assert packed_bytes(builtin) == whole
+
+
+def test_a_card_sends_it_to_the_computers_memory_and_fetches_it(builtin: Engine) -> None:
+    """Seen by a network that notes where it is sent."""
+
+    class Noted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sent: list[str] = []
+            self.table = torch.nn.Embedding(4, 4)
+
+        def to(self, device: Any) -> Any:  # type: ignore[override]
+            self.sent.append(str(device))
+            return self
+
+        def get_input_embeddings(self) -> torch.nn.Embedding:
+            return self.table
+
+        def forward(self, **_: Any) -> Any:
+            raise InterruptedError
+
+    network = Noted()
+    [known] = builtin.text_encoder.clips
+    clip = Clip(known._tokenizer, network, device=torch.device("cuda"))
+    clip.release()
+    assert network.sent == ["cpu"]
+    with pytest.raises((InterruptedError, AssertionError, RuntimeError)):
+        clip(["a"], 1, "original")
+    assert network.sent == ["cpu", "cuda"]
+    offloaded = Noted()
+    offloaded._hf_hook = object()
+    Clip(known._tokenizer, offloaded, device=torch.device("cuda")).release()
+    assert offloaded.sent == []
