@@ -67,12 +67,13 @@ def batch_size(
 
 
 def _cheapest(costs: Costs, first: int, *, most: int, left: int) -> int:
-    """The size at which a picture takes least, of equals the smallest; `first` if none is known.
+    """The size at which a picture takes least, of equals the smallest.
 
-    Twice that and half of it are tried, where enough pictures are left to gain by it.
+    `first` before anything else, where so many are left; then twice the best and half of it, where
+    enough are left to gain by it.
     """
     known = sorted(n for n, cost in costs.items() if n <= most and n * cost >= _QUICK)
-    if not known:
+    if not known or (first not in known and left >= first):
         return first
     best = known[0]
     for count in known:

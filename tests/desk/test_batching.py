@@ -33,9 +33,10 @@ def size(costs: Mapping[int, float], *, left: int = 1000, fits: int = 100, **set
         pytest.param({4: 1.0, 8: 1.1}, 2, id="then half as many"),
         pytest.param({4: 1.0, 8: 1.1, 2: 0.8}, 1, id="and again"),
         pytest.param({4: 1.0, 8: 1.1, 2: 0.8, 1: 1.0}, 2, id="the cheapest stays"),
+        pytest.param({1: 1.0, 2: 0.5}, 4, id="what single pictures took says little"),
         pytest.param({4: 1.0, 8: 0.99, 2: 1.01}, 1, id="half of the smallest of equals"),
         pytest.param({1: 1.0, 2: 0.99, 4: 0.98, 8: 0.975}, 1, id="of equals the smallest"),
-        pytest.param({16: 1.0, 8: 1.2}, 16, id="the most"),
+        pytest.param({4: 1.3, 16: 1.0, 8: 1.2}, 16, id="the most"),
         pytest.param({4: 0.0001}, 4, id="too quick to tell"),
     ],
 )
@@ -47,12 +48,17 @@ def test_nothing_is_tried_that_too_few_would_gain_by() -> None:
     assert size({4: 1.0}, left=31) == 2
     assert size({4: 1.0}, left=32) == 8
     assert size({4: 1.0}, left=7) == 4
+    assert size({1: 1.0, 2: 0.9}, left=3) == 2
 
 
 def test_no_more_than_fit() -> None:
     assert size({4: 1.0, 8: 0.5}, fits=6) == 2
     assert size({4: 1.0, 2: 1.2}, fits=7) == 4
     assert size({}, fits=3) == 3
+
+
+def test_a_size_that_does_not_fit_is_none() -> None:
+    assert size({1: 1.0}, fits=2) == 2
 
 
 def test_what_is_asked_for_is_done() -> None:
