@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sdcli.engine import Engine
-from sdcli.engine.device import choose
+from sdcli.engine.device import Placement, choose, counts_in_bf16, prepare
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import find
 
@@ -157,6 +158,43 @@ def test_auto_prefers_cuda_then_mps_in_fp16(
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     placement = choose("auto", "auto")
     assert (placement.device.type, placement.dtype) == (chosen, torch.float16)
+
+
+def test_a_card_multiplies_float32_as_a1111_lets_it() -> None:
+    backends: Any = torch.backends
+    places = [backends.cuda.matmul, backends.cudnn.conv]
+
+    def precisions(*wanted: str) -> list[str]:
+        for place, precision in zip(places, wanted, strict=False):
+            place.fp32_precision = precision
+        return [place.fp32_precision for place in places]
+
+    before = precisions()
+    try:
+        usual = precisions("ieee", "ieee")
+        prepare(Placement(torch.device("cpu"), torch.float32))
+        assert precisions() == usual
+        prepare(Placement(torch.device("cuda"), torch.float16))
+        assert precisions() == ["tf32", "tf32"]
+    finally:
+        precisions(*before)
+
+
+def test_bf16_pays_where_fp32_was_asked_of_a_cpu_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    able: dict[str, bool] = {}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    exact, coarse = (
+        Placement(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert not counts_in_bf16(exact)
+    for name in ("avx512_bf16", "amx_bf16"):
+        able.clear()
+        able[name] = True
+        assert counts_in_bf16(exact)
+        assert not counts_in_bf16(coarse)
+        assert not counts_in_bf16(Placement(torch.device("mps"), torch.float32))
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
