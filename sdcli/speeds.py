@@ -18,9 +18,12 @@ Costs = Mapping[int, float]
 
 
 class Speeds:
-    """The costs of the last runs, by model, size and way. The file may be lost."""
+    """The costs of the last runs, by model and size, and by the way in which they ran.
 
-    def __init__(self, known: dict[str, dict[str, float]]) -> None:
+    A way is a device, a number format and the like; the last one comes last. The file may be lost.
+    """
+
+    def __init__(self, known: dict[str, dict[str, dict[str, float]]]) -> None:
         self._known = known
 
     @staticmethod
@@ -36,30 +39,29 @@ class Speeds:
             found = {}
         return cls(found if _good(found) else {})
 
-    def costs(
-        self, model: str, request: GenerationRequest, native: int, *, compiled: bool = False
-    ) -> Costs:
-        """Those of pictures like the request's; empty if none were made."""
-        known = self._known.get(_key(model, request, native, compiled), {})
+    def costs(self, model: str, request: GenerationRequest, native: int, way: str) -> Costs:
+        """Those of pictures like the request's, made in that way; empty if none were."""
+        known = self._known.get(_key(model, request, native), {}).get(way, {})
         return {int(count): seconds for count, seconds in known.items()}
 
     def of(self, model: str, request: GenerationRequest, native: int) -> float | None:
-        """The least of them; None if none is known."""
-        return min(self.costs(model, request, native).values(), default=None)
+        """The least of the last way's; None if none is known."""
+        ways = list(self._known.get(_key(model, request, native), {}).values())
+        return min(ways[-1].values()) if ways else None
 
     def learn(
         self,
         model: str,
         request: GenerationRequest,
         native: int,
+        way: str,
         seconds: float,
         *,
         at_once: int = 1,
-        compiled: bool = False,
     ) -> None:
         """Know what a call took for each of so many pictures."""
-        known = self._known.setdefault(_key(model, request, native, compiled), {})
-        known[str(at_once)] = round(seconds, 5)
+        ways = self._known.setdefault(_key(model, request, native), {})
+        ways[way] = {**ways.pop(way, {}), str(at_once): round(seconds, 5)}
 
     def keep(self) -> None:
         """Remember all that is known."""
@@ -74,12 +76,13 @@ class Speeds:
 def _good(found: object) -> bool:
     return isinstance(found, dict) and all(
         isinstance(costs, dict)
+        and costs
         and all(count.isdecimal() and isinstance(s, float) for count, s in costs.items())
-        for costs in found.values()
+        for ways in found.values()
+        for costs in (ways.values() if isinstance(ways, dict) else [ways])
     )
 
 
-def _key(model: str, request: GenerationRequest, native: int, compiled: bool) -> str:
+def _key(model: str, request: GenerationRequest, native: int) -> str:
     every = f" every {request.deep_cache}" if request.deep_cache > 1 else ""
-    way = " compiled" if compiled else ""
-    return f"{model} {request.width or native}x{request.height or native}{every}{way}"
+    return f"{model} {request.width or native}x{request.height or native}{every}"

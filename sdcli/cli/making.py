@@ -80,6 +80,17 @@ def make(
     return 1 if told.failed or told.never else 0
 
 
+_COMPILED = ", compiled"
+
+
+def _way(engine: Engine, request: GenerationRequest) -> str:
+    """What else a picture's cost depends on."""
+    placement = engine.placement
+    alone = ", unguided" if request.cfg_scale == 1 else ""
+    compiled = _COMPILED if engine.compiled else ""
+    return f"{placement.device_name}, {placement.dtype_name}{alone}{compiled}"
+
+
 class _Making:
     """The work on one plan: the engine makes a batch while the one before it is saved."""
 
@@ -146,9 +157,10 @@ class _Making:
         """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
         request, folder = group[0].request, group[0].folder
         like = folder.name, request, folder.native_size
+        way = _way(engine, request)
         jobs = list(group)
         while jobs:
-            costs = self._speeds.costs(*like)
+            costs = self._speeds.costs(*like, way)
             size = batch_size(engine, self._settings, request, left=len(jobs), costs=costs)
             together = request.upscale is None and jobs[0].number not in self._alone
             count = min(size, self._most) if together else 1
@@ -183,23 +195,22 @@ class _Making:
                     return  # the next picture is no smaller
             else:
                 if request.upscale is None and not request.hires:
-                    self._learn(timing, engine, like, len(batch))
+                    self._learn(timing, like, way, len(batch))
                 self._wait(_WAITING - 1)
                 facts = facts_of(engine.placement.dtype_name)
                 self._saving.append(worker.submit(self._save, run, batch, hashes, facts))
             jobs = rest
 
     def _learn(
-        self, timing: Timing, engine: Engine, like: tuple[str, GenerationRequest, int], count: int
+        self, timing: Timing, like: tuple[str, GenerationRequest, int], way: str, count: int
     ) -> None:
         """Know how fast a batch was, and tell what compiling has cost in it."""
-        if engine.compiled:
-            before = self._speeds.costs(*like).get(count)
+        if _COMPILED in way:
+            before = self._speeds.costs(*like, way.replace(_COMPILED, "")).get(count)
             if said := timing.payback(before and before * count):
                 self._told.warning(said)
         if timing.a_call is not None:
-            cost = timing.a_call / count
-            self._speeds.learn(*like, cost, at_once=count, compiled=engine.compiled)
+            self._speeds.learn(*like, way, timing.a_call / count, at_once=count)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
         """Whether the VAE that decodes the last batch is to do something else in this one."""

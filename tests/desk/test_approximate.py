@@ -148,6 +148,6 @@ def test_enlarging_by_tiles_carries_over_those_of_one_pass(sdcli: Any, engine: F
 
 def test_a_plan_is_not_misled_by_calls_that_took_less() -> None:
     speeds = Speeds({})
-    speeds.learn("builtin", request(deep_cache=3), 128, 0.5)
+    speeds.learn("builtin", request(deep_cache=3), 128, "cpu, fp32", 0.5)
     assert speeds.of("builtin", request(), 128) is None
     assert speeds.of("builtin", request(deep_cache=3), 128) == 0.5

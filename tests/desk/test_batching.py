@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -69,12 +69,11 @@ def test_another_size_is_not_compiled_for_a_trial() -> None:
     assert size({4: 1.0}, compile=True) == 4
 
 
-def test_a_run_learns_and_the_next_one_knows(
-    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+def let_steps_take(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int, Any], float]
 ) -> None:
-    """By a clock on which four pictures at once take least, each."""
+    """By a clock of its own, so long for so many pictures at that step."""
     now = [0.0]
-    takes = {1: 1.5, 2: 1.5, 4: 1.0, 8: 2.0, 16: 2.0}
     run = engine.start
 
     def start(requests: Any, **more: Any) -> Any:
@@ -84,13 +83,21 @@ def test_a_run_learns_and_the_next_one_knows(
         class Slow(type(made)):  # type: ignore[misc]
             def __iter__(self) -> Any:
                 for step in steps(self):
-                    now[0] += len(requests) * takes[len(requests)]
+                    now[0] += seconds(len(requests), step)
                     yield step
 
         return Slow(engine, made.requests)
 
     monkeypatch.setattr(engine, "start", start)
     monkeypatch.setattr("sdcli.cli.timing.time.monotonic", lambda: now[0])
+
+
+def test_a_run_learns_and_the_next_one_knows(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where four pictures at once take least, each."""
+    takes = {1: 1.5, 2: 1.5, 4: 1.0, 8: 2.0, 16: 2.0}
+    let_steps_take(engine, monkeypatch, lambda count, _: count * takes[count])
     engine.promised = engine.room = 16
     words = ["gen", "a", "-c", "98", "--size", "64x64", "-o", "out/"]
     assert sdcli(*words).code == 0
@@ -98,7 +105,39 @@ def test_a_run_learns_and_the_next_one_knows(
     assert counts[:4] == [8, 16, 4, 2]  # 16 was no better, 4 was, 2 was not
     assert set(counts[4:-1]) == {4}
     request = GenerationRequest(prompt="a", seed=1, width=64, height=64)
-    assert Speeds.read().costs("builtin", request, 64) == {n: takes[n] for n in (8, 16, 4, 2)}
+    assert Speeds.read().costs("builtin", request, 64, "cpu, fp32") == {
+        n: takes[n] for n in (8, 16, 4, 2)
+    }
     engine.batches.clear()
     assert sdcli(*words).code == 0
     assert {len(batch) for batch in engine.batches[:-1]} == {4}
+
+
+def test_ways_are_not_mixed_up_and_the_last_one_tells_the_time() -> None:
+    request = GenerationRequest(prompt="a", seed=1, **LARGE)
+    like = "model", request, 512
+    speeds = Speeds({})
+    speeds.learn(*like, "cpu, fp32", 2.0, at_once=4)
+    speeds.learn(*like, "cpu, fp32", 1.5, at_once=8)
+    speeds.learn(*like, "cpu, bf16", 1.0)
+    assert speeds.costs(*like, "cpu, fp32") == {4: 2.0, 8: 1.5}
+    assert speeds.costs(*like, "cpu, bf16") == {1: 1.0}
+    assert speeds.costs(*like, "mps, fp16") == {}
+    assert speeds.of(*like) == 1.0
+    speeds.learn(*like, "cpu, fp32", 1.9, at_once=4)
+    assert speeds.of(*like) == 1.5
+    assert speeds.costs(*like, "cpu, fp32") == {4: 1.9, 8: 1.5}
+
+
+def test_what_compiling_took_is_told_beside_what_it_gains(
+    sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_steps_take(engine, monkeypatch, lambda count, _: count * 3.0)
+    assert sdcli("gen", "a", "-c", "2", "-b", "2", "-o", "a/").code == 0
+    let_steps_take(engine, monkeypatch, lambda count, step: count * 2.0 + 90.0 * (step.index == 1))
+    engine.compiled = True
+    result = sdcli("gen", "a", "-c", "2", "-b", "2", "-o", "b/", "--compile")
+    assert (
+        "compiling took 90 s; a model call takes 4 s, and 6 s without: it pays back after 45 calls"
+        in result.err
+    )

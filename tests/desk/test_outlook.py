@@ -82,7 +82,7 @@ def test_the_time_is_that_of_the_last_run(sdcli: Any, engine: FakeEngine) -> Non
     assert planned(sdcli, *words)[0]["seconds"] is None
     request = GenerationRequest(prompt="a", seed=1, width=64, height=64)
     speeds = Speeds.read()
-    speeds.learn("builtin", request, 64, 0.5)
+    speeds.learn("builtin", request, 64, "cpu, fp32", 0.5)
     speeds.keep()
     assert planned(sdcli, *words)[0]["seconds"] == 5.0
     assert "about 5 s" in sdcli(*words, "--plan").err
@@ -91,7 +91,10 @@ def test_the_time_is_that_of_the_last_run(sdcli: Any, engine: FakeEngine) -> Non
 
 
 def test_a_cache_cut_short_is_none(sdcli: Any, engine: FakeEngine) -> None:
-    for text in ("{", "[]", '{"builtin 64x64": "x"}'):
+    for text in (
+        *("{", "[]", '{"builtin 64x64": "x"}', '{"builtin 64x64": {"1": 0.5}}'),
+        *('{"builtin 64x64": {"cpu": {"x": 0.5}}}', '{"builtin 64x64": {"cpu": {}}}'),
+    ):
         path = Speeds._path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
