@@ -109,6 +109,7 @@ def test_a_tensor_that_is_not_in_its_file_is_not_taken_for_it(weights: Path) -> 
 
 def test_a_mapping_that_is_gone_leaves_nothing_behind(weights: Path) -> None:
     """What takes its place in memory is somebody else's."""
+    gc.collect()
     before = len(paging._mapped)
     tensors = tensors_in(weights)
     assert len(paging._mapped) == before + 4

@@ -81,7 +81,7 @@ print(most() - before)
     assert taken > 64 * MIB
     monkeypatch.setattr(module, "free", lambda device: int(taken / module._SHARE))
     unet = builtin._components.unet
-    assert room(unet, torch.device("cpu"), height=size, width=size, rows=2) <= pictures
+    assert int(room(unet, torch.device("cpu"), height=size, width=size, rows=2)) <= pictures
 
 
 def packed_bytes(engine: Engine) -> int:
