@@ -68,6 +68,7 @@ def unpack(network: nn.Module, dtype: torch.dtype) -> None:
         if isinstance(layer, Packed):
             layer.dtype = dtype
             layer.weight = nn.Parameter(plain(layer), requires_grad=False)
+            layer.of_file = None  # which would keep what was packed of it
 
 
 def unpacked(network: nn.Module) -> int:
