@@ -38,7 +38,7 @@ def pack(network: nn.Module, placement: Placement) -> None:
 
 
 def packs(placement: Placement) -> bool:
-    """Whether it pays there."""
+    """Whether packing pays on that device, in that number format."""
     here = (
         platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
     )

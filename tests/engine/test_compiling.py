@@ -21,6 +21,7 @@ from sdcli.errors import UsageError
 from sdcli.likeness import likeness
 from sdcli.request import GenerationRequest
 
+SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 CPU = Placement(torch.device("cpu"), torch.float32)
 
 
@@ -65,6 +66,23 @@ def test_pictures_stay_and_no_block_is_traced_twice(tiny: Engine, tiny_folder: P
     assert first == prompts > 0  # what is asked changes nothing
     assert pag > prompts  # which attends in another way
     assert pag == cache == again
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("traced")
+def test_what_changes_the_network_is_heeded(builtin: Engine) -> None:
+    engine = Engine.load(device="cpu", compile=True)
+    small = {"width": 64, "height": 64, "steps": 2}
+    pictures = []
+    for asked in ({}, {"prompt": f"a fox <lora:{SEPIA}:1>"}, {"tiling": True}, {}):
+        ours, theirs = (
+            each.generate(request(**small, **asked)).image for each in (engine, builtin)
+        )
+        assert likeness(ours, theirs).greatest <= 1, asked
+        pictures.append(ours)
+    plain, lora, tiled, again = pictures
+    assert plain == again
+    assert lora != plain != tiled
 
 
 @pytest.mark.slow
