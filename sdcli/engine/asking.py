@@ -155,15 +155,16 @@ class Asking:
 
     def _beside(self, width: int, height: int) -> Tensor | None:
         """What an inpainting model sees: of a picture without a mask, or none, all is masked."""
-        vae, scale = self._components.vae, self._model.latent_scale
-        if self._model.family.channels == vae.config.latent_channels:
+        codec = self._components.codec
+        if self._model.family.channels == codec.channels:
             return None
         if self._patch:
             image, mask = self._patch.image, self._patch.mask
         else:
             image = Image.new("RGB", (width, height))
             mask = Image.new("L", image.size, 255)
-        seen = beside(vae, image, mask, scale=scale, device=self._device)
+        tiling = self._first.tiling
+        seen = beside(codec, image, mask, tiling=tiling, device=self._device)
         return seen.to(self._components.unet.dtype)
 
     def shown(self) -> UNetDenoiser:

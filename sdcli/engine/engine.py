@@ -25,7 +25,6 @@ from .conditioning import TextEncoder
 from .device import Placement, choose, counts_in_bf16
 from .embeddings import Embeddings
 from .hires import TwoPasses, enlarger
-from .latents import decode, encode
 from .loading import Components, load, settled
 from .lora import Lora
 from .memory import memory_errors
@@ -129,11 +128,11 @@ class Engine:
         Latents are shown as the model is given them, scaled to unit variance. The picture's sides
         must be multiples of 8.
         """
-        vae, scale = self._components.vae, self.folder.latent_scale
-        clean = encode(vae, image, scale=scale, device=self.placement.device)
+        codec = self._components.codec
+        clean = codec.encode(image, tiling=False)
         noise = NvStream(seed).next(tuple(clean.shape[1:])).to(clean.device)
         seen = [(clean + sigma * noise) / math.hypot(1, sigma) for sigma in sigmas]
-        return decode(vae, torch.cat(seen), scale=scale, say=silent)
+        return codec.decode(torch.cat(seen), tiling=False, say=silent)
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with its picture's size, or the model's native one, where it has none."""
@@ -198,7 +197,6 @@ class Engine:
         enlarge = enlarger(
             requests[0],
             self._components,
-            scale=self.folder.latent_scale,
             device=self.placement.device,
             say=say,
         )
@@ -217,9 +215,7 @@ class Engine:
         device = self.placement.device
         return Tiled(
             requests[0],
-            encode=partial(
-                encode, self._components.vae, scale=self.folder.latent_scale, device=device
-            ),
+            encode=partial(self._components.codec.encode, tiling=False),
             begin=lambda tiles, latents: self._run(tiles, say, latents=latents),
             at_once=at_once,
             device=device,
@@ -232,13 +228,16 @@ class Engine:
         """A run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
         tags = split(requests[0].prompt)[1]
         loras = [Lora(find_lora(tag.name, self.folders), tag.text, tag.unet) for tag in tags]
-        with memory_errors("merging LoRAs"):
-            self._components.use(loras, say)
-        self._components.tile(requests[0].tiling)
         texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
-        if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
-            self.text_encoder.forget()
-        run = Run(requests, self.folder, self.placement, self._components, say, **second)
+        with (
+            memory_errors("merging LoRAs"),
+            self._components.bound(loras, tiling=requests[0].tiling, say=say),
+        ):
+            if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
+                self.text_encoder.forget()
+            run = Run(
+                requests, self.folder, self.placement, self._components, say, loras=loras, **second
+            )
         if self._room(requests[0]) < len(requests):  # and all prompts are read
             self.text_encoder.release()
         return run

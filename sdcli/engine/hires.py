@@ -14,7 +14,6 @@ from sdcli.hires_fields import enlarging
 from sdcli.request import GenerationRequest
 from sdcli.upscalers import latent_upscaler
 
-from .latents import decode, encode
 from .loading import Components
 from .memory import memory_errors
 from .picture import Picture, Step, Tries
@@ -89,7 +88,6 @@ def enlarger(
     request: GenerationRequest,
     components: Components,
     *,
-    scale: float,
     device: torch.device,
     say: Callable[[str], None],
 ) -> Callable[[Tensor], Tensor]:
@@ -101,6 +99,7 @@ def enlarger(
     assert request.height
     size = (request.width, request.height)
     plan = enlarging(size, scale=request.hires_scale, wanted=request.hires_size)
+    codec, tiling = components.codec, request.tiling
     how = latent_upscaler(request.hires_upscaler)
     by_pixels = None if how else open_upscaler(request.hires_upscaler, device)
 
@@ -110,16 +109,11 @@ def enlarger(
             large = enlarged_latents(latents, plan.covering, how)
         else:
             assert by_pixels is not None
-            pictures = decode(components.vae, latents, scale=scale, say=say)
+            pictures = codec.decode(latents, tiling=tiling, say=say)
             pixels = (8 * plan.covering[0], 8 * plan.covering[1])
             with memory_errors("encoding the enlarged picture"):
                 large = torch.cat(
-                    [
-                        encode(
-                            components.vae, by_pixels(picture, pixels), scale=scale, device=device
-                        )
-                        for picture in pictures
-                    ]
+                    [codec.encode(by_pixels(each, pixels), tiling=tiling) for each in pictures]
                 )
         (wide, high), (width, height) = plan.covering, plan.cut
         left, top = (wide - width) // 2, (high - height) // 2

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from .latents import encode_pixels, to_pixels
+from .latents import Codec, to_pixels
 
 Anew = Callable[[float], Tensor]
 """σ to the latents that are made anew there, 1, and those that are kept, 0: (1, 1, h, w)."""
@@ -91,10 +91,12 @@ class KeptBefore:
         return torch.lerp(self._picture * math.hypot(1, sigma), x, self._anew(sigma))
 
 
-def beside(vae: Any, image: Image.Image, mask: Image.Image, *, scale: float, device: Any) -> Tensor:
+def beside(
+    codec: Codec, image: Image.Image, mask: Image.Image, *, tiling: bool, device: torch.device
+) -> Tensor:
     """What an inpainting model sees beside the latents: the mask, and the picture without it."""
     pixels = to_pixels(image, device)
     covered = latent_mask(mask, image.size[::-1], device).round()
-    latents = encode_pixels(vae, pixels * (1 - covered), scale=scale)
+    latents = codec.encode_pixels(pixels * (1 - covered), tiling=tiling)
     small = functional.interpolate(covered, size=latents.shape[-2:])
     return torch.cat([small, latents], dim=1)

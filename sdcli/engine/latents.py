@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.hooks import remove_hook_from_submodules
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdcli.errors import OutOfMemory, SdcliError
 
 from .memory import memory_errors
 from .packing import unpack
 from .strips import decode_in_strips
+
+
+def pad_around(network: nn.Module, wanted: bool) -> bool:
+    """Let every convolution wrap around, or pad with zeros; whether that is a change.
+
+    With the first a picture has edges that meet; they were trained with the second.
+    """
+    mode: Any = "circular" if wanted else "zeros"
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    if all(convolution.padding_mode == mode for convolution in convolutions):
+        return False
+    for convolution in convolutions:
+        convolution.padding_mode = mode
+    return True
+
+
+class Codec:
+    """The VAE that all runs of an engine share: each pads as it wants, one at a time."""
+
+    def __init__(self, vae: Any, *, scale: float, device: torch.device) -> None:
+        self._vae = vae
+        self._scale = scale
+        self._device = device
+        self._lock = RLock()
+
+    @property
+    def channels(self) -> int:
+        """Of its latents."""
+        return int(self._vae.config.latent_channels)
+
+    def encode(self, image: Image.Image, *, tiling: bool) -> Tensor:
+        """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32."""
+        return self.encode_pixels(to_pixels(image, self._device), tiling=tiling)
+
+    def encode_pixels(self, pixels: Tensor, *, tiling: bool) -> Tensor:
+        """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+        with self._padded(tiling):
+            return encode_pixels(self._vae, pixels, scale=self._scale)
+
+    def decode(
+        self, latents: Tensor, *, tiling: bool, say: Callable[[str], None]
+    ) -> list[Image.Image]:
+        """Latents (n, channels, h, w), float32, to n pictures. Raises SdcliError."""
+        with self._padded(tiling):
+            return decode(self._vae, latents, scale=self._scale, say=say)
+
+    @contextmanager
+    def _padded(self, tiling: bool) -> Iterator[None]:
+        with self._lock:
+            pad_around(self._vae, tiling)
+            yield
 
 
 def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:

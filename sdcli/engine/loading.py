@@ -6,8 +6,9 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from .compiling import compile_blocks
 from .conditioning import Clip, TextEncoder
 from .device import Placement, prepare
 from .graphs import Graphs
+from .latents import Codec, pad_around
 from .lora import Lora, Loras
 from .memory import memory_errors
 from .offload import place
@@ -48,26 +50,32 @@ class Components:
 
     unet: Any
     vae: Any
+    codec: Codec
     text_encoder: TextEncoder
     loras: Loras
     graphs: Graphs | None = None
     compiled: bool = False
+    _lock: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    @contextmanager
+    def bound(
+        self, loras: Sequence[Lora], *, tiling: bool, say: Callable[[str], None]
+    ) -> Iterator[None]:
+        """Within, UNet and text encoders are one run's: with these LoRAs, and this padding.
+
+        Runs of one engine take turns step by step, in one thread or in several; what the last one
+        has set is kept until another wants something else. Raises ModelError.
+        """
+        with self._lock:
+            self.use(loras, say)
+            if pad_around(self.unet, tiling):
+                self._forget_graphs()
+            yield
 
     def use(self, loras: Sequence[Lora], say: Callable[[str], None]) -> None:
         """Make these the LoRAs of the networks, and no others. Raises ModelError."""
         if self.loras.use(loras, say):
             self.text_encoder.forget()
-            self._forget_graphs()
-
-    def tile(self, wanted: bool) -> None:
-        """Let every convolution wrap around, or pad with zeros as it was trained to."""
-        mode: Any = "circular" if wanted else "zeros"
-        changed = self.unet.conv_in.padding_mode != mode
-        for network in (self.unet, self.vae):
-            for module in network.modules():
-                if isinstance(module, nn.Conv2d):
-                    module.padding_mode = mode
-        if changed:
             self._forget_graphs()
 
     def _forget_graphs(self) -> None:
@@ -126,6 +134,7 @@ def load(
     return Components(
         unet,
         networks["vae"],
+        Codec(networks["vae"], scale=model.latent_scale, device=placement.device),
         TextEncoder(clips),
         Loras(model, networks),
         graphs=Graphs(unet) if graphs else None,

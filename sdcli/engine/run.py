@@ -27,8 +27,8 @@ from .brownian import BrownianNoise
 from .denoiser import Remembered, UNetDenoiser
 from .device import Placement
 from .diffusers_solver import DiffusersSolver
-from .latents import decode, encode
 from .loading import Components
+from .lora import Lora
 from .memory import memory_errors
 from .merging import finest_blocks
 from .picture import Picture, Step, Tries
@@ -51,6 +51,7 @@ class Run:
         components: Components,
         say: Callable[[str], None],
         *,
+        loras: Sequence[Lora] = (),
         latents: Tensor | None = None,
         calls_before: int | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class Run:
         self._components = components
         self._folder = folder
         self._say = say
+        self._loras = tuple(loras)
         self._started = time.perf_counter()
         first = self.requests[0]
         table = folder.table
@@ -77,10 +79,8 @@ class Run:
         self._total = calls_over(first, self._solver, self._sigmas)
         assert first.width
         assert first.height
-        shape = (components.vae.config.latent_channels, first.height // 8, first.width // 8)
-        encoder = partial(
-            encode, components.vae, scale=folder.latent_scale, device=placement.device
-        )
+        shape = (components.codec.channels, first.height // 8, first.width // 8)
+        encoder = partial(components.codec.encode, tiling=first.tiling)
         self._begin = Beginning(self.requests, shape, encoder, placement.device, latents)
         self._noise = self._begin.noise
         _check_clip_skip(first.clip_skip, folder, say)
@@ -115,9 +115,21 @@ class Run:
         before = self._inverting.evaluations if self._inverting else 0
         return before + self._counted.evaluations
 
-    @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
-        """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN."""
+        """Yield after every step. Raises OutOfMemory, and SdcliError if the model gives NaN.
+
+        Between its steps other runs of the engine may make theirs.
+        """
+        steps = self._steps()
+        while True:
+            with self._components.bound(self._loras, tiling=self.requests[0].tiling, say=self._say):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    @torch.inference_mode()
+    def _steps(self) -> Iterator[Step]:
         x = yield from self._start()
         if not self._sigmas:  # of a strength that leaves no step
             if self.requests[0].strength != 0:
@@ -221,13 +233,11 @@ class Run:
         """What the model believes of the first picture by now; None before it was asked."""
         if self._seen is None or self._seen.last is None:
             return None
-        scale = self._folder.latent_scale
-        return decode(self._components.vae, self._seen.last[:1], scale=scale, say=self._say)[0]
+        return self._decoded(self._seen.last[:1])[0]
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""
-        scale = self._folder.latent_scale
-        images = decode(self._components.vae, self.latents, scale=scale, say=self._say)
+        images = self._decoded(self.latents)
         if self._begin.patch:
             images = [self._begin.patch.laid(image) for image in images]
         seconds = (time.perf_counter() - self._started) / len(images)
@@ -235,6 +245,10 @@ class Run:
             Picture(image, request, seconds, self.evaluations, tries=self.tries)
             for image, request in zip(images, self.requests, strict=True)
         ]
+
+    def _decoded(self, latents: Tensor) -> list[Image]:
+        tiling = self.requests[0].tiling
+        return self._components.codec.decode(latents, tiling=tiling, say=self._say)
 
 
 def _check_clip_skip(skip: int, model: Model, say: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sdcli.errors import ModelError
 from sdcli.models.header import PICKLED
-from sdcli.models.layouts import Place
+from sdcli.models.layouts import Place, first_name
 
 from .packing import Packed
 from .paging import as_mapped_as, bring_in, let_go, mapped_from
@@ -54,8 +54,9 @@ def in_folder(tensors: Tensors) -> Source:
     """The tensors of a network in the files of its component's folder."""
 
     def source(name: str) -> Tensor | None:
-        # As it is, or as transformers named a text encoder's before 5.
-        return tensors.get(name, tensors.get(f"text_model.{name}"))
+        # As it is, as transformers named a text encoder's before 5, or a VAE's by its first names.
+        names = (name, f"text_model.{name}", first_name(name))
+        return next((tensors[known] for known in names if known in tensors), None)
 
     return source
 

@@ -97,6 +97,14 @@ _VAE_INSIDE = {
     "mid_block.attentions.0.to_v.": "mid.attn_1.v.",
     "mid_block.attentions.0.to_out.0.": "mid.attn_1.proj_out.",
 }
+# What diffusers called the parts of a VAE's attention before 0.17, as the VAE of
+# stable-diffusion-v1-5 still does: linear weights, or 1×1 convolutions.
+_FIRST_NAMES = {
+    "to_q.": "query.",
+    "to_k.": "key.",
+    "to_v.": "value.",
+    "to_out.0.": "proj_attn.",
+}
 _VAE_BLOCK = re.compile(r"(?:down|up)_blocks\.(\d+)\.(resnets|\w+samplers)\.(\d+)\.(.+)")
 
 
@@ -114,6 +122,12 @@ def vae_place(name: str, *, blocks: int) -> Place:
         if match[2] == "resnets":
             inside = f"{side}.{number}.block.{match[3]}.{match[4]}"
     return Place(f"{VAE}{half}.{inside.replace('conv_shortcut.', 'nin_shortcut.')}")
+
+
+def first_name(name: str) -> str:
+    """The name that diffusers first gave to a tensor of an AutoencoderKL; most kept it."""
+    before, attention, inside = name.partition(".attentions.0.")
+    return before + attention + _replaced(inside, _FIRST_NAMES)
 
 
 def clip_place(name: str, *, prefix: str) -> Place:

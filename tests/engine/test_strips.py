@@ -11,7 +11,7 @@ import torch
 from accelerate import cpu_offload
 
 from sdcli.engine import Engine, strips
-from sdcli.engine.latents import decode
+from sdcli.engine.latents import decode, pad_around
 from sdcli.engine.strips import decode_in_strips
 from sdcli.errors import OutOfMemory
 from sdcli.request import GenerationRequest
@@ -49,7 +49,7 @@ def fill(vae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.inference_mode()
 def test_strips_give_what_the_whole_gives(engine: Engine, tiling: bool) -> None:
     """Heights that no strip divides, edges that wrap around and edges that do not."""
-    engine._components.tile(tiling)
+    pad_around(engine._components.vae, tiling)
     vae = engine._components.vae
     for height in (1, 2, 11):
         x = latents(height=height)

@@ -69,6 +69,36 @@ def test_it_takes_the_models_own_ones_place(
     assert not np.array_equal(found, picture(model))
 
 
+# stabilityai/sd-vae-ft-mse and the VAE of stable-diffusion-v1-5 (saved by diffusers 0.6) name the
+# parts of their attention so, with weights [512, 512]; files made before that keep the 1×1
+# convolutions of the original layout, [512, 512, 1, 1].
+FIRST_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+@pytest.mark.parametrize("place", ["its folder", "--vae"])
+def test_an_attention_by_its_first_names_is_read(
+    tmp_path: Path, place: str, convolutions: bool
+) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    expected = picture(find(str(folder)))
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    renamed = {}
+    for name, tensor in load_file(file).items():
+        for ours, first in FIRST_NAMES.items():
+            if f".attentions.0.{ours}." in name:
+                name = name.replace(f".{ours}.", f".{first}.")
+                if convolutions and tensor.ndim == 2:
+                    tensor = tensor[:, :, None, None]
+        renamed[name] = tensor.contiguous()
+    assert sum(".proj_attn." in name for name in renamed) == 4
+    old = file if place == "its folder" else tmp_path / "old.safetensors"
+    save_file(renamed, old)
+    model = find(str(folder))
+    model = model if place == "its folder" else with_vae(model, str(old))
+    assert np.array_equal(picture(model), expected)
+
+
 def test_automatic_is_the_one_named_after_the_model(two: tuple[Path, Path], tmp_path: Path) -> None:
     one, other = two
     checkpoint = tmp_path / "models/Stable-diffusion/one.safetensors"
