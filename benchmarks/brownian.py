@@ -19,8 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sdcli.engine.ahead import Ahead
-from sdcli.engine.brownian import BrownianNoise
+from sdcli.engine.noise.brownian import Ahead, BrownianNoise
 from sdcli.sampling import Noise, resolve
 
 SHAPE = (4, 64, 64)

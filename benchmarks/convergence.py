@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sdcli.cli.chart import chart
 from sdcli.engine import Engine
+from sdcli.images.drawing import chart
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, Sampler, resolve
 

@@ -20,15 +20,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdcli.engine.brownian import BrownianNoise
-from sdcli.engine.conditioning import Conditioning
-from sdcli.engine.denoiser import UNetDenoiser
+from sdcli.engine.backbones.unet import UNetDenoiser
 from sdcli.engine.diffusers_solver import DiffusersSolver
-from sdcli.engine.noise import ImageNoise, Origin
-from sdcli.engine.script import Line, Script
-from sdcli.families import STABLE_DIFFUSION
+from sdcli.engine.noise.brownian import BrownianNoise
+from sdcli.engine.noise.streams import ImageNoise, Origin
+from sdcli.engine.text.clip import Conditioning
+from sdcli.engine.text.schedule import Line, Script
+from sdcli.models.families import STABLE_DIFFUSION
 from sdcli.sampling import SAMPLERS, Noise, Sampler, resolve
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
 
 TABLE = scaled_linear()
 # diffusers' class that does the same, where it has one.

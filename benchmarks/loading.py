@@ -104,9 +104,9 @@ def held() -> float:
 
 def _ours(name: str) -> Callable[[Path], Callable[[Path], list[Any]]]:
     def imported(work: Path) -> Callable[[Path], list[Any]]:
-        from sdcli.cli.wall import crossing
         from sdcli.models import find
-        from sdcli.models.read_ahead import read_ahead
+        from sdcli.models.prefetch import read_ahead
+        from sdcli.startup import crossing
 
         read_ahead(find(str(work / name)))
         with crossing():
@@ -159,7 +159,7 @@ def write(work: Path) -> None:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from sdcli.engine.convert import to_folder, to_single_file
+    from sdcli.engine.weights.convert import to_folder, to_single_file
     from sdcli.models import find
 
     work.mkdir(parents=True, exist_ok=True)

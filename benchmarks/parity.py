@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdcli.engine.brownian import BrownianNoise
 from sdcli.engine.diffusers_solver import DiffusersSolver
-from sdcli.families import STABLE_DIFFUSION
+from sdcli.engine.noise.brownian import BrownianNoise
+from sdcli.models.families import STABLE_DIFFUSION
 from sdcli.sampling import Noise, Sampler, resolve
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 sys.path.insert(0, str(GOLDEN))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sdcli.png import write_png
+from sdcli.images.png import write_png
 
 OF_THE_MODEL = Path(__file__).parents[1] / "docs/house.png"
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .engine import Engine, Picture
-    from .request import GenerationRequest
+from .version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from sdcli.request import GenerationRequest
+
+    from .engine import Engine, Picture
+
 __all__ = ["Engine", "GenerationRequest", "Picture", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: `sdcli --help` must not pay for torch, nor for pydantic.
     if name == "GenerationRequest":
-        from .request import GenerationRequest
+        from sdcli.request import GenerationRequest
 
         return GenerationRequest
     if name in {"Engine", "Picture"}:

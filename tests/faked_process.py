@@ -10,14 +10,15 @@ _SCRIPT = """
 import sys, time
 sys.path.insert(0, sys.argv.pop(1))
 import fakes
-from sdcli.cli import loaded, main
+from sdcli.cli import main
+from sdcli.runs import engines
 steps = fakes.FakeRun.__iter__
 def slowly(self):
     for step in steps(self):
         time.sleep(0.005)
         yield step
 fakes.FakeRun.__iter__ = slowly
-loaded.load_engine = lambda folder, settings: fakes.FakeEngine()
+engines.load_engine = lambda folder, settings: fakes.FakeEngine()
 main()
 """
 FAKED = (sys.executable, "-c", _SCRIPT, str(Path(__file__).parent))

@@ -12,10 +12,10 @@ from PIL import Image
 
 import sdcli
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
-from sdcli.families import FAMILIES
 from sdcli.models import Model
+from sdcli.models.families import FAMILIES
 from sdcli.request import GenerationRequest
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
 
 WORDS = Path(sdcli.__file__).parent / "builtin" / "tokenizer"
 

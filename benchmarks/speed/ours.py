@@ -15,9 +15,9 @@ class Ours:
     """A loaded engine."""
 
     def __init__(self, setup: Setup) -> None:
-        from sdcli.cli.wall import crossing
         from sdcli.models import find
-        from sdcli.models.read_ahead import read_ahead
+        from sdcli.models.prefetch import read_ahead
+        from sdcli.startup import crossing
 
         read_ahead(find(setup.model))
         with crossing():

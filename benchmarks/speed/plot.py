@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sdcli.cli.chart import COLOURS, GRID, INK, SCALE
+from sdcli.images.drawing import COLOURS, GRID, INK, SCALE
 
 WIDTH, TOP, BOTTOM, BAR, GAP = 1100, 108, 48, 18, 10
 MARGIN, COLUMN = 20, 56  # at the edges; and of a column of numbers at the right one

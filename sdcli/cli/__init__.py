@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from sdcli.errors import Interrupted, SdcliError
 
-from . import ui
+from . import console as ui
 
 
 def main() -> NoReturn:

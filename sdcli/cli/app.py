@@ -9,10 +9,10 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from sdcli import __version__
 from sdcli.errors import SdcliError
+from sdcli.version import __version__
 
-from . import ui
+from . import console as ui
 from .command import HelpfulGroup, help_settings
 
 COMMANDS = {
@@ -41,7 +41,7 @@ class _LazyGroup(HelpfulGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        return get_command(import_module(f"sdcli.cli.{cmd_name}").app)
+        return get_command(import_module(f"sdcli.cli.commands.{cmd_name}").app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

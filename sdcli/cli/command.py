@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from . import ui
+from . import console as ui
 
 _SECTIONS = (
     *("Arguments", "Batch", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sdcli.errors import SdcliError
 
 if TYPE_CHECKING:
-    from sdcli.model_folders import Kind
+    from sdcli.models.library import Kind
 
 Offer = Callable[[], list[str]]
 
@@ -32,17 +32,17 @@ def schedules() -> list[str]:
 
 def preset_names() -> list[str]:
     """Those that ship, the user's and the project's."""
-    from sdcli import presets
+    from sdcli.sources import presets
 
     return [found.name for found in presets.presets()]
 
 
 def in_folders(kind: Kind) -> list[str]:
     """What the models folders hold of a kind, as the config or the environment names them."""
-    from sdcli import config
-    from sdcli.layers import merge, validate
     from sdcli.models.library import library
-    from sdcli.settings import Settings
+    from sdcli.request.settings import Settings
+    from sdcli.sources import config
+    from sdcli.sources.layers import merge, validate
 
     try:
         merged = merge([config.read(), config.environment()])
@@ -68,7 +68,7 @@ def vae_names() -> list[str]:
 
 def config_keys() -> list[str]:
     """What a config file may set."""
-    from sdcli import config
+    from sdcli.sources import config
 
     return sorted(config.CONFIG_KEYS)
 

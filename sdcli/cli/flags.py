@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.fields import flags_of
-from sdcli.layers import ALL_KEYS
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
+from sdcli.request.fields import flags_of
+from sdcli.request.settings import Settings
+from sdcli.sources.layers import ALL_KEYS
 
 from .command import option
 from .completion import OFFERS, preset_names

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from sdcli.errors import UsageError
+from sdcli.errors import OutOfMemory, UsageError
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -90,3 +92,19 @@ def describe_devices() -> dict[str, str]:
         found["mps"] = "Metal"
     found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
     return found
+
+
+_LESS = "try a smaller --batch-size or size"
+
+
+@contextmanager
+def memory_errors(doing: str) -> Iterator[None]:
+    """Turn torch's out-of-memory errors into ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(f"out of memory while {doing}", _LESS) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemory(f"out of memory while {doing}", _LESS) from error

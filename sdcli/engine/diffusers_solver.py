@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from sdcli.errors import UsageError
 from sdcli.sampling import Denoise, Noise, Sampler
-from sdcli.sampling.spacings import uniform
+from sdcli.sampling.noise_tables import TrainingTable
+from sdcli.sampling.schedules.spacings import uniform
 from sdcli.sampling.trace import TracedStep
-from sdcli.sampling.training import TrainingTable
 
 # Pixels are clipped to their range; latents have none.
 _ALWAYS = {"prediction_type": "epsilon", "clip_sample": False}

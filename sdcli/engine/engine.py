@@ -12,25 +12,23 @@ from PIL.Image import Image
 from torch import Tensor
 
 from sdcli import models
+from sdcli.engine.adapters.lora import Lora
+from sdcli.engine.adapters.textual_inversion import Embeddings
+from sdcli.engine.noise.streams import NvStream
+from sdcli.engine.text.clip import TextEncoder
+from sdcli.engine.weights.components import Components, load, settled
 from sdcli.errors import UsageError
-from sdcli.hub import silent
-from sdcli.init_image import sized, tiles_sized
-from sdcli.model_folders import Folders
-from sdcli.models.library import find_lora, library
+from sdcli.models.library import Folders, find_lora, library
 from sdcli.models.vae import AUTOMATIC, OWN, with_vae
-from sdcli.prompts.networks import split
+from sdcli.notices import silent
+from sdcli.prompts.lora_tags import split
 from sdcli.request import GenerationRequest
+from sdcli.request.pictures import sized, tiles_sized
 
-from .conditioning import TextEncoder
-from .device import Placement, choose, counts_in_bf16
-from .embeddings import Embeddings
+from .capacity import room
+from .device import Placement, choose, counts_in_bf16, memory_errors
 from .hires import TwoPasses, enlarger
-from .loading import Components, load, settled
-from .lora import Lora
-from .memory import memory_errors
-from .noise import NvStream
 from .picture import Picture
-from .room import room
 from .run import Run
 from .tiled import Tiled
 

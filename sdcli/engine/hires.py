@@ -10,15 +10,15 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from sdcli.hires_fields import enlarging
+from sdcli.engine.weights.components import Components
+from sdcli.images.upscalers import latent_upscaler
 from sdcli.request import GenerationRequest
-from sdcli.upscalers import latent_upscaler
+from sdcli.request.schema.upscale import enlarging
 
-from .loading import Components
-from .memory import memory_errors
+from .device import memory_errors
 from .picture import Picture, Step, Tries
 from .run import Run
-from .upscaling import enlarged_latents, open_upscaler
+from .upscaler import enlarged_latents, open_upscaler
 
 
 class TwoPasses:

@@ -11,27 +11,27 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from sdcli.engine.adapters.lora import Lora
+from sdcli.engine.backbones.unet import UNetDenoiser
+from sdcli.engine.denoise.compose import Asking, steady
+from sdcli.engine.denoise.wrappers import Remembered
+from sdcli.engine.noise.brownian import Ahead, BrownianNoise
+from sdcli.engine.speed.token_merging import finest_blocks
+from sdcli.engine.weights.components import Components
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models import Model
-from sdcli.outlook import calls_over
 from sdcli.request import GenerationRequest
-from sdcli.sampling import Denoise, Noise, Sampler, inversion
+from sdcli.request.calls import calls_over
+from sdcli.sampling import Denoise, Noise, Sampler
+from sdcli.sampling.img2img import Tail
 from sdcli.sampling.protocols import Sigmas
-from sdcli.sampling.resampling import resampled
-from sdcli.sampling.tail import Tail
+from sdcli.sampling.solvers import invert as inversion
+from sdcli.sampling.solvers.repaint import resampled
 
-from .ahead import Ahead
-from .asking import Asking, steady
-from .beginning import Beginning
-from .brownian import BrownianNoise
-from .denoiser import Remembered, UNetDenoiser
-from .device import Placement
+from .device import Placement, memory_errors
 from .diffusers_solver import DiffusersSolver
-from .loading import Components
-from .lora import Lora
-from .memory import memory_errors
-from .merging import finest_blocks
 from .picture import Picture, Step, Tries
+from .start import Beginning
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
 

@@ -11,13 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from sdcli.errors import OutOfMemory
-from sdcli.init_image import enlarged_size, in_colour, read_init
-from sdcli.request import FIRST_PASS, GenerationRequest
-from sdcli.tiles import Tiling
+from sdcli.images.tiles import Tiling
+from sdcli.request.pictures import enlarged_size, in_colour, read_init
+from sdcli.request.request import FIRST_PASS, GenerationRequest
 
 from .picture import Picture, Step
 from .run import Run
-from .upscaling import open_upscaler
+from .upscaler import open_upscaler
 
 
 class Tiled:

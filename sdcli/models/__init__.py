@@ -8,14 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from sdcli.errors import ModelError
-from sdcli.file_names import is_file, is_folder, path_of
-from sdcli.hub import cached, fetch, silent
-from sdcli.model_folders import Folders
+from sdcli.files import is_file, is_folder, path_of
+from sdcli.notices import silent
 
 from . import folder, single_file
 from .folder import weight_files
 from .header import ENDINGS
-from .library import library, named, nearest, of_hash
+from .hub import cached, fetch
+from .library import Folders, library, named, nearest, of_hash
 from .model import Model
 
 __all__ = ["BUILTIN", "Model", "find", "inspect", "is_hub_id", "locate", "weight_files"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.errors import ModelError
-from sdcli.families import of_folder
 
+from .families import of_folder
 from .header import read_header
 from .model import Model, model_of
 

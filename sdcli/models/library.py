@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from sdcli.errors import ModelError, did_you_mean
-from sdcli.file_names import is_file, path_of
-from sdcli.model_folders import Folders, Kind, Only
+from sdcli.files import is_file, path_of
 
 from . import hashes
 from .header import ENDINGS
@@ -174,3 +174,20 @@ def find_lora(name: str, folders: Folders) -> Path:
     raise ModelError(
         f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
     )
+
+
+Kind = Literal["checkpoint", "vae", "lora", "embedding"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A folder all of whose files are of one kind; `option` is what named it."""
+
+    path: Path
+    kind: Kind
+    option: str
+
+
+Folders: TypeAlias = Sequence[Path | Only]
+"""A bare path is a models folder, with a place for each kind."""

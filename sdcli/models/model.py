@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.errors import ModelError
-from sdcli.families import Family, Prediction
-from sdcli.sampling.training import TrainingTable, linear, scaled_linear, squared_cosine
+from sdcli.sampling.noise_tables import TrainingTable, linear, scaled_linear, squared_cosine
 
+from .families import Family, Prediction
 from .header import Header
 
 

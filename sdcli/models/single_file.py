@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.errors import ModelError
-from sdcli.families import STABLE_DIFFUSION, Family, by_name, of_shapes
-from sdcli.hub import silent, tokenizer
+from sdcli.notices import silent
 
-from .architecture import clip_config, open_clip_config, unet_config, vae_config
+from .families import STABLE_DIFFUSION, Family, by_name, of_shapes
 from .header import Header, read_header
-from .layouts import VAE, Place, clip_place, open_clip_place, unet_place, vae_place
+from .hub import tokenizer
+from .infer_config import clip_config, open_clip_config, unet_config, vae_config
+from .key_mapping import VAE, Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
 
 ENCODERS = ("text_encoder", "text_encoder_2")

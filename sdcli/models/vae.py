@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sdcli.errors import ModelError
-from sdcli.file_names import is_file, path_of
-from sdcli.hub import silent
-from sdcli.model_folders import Folders
+from sdcli.files import is_file, path_of
+from sdcli.notices import silent
 
-from .architecture import vae_config
 from .header import ENDINGS, read_header
-from .layouts import VAE, Place, vae_place
-from .library import library, named, nearest
+from .infer_config import vae_config
+from .key_mapping import VAE, Place, vae_place
+from .library import Folders, library, named, nearest
 from .model import Model, Vae
 
 AUTOMATIC, OWN = "automatic", "own"

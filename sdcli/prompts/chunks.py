@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from .emphasis import Emphasis, Piece, parse
 
 CHUNK = 75
 """Tokens in a chunk; the start and end tokens make it CLIP's 77."""
@@ -76,3 +78,26 @@ def units(
         found.append(Unit((ids[place],) if word is None else words[word], weight))
         place += 1 if word is None else len(word)
     return found
+
+
+def read(
+    text: str,
+    ids: Callable[[str], Sequence[int]],
+    *,
+    comma: int | None,
+    emphasis: Emphasis,
+    words: Mapping[tuple[int, ...], tuple[int, ...]],
+) -> list[list[Token]]:
+    """The tokens of a text in chunks of at most 75; at least one chunk.
+
+    `ids` is the tokenizer, `comma` the id of a comma that ends a word, `words` what runs of ids
+    stand for. Each piece is tokenised alone, as in A1111.
+    """
+    found: list[Unit] = []
+    for piece in [Piece(text)] if emphasis == "none" else parse(text):
+        if piece.ends_chunk and emphasis != "none":
+            found.append(END)
+        else:
+            weight = 1.0 if emphasis == "ignore" else piece.weight
+            found += units(ids(piece.text), words, weight)
+    return chunks(found, comma=comma)

@@ -6,19 +6,20 @@ schedulers of diffusers are on a shelf of their own.
 
 from __future__ import annotations
 
-from .adaptive import dpm_adaptive, dpm_fast
-from .ancestral import dpm2_ancestral, dpmpp_2s_ancestral, euler_ancestral
-from .consistency import lcm
-from .grids import DDIM_TIMESTEPS, EVEN_TIMES, LCM_TIMESTEPS, LOG_EVEN
-from .multistep import lms
-from .ode import dpm2, dpmpp_2m, euler, heun
-from .others import OTHERS
-from .restart import restart
+from sdcli.sampling.schedules.fixed_grids import DDIM_TIMESTEPS, EVEN_TIMES, LCM_TIMESTEPS, LOG_EVEN
+from sdcli.sampling.solvers.adaptive import dpm_adaptive, dpm_fast
+from sdcli.sampling.solvers.ancestral import dpm2_ancestral, dpmpp_2s_ancestral, euler_ancestral
+from sdcli.sampling.solvers.consistency import lcm
+from sdcli.sampling.solvers.multistep import lms
+from sdcli.sampling.solvers.ode import dpm2, dpmpp_2m, euler, heun
+from sdcli.sampling.solvers.restart import restart
+from sdcli.sampling.solvers.sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
+from sdcli.sampling.solvers.timestep import ddim, ddim_cfg_pp, plms
+from sdcli.sampling.solvers.unipc import unipc
+
+from .catalog_extra import OTHERS
+from .diffusers_rows import SHELF
 from .sampler import Sampler
-from .sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
-from .shelf import SHELF
-from .timestep import ddim, ddim_cfg_pp, plms
-from .unipc import unipc
 
 A1111: tuple[Sampler, ...] = (
     Sampler(

@@ -8,9 +8,9 @@ from functools import cache
 from sdcli.errors import UsageError, did_you_mean
 
 from .catalog import SAMPLERS
+from .diffusers_rows import SHELF
 from .sampler import AUTOMATIC, Sampler
 from .schedules import SCHEDULES, name_key, resolve_schedule, schedules_by_key
-from .shelf import SHELF
 
 _INVERSE = {
     name_key(name)

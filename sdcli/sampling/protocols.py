@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from inspect import Parameter, signature
 from typing import Any, Protocol, TypeVar
 
 X = TypeVar("X", bound=Any)
@@ -43,3 +44,12 @@ Solver = Callable[..., Iterator[Any]]
 
 The function's keyword-only parameters are its options.
 """
+
+
+def option_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword-only parameters of `function` with their defaults; None where there is none."""
+    return {
+        name: None if parameter.default is Parameter.empty else parameter.default
+        for name, parameter in signature(function).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }

@@ -9,11 +9,10 @@ from typing import Any
 
 from sdcli.errors import UsageError
 
-from .options import option_defaults
-from .protocols import Denoise, Noise, Sigmas, Solver, X
+from .noise_tables import TrainingTable, scaled_linear
+from .protocols import Denoise, Noise, Sigmas, Solver, X, option_defaults
 from .schedules import Schedule, resolve_schedule
 from .trace import TracedStep, noises, trace
-from .training import TrainingTable, scaled_linear
 
 AUTOMATIC = "Automatic"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from fakes import FakeEngine, Result
 
-from sdcli.cli import loaded, run
+from sdcli.cli import run
+from sdcli.runs import engines as loaded
 
 sys.path.append(str(Path(__file__).parents[2]))  # where the repository's own tools are
 
@@ -21,7 +22,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr(loaded, "load_engine", lambda folder, settings: fake)
     monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
-    monkeypatch.setattr("sdcli.cli.planning.with_vae", lambda model, choice, **_: model)
+    monkeypatch.setattr("sdcli.runs.plan.with_vae", lambda model, choice, **_: model)
     return fake
 
 

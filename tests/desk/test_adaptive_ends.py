@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from sdcli.errors import SdcliError
-from sdcli.sampling.adaptive import dpm_adaptive
+from sdcli.sampling.solvers.adaptive import dpm_adaptive
 
 SIGMAS = (14.6, 1.0, 0.03)
 

@@ -11,10 +11,10 @@ import pytest
 from fakes import FakeEngine, paint
 from PIL import Image
 
-from sdcli.likeness import likeness
-from sdcli.metadata import write_text
-from sdcli.picture_files import encode
+from sdcli.images.compare import likeness
+from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import write_text
 
 
 def saved(name: str, *, change: int = 0, **values: Any) -> GenerationRequest:

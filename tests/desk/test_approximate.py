@@ -10,10 +10,10 @@ from fakes import FakeEngine
 from PIL import Image
 from pydantic import ValidationError
 
-from sdcli.metadata import read_text, to_values, write_text
-from sdcli.picture_files import encode
+from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
-from sdcli.speeds import Speeds
+from sdcli.runs.costs import Speeds
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 A1111 = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 512x512, "
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdcli.prompts.attention import Piece, parse, to_text
+from sdcli.prompts.emphasis import Piece, parse, to_text
 
 SPECIAL = "()[]:\\"
 PARTS = (*"ab 15.+-:()[]\\\n", "BREAK", ":1.3)", "\\(", " BREAK ")

@@ -11,8 +11,8 @@ import pytest
 from fakes import FakeEngine
 from safetensors.numpy import save_file
 
-from sdcli.metadata import read_text
-from sdcli.picture_files import read_file
+from sdcli.images.formats import read_file
+from sdcli.sources.infotext import read_text
 
 
 def write(text: str, name: str = "p.txt") -> str:

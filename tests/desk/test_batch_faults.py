@@ -16,7 +16,7 @@ from faked_process import FAKED
 from fakes import FakeEngine, FakeRun
 from PIL import Image
 
-from sdcli.journal import NAME
+from sdcli.runs.journal import NAME
 
 ROWS = "".join(f"fox {row} --seed {row}\n" for row in range(40))
 

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdcli.batch_files import FORMATS, Row, read_rows, rows_of
-from sdcli.batch_files.lines import values_of
-from sdcli.batch_files.reading import Format, told_by
 from sdcli.errors import UsageError
+from sdcli.sources.prompt_lines import values_of
+from sdcli.sources.rows import FORMATS, Format, Row, read_rows, rows_of, told_by
 
 
 def rows(text: str, how: Format = "txt") -> list[Row]:

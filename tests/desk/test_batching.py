@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from fakes import FakeEngine
 
-from sdcli.cli.batching import batch_size
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
-from sdcli.speeds import Speeds
+from sdcli.request.settings import Settings
+from sdcli.runs.batches import batch_size
+from sdcli.runs.costs import Speeds
 
 LARGE = {"width": 512, "height": 512}  # of which four are made at once where nothing is known
 
@@ -89,7 +89,7 @@ def let_steps_take(
         return Slow(engine, made.requests)
 
     monkeypatch.setattr(engine, "start", start)
-    monkeypatch.setattr("sdcli.cli.timing.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sdcli.runs.costs.time.monotonic", lambda: now[0])
 
 
 def test_a_run_learns_and_the_next_one_knows(

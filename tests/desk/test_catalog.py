@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sdcli.errors import UsageError
-from sdcli.sampling import (
-    AUTOMATIC,
-    SAMPLERS,
-    SCHEDULES,
-    SHELF,
-    Sampler,
-    resolve,
-    resolve_schedule,
-)
+from sdcli.sampling import AUTOMATIC, SAMPLERS, SCHEDULES, SHELF, Sampler, resolve, resolve_schedule
 from sdcli.sampling.schedules import name_key
 
 NAMES = [(name, row) for row in SAMPLERS for name in (row.name, *row.aliases)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdcli.prompts.composition import Share, shares
+from sdcli.prompts.and_prompts import Share, shares
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sdcli import config
 from sdcli.errors import UsageError
+from sdcli.sources import config
 
 WRITTEN = '# my defaults\nmodel = "a/b"  # the good one\n\nsteps = 30\nnegative_prompt = "x = 1"\n'
 

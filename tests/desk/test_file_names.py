@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from sdcli import models, presets
+from sdcli import models
 from sdcli.errors import SdcliError
-from sdcli.file_names import is_file, is_folder, path_of
-from sdcli.init_image import files_of
+from sdcli.files import is_file, is_folder, path_of
+from sdcli.images.formats import open_picture
+from sdcli.images.upscalers import check_upscaler
 from sdcli.models.library import find_lora
 from sdcli.models.vae import with_vae
-from sdcli.picture_files import open_picture
-from sdcli.upscalers import check_upscaler
+from sdcli.request.pictures import files_of
+from sdcli.sources import presets
 
 LONG = "a" * 300
 NAMES = [LONG, f"{LONG}/b", f"a/{LONG}", f"~{LONG}/b", "~nobody-of-that-name/b", "a\0b", f"[{LONG}"]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdcli.layers import REQUEST_KEYS
-from sdcli.text_rows import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.sources.layers import REQUEST_KEYS
 from tools.fuzz import seeds, targets
 from tools.fuzz.targets import TARGETS, Ran
 

@@ -12,9 +12,9 @@ from fakes import FakeEngine, paint
 from PIL import Image
 
 from sdcli.cli import run
-from sdcli.metadata import read_text, to_values
-from sdcli.picture_files import read_file
+from sdcli.images.formats import read_file
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import read_text, to_values
 
 
 def test_prints_one_path_a_picture_and_nothing_else(sdcli: Any, engine: FakeEngine) -> None:

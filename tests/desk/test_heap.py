@@ -23,7 +23,7 @@ for _ in range(3):
     take()
 print(faults() - before)
 """
-KEEP = "from sdcli.cli.heap import keep_freed_memory; keep_freed_memory()"
+KEEP = "from sdcli.startup import keep_freed_memory; keep_freed_memory()"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")

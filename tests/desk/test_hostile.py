@@ -12,15 +12,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError
 
-from sdcli import presets
-from sdcli.batch_files import rows_of
-from sdcli.batch_files.lines import values_of
 from sdcli.errors import Problems, UsageError
-from sdcli.layers import REQUEST_KEYS
-from sdcli.mask_image import open_patch
-from sdcli.metadata import read_text
 from sdcli.request import GenerationRequest
-from sdcli.text_rows import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.request.pictures import open_patch
+from sdcli.sources import presets
+from sdcli.sources.infotext import read_text
+from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.sources.layers import REQUEST_KEYS
+from sdcli.sources.prompt_lines import values_of
+from sdcli.sources.rows import rows_of
 from tools.fuzz import targets
 from tools.fuzz.targets import CHUNKS, TARGETS
 

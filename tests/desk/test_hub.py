@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdcli.hub import choose_files
+from sdcli.models.hub import choose_files
 
 CONFIGURATION = [
     "model_index.json",

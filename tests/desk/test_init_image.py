@@ -10,10 +10,10 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.init_image import open_init, sized
-from sdcli.metadata import read_text, to_values, write_text
+from sdcli.images.resize import resized
 from sdcli.request import GenerationRequest
-from sdcli.resizing import resized
+from sdcli.request.pictures import open_init, sized
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 
 def request(path: Path | str, **changes: Any) -> GenerationRequest:
@@ -162,6 +162,6 @@ def test_gen_takes_it(sdcli: Any, engine: FakeEngine) -> None:
 
 
 def _table() -> Any:
-    from sdcli.sampling.training import scaled_linear
+    from sdcli.sampling.noise_tables import scaled_linear
 
     return scaled_linear()

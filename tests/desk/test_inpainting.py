@@ -11,11 +11,10 @@ from fakes import FakeEngine
 from PIL import Image, ImageDraw
 
 from sdcli.errors import UsageError
-from sdcli.init_image import sized
-from sdcli.inpainting import blurred, box_around, filled, parse_margins, parse_rectangle
-from sdcli.mask_image import open_patch
-from sdcli.metadata import read_text, to_values, write_text
+from sdcli.images.masks import blurred, box_around, filled, parse_margins, parse_rectangle
 from sdcli.request import GenerationRequest
+from sdcli.request.pictures import open_patch, sized
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 RECTANGLE = {"mask_rect": "16,16,32,32"}
 

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 from toys import gaussian, no_noise
 
-from sdcli.metadata import read_text, to_values, write_text
 from sdcli.request import GenerationRequest
-from sdcli.sampling import SAMPLERS, inversion, resolve
+from sdcli.sampling import SAMPLERS, resolve
+from sdcli.sampling.solvers import invert as inversion
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 SPREAD = 0.7
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sdcli import jobs
 from sdcli.errors import UsageError
-from sdcli.jobs import expand, parse_seeds, with_variation_seed
 from sdcli.request import GenerationRequest
+from sdcli.sources import seeds as jobs
+from sdcli.sources.seeds import expand, parse_seeds, with_variation_seed
 
 LAST = 2**64 - 1
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdcli.errors import OutputError, UsageError
-from sdcli.journal import NAME, Journal
+from sdcli.runs.journal import NAME, Journal
 
 ROWS = "a --seed 1\nb --seed 2 --steps 3\nc --seed 3\nd --seed 4 --steps 3\n"
 

@@ -13,7 +13,7 @@ import pytest
 from faked_process import FAKED
 from PIL import Image
 
-from sdcli.journal import NAME
+from sdcli.runs.journal import NAME
 
 ROWS, KILLS = 120, 20
 

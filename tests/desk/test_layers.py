@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sdcli.errors import UsageError, UsageErrors
-from sdcli.layers import Layer, Merged, merge, read_toml, validate
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
+from sdcli.request.settings import Settings
+from sdcli.sources.layers import Layer, Merged, merge, read_toml, validate
 
 ORDER = ["config", "preset", "picture", "environment", ""]
 

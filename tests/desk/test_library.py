@@ -15,9 +15,9 @@ from safetensors.numpy import save_file
 
 from sdcli import models
 from sdcli.errors import ModelError
+from sdcli.images.formats import encode
 from sdcli.models import hashes
 from sdcli.models.library import in_texts, library, named
-from sdcli.picture_files import encode
 
 
 def weights(path: Path, *, fill: float = 0.0) -> Path:

@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from sdcli.errors import UsageError
-from sdcli.layers import Layer, merge, validate
-from sdcli.metadata import read_text, to_values, write_text
 from sdcli.request import GenerationRequest
-from sdcli.sampling.listed import parse_sigmas, parse_timesteps, respaced
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
+from sdcli.sampling.schedules.custom import parse_sigmas, parse_timesteps, respaced
+from sdcli.sources.infotext import read_text, to_values, write_text
+from sdcli.sources.layers import Layer, merge, validate
 
 TABLE = scaled_linear()
 

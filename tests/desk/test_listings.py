@@ -16,8 +16,8 @@ from fakes import FakeEngine
 from PIL import Image, PngImagePlugin
 
 from sdcli.cli.app import COMMANDS
-from sdcli.presets import presets
 from sdcli.sampling import SAMPLERS, SCHEDULES, SHELF
+from sdcli.sources.presets import presets
 
 
 def test_help_lists_every_command(sdcli: Any) -> None:

@@ -10,14 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sdcli import __version__
-from sdcli.choices import legal_options, obeys_ensd
 from sdcli.errors import UsageError
-from sdcli.metadata import read_text, to_values, write_text
-from sdcli.picture_files import encode, read_file
+from sdcli.images.formats import encode, read_file
 from sdcli.request import GenerationRequest
+from sdcli.request.options import legal_options, obeys_ensd
 from sdcli.sampling import SAMPLERS, SCHEDULES, resolve
-from sdcli.text_rows import OUTCOMES
+from sdcli.sources.infotext import read_text, to_values, write_text
+from sdcli.sources.infotext.keys import OUTCOMES
+from sdcli.version import __version__
 
 IMAGE = Image.new("RGB", (8, 8), "red")
 SETTINGS = "Steps: 20, Sampler: DPM++ 2M, Seed: 3"

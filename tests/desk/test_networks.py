@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from safetensors.numpy import save_file
 
 from sdcli.errors import UsageError
-from sdcli.metadata import read_text, to_values, write_text
-from sdcli.prompts.networks import Tag, split
+from sdcli.prompts.lora_tags import Tag, split
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fakes import FakeEngine, FakePlacement
 
-from sdcli.cli import loaded
-from sdcli.picture_files import read_chunks
+from sdcli.images.formats import read_chunks
+from sdcli.runs import engines as loaded
 
 COARSE = "Number format: bf16"
 

@@ -10,9 +10,9 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.outlook import model_calls
 from sdcli.request import GenerationRequest
-from sdcli.speeds import Speeds
+from sdcli.runs.costs import Speeds
+from sdcli.runs.estimate import model_calls
 
 
 def planned(sdcli: Any, *words: str) -> list[dict[str, Any]]:

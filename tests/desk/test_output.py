@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from sdcli.errors import OutputError, UsageError
 from sdcli.files import write_atomically
-from sdcli.naming import FIELDS, template_values
-from sdcli.output import Target
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
+from sdcli.request.settings import Settings
+from sdcli.runs.output import FIELDS, Target, template_values
 
 
 def target(output: str, pictures: int = 1, **more: Any) -> Target:
@@ -259,8 +258,8 @@ def test_a_file_in_the_folders_place_is_told() -> None:
 
 _SAVE_FIFTY = """
 import sys
-from sdcli.output import Target
-from sdcli.settings import Settings
+from sdcli.runs.output import Target
+from sdcli.request.settings import Settings
 folder, who = sys.argv[1:]
 for number in range(50):
     Target.of(Settings(output=folder), 50).save(f"{who} {number}".encode(), {"seed": 7})

@@ -11,9 +11,8 @@ import pytest
 from fakes import FakeEngine, FakeStep
 from rich.console import Console
 
-from sdcli.cli import bars
-from sdcli.cli.bars import Bars
-from sdcli.cli.pace import Pace, spoken
+from sdcli.cli import progress_bar as bars
+from sdcli.cli.progress_bar import Bars, Pace, spoken
 
 
 @pytest.fixture

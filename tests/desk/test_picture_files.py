@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sdcli.errors import UsageError
-from sdcli.picture_files import encode, read_file
+from sdcli.images.formats import encode, read_file
 
 IMAGE = Image.new("RGB", (8, 8), "red")
 SETTINGS = "Steps: 20, Sampler: DPM++ 2M, Seed: 3"

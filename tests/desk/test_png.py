@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from sdcli.png import write_png
+from sdcli.images.png import write_png
 
 DEPTHS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 DOCS = Path(__file__).parents[2] / "docs"

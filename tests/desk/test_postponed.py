@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sdcli.cli.postponed import Package, postpone, waiting
+from sdcli.startup.lazy_packages import Package, postpone, waiting
 
 NAME = "postponed_zoo"
 SHADOW = "import sys, types\nsys.modules[__name__] = types.SimpleNamespace(lion='roars')\n"
@@ -116,7 +116,7 @@ def test_postponing_twice_is_once(zoo: Path) -> None:
 
 def test_a_package_that_is_nowhere_is_missed_as_ever() -> None:
     program = (
-        "from sdcli.cli.postponed import Package, postpone\n"
+        "from sdcli.startup.lazy_packages import Package, postpone\n"
         "postpone({'no_such_zoo': Package()})\nimport no_such_zoo"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

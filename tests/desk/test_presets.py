@@ -8,9 +8,9 @@ import pytest
 from platformdirs import user_config_path
 
 from sdcli.errors import UsageError
-from sdcli.layers import merge, validate
-from sdcli.presets import PRESET_KEYS, Preset, find, presets, shipped_folder
 from sdcli.request import GenerationRequest
+from sdcli.sources.layers import merge, validate
+from sdcli.sources.presets import PRESET_KEYS, Preset, find, presets, shipped_folder
 
 SHIPPED = sorted(shipped_folder().glob("*.toml"))
 

@@ -10,9 +10,9 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.metadata import write_text
-from sdcli.picture_files import encode
+from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import write_text
 
 
 def kept(result: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeEngine, FakeRun
 from PIL import Image
 
-from sdcli.cli import previewing
+from sdcli.runs import preview as previewing
 
 
 def shown(path: str = "now.png") -> Any:

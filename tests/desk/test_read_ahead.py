@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fakes import FakeEngine
 
-from sdcli.models import Model, read_ahead
+from sdcli.models import Model
+from sdcli.models import prefetch as read_ahead
 from sdcli.models.model import Vae
 
 Asked = list[tuple[int, int]]

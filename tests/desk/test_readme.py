@@ -13,9 +13,9 @@ import pytest
 from fakes import FakeEngine
 from safetensors.numpy import save_file
 
-import sdcli.naming
-from sdcli.presets import presets
+import sdcli.runs.output
 from sdcli.sampling import SAMPLERS, SCHEDULES
+from sdcli.sources.presets import presets
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -93,4 +93,4 @@ def test_the_preset_table_is_what_ships() -> None:
 def test_every_template_field_is_named() -> None:
     named = re.search(r"Fields for `--output`: `(.*?)`", README)
     assert named is not None
-    assert set(re.findall(r"{(\w+)}", named[1])) == set(sdcli.naming.FIELDS)
+    assert set(re.findall(r"{(\w+)}", named[1])) == set(sdcli.runs.output.FIELDS)

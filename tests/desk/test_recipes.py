@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sdcli.comfyui import comfyui_values
 from sdcli.errors import UsageError
-from sdcli.invokeai import invokeai_values, old_invokeai_values
-from sdcli.metadata import read_text, to_values
-from sdcli.recipes import read_recipe
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import read_text, to_values
+from sdcli.sources.infotext.comfyui import comfyui_values
+from sdcli.sources.infotext.invokeai import invokeai_values, old_invokeai_values
+from sdcli.sources.infotext.recipe import read_recipe
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sdcli.fields import flags_of
 from sdcli.request import GenerationRequest
+from sdcli.request.fields import flags_of
 
 
 def make(**values: Any) -> GenerationRequest:

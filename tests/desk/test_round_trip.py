@@ -10,9 +10,9 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.metadata import read_text, to_values, write_text
-from sdcli.picture_files import encode
+from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext import read_text, to_values, write_text
 
 IMG = {"init_img": "in.png"}
 MASKED = IMG | {"mask": "alpha"}

@@ -11,8 +11,8 @@ from fakes import FakeEngine
 from PIL import Image
 
 from sdcli.errors import UsageError
-from sdcli.jobs import walk
 from sdcli.request import GenerationRequest
+from sdcli.sources.seeds import walk
 
 BASE = GenerationRequest(prompt="a fox", seed=0, sampler="Euler")
 

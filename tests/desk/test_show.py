@@ -12,8 +12,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 from protocols import from_iterm2, from_kitty, from_sixel
 from rich.segment import Segment
 
-from sdcli.cli.showing import drawn, fitted
-from sdcli.cli.terminal import Kind, Terminal, look
+from sdcli.cli.terminal.probe import Kind, Terminal, look
+from sdcli.cli.terminal.show import drawn, fitted
 
 ROOM = (80, 16)
 CELL = (10, 20)

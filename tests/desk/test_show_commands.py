@@ -74,6 +74,7 @@ def test_the_config_means_where_there_is_a_terminal(sdcli: Any, engine: FakeEngi
 
 
 def test_without_show_nothing_of_it_is_imported() -> None:
-    script = "import sys; import sdcli.cli.gen, sdcli.cli.info; print(*sys.modules)"
+    names = "sdcli.cli.commands.gen, sdcli.cli.commands.info"
+    script = f"import sys; import {names}; print(*sys.modules)"
     out = subprocess.check_output([sys.executable, "-c", script], text=True)
     assert not {"numpy", "PIL", "rich", "termios"} & {*out.split()}

@@ -12,7 +12,7 @@ from faked_terminal import KITTY, PLAIN, SIXEL, FakedTerminal
 from PIL import Image
 from protocols import from_kitty, from_sixel
 
-from sdcli.cli.showing import fitted
+from sdcli.cli.terminal.show import fitted
 
 GEN = (*FAKED, "gen", "a fox", "--size", "128x128", "-b", "1", "--show")
 
@@ -166,7 +166,7 @@ def test_a_terminal_of_256_colours_gets_those() -> None:
 
 
 def test_a_terminal_that_never_answers_gets_half_blocks() -> None:
-    script = "import sdcli.cli.terminal as it; it._PATIENCE = 0.1\n" + FAKED[2]
+    script = "import sdcli.cli.terminal.probe as it; it._PATIENCE = 0.1\n" + FAKED[2]
     terminal = FakedTerminal(answers={})
     assert terminal.run([FAKED[0], "-c", script, *GEN[3:], "-s", "1"])[0] == 0
     assert len(shown(terminal)) == 1

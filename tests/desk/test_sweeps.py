@@ -16,7 +16,7 @@ from PIL import Image
 
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
-from sdcli.sweeps import cells, parse_sweep, parse_sweeps
+from sdcli.sources.sweeps import cells, parse_sweep, parse_sweeps
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from sdcli.sampling import SAMPLERS, Sampler, resolve
-from sdcli.sampling.tail import entered, steps_left
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.img2img import entered, steps_left
+from sdcli.sampling.noise_tables import scaled_linear
 
 TABLE = scaled_linear()
 STRENGTHS = (0.1, 0.5, 0.75, 1.0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sdcli.tiles import Tiling
+from sdcli.images.tiles import Tiling
 
 
 @st.composite

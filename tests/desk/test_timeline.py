@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdcli.prompts.timeline import Pass, Stretch, text_at, timeline
+from sdcli.prompts.schedule import Pass, Stretch, text_at, timeline
 
 TEN = Pass(10)
 PARTS = (*"ab []():|.5\\\n", "[a:b:5]", ":0.5]", "[a|b]")

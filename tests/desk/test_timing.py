@@ -7,7 +7,7 @@ import time
 import pytest
 from fakes import FakeStep
 
-from sdcli.cli.timing import Timing
+from sdcli.runs.costs import Timing
 
 
 @pytest.fixture

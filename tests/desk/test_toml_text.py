@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from sdcli.toml_text import parse_toml
+from sdcli.files.toml import parse_toml
 
 DOTS = "a." * 200
 

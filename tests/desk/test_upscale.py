@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.picture_files import encode, read_file
+from sdcli.images.formats import encode, read_file
 
 TEXT = "a fox\nSteps: 20, Sampler: Euler, Seed: 3, Size: 64x48, Version: v1.10.1"
 

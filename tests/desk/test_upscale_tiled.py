@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from sdcli.picture_files import encode
+from sdcli.images.formats import encode
 
 TEXT = (
     "a {red|blue} fox\nNegative prompt: rain\nSteps: 7, Sampler: Euler, CFG scale: 4, Seed: 3,"

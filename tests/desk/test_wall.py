@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from sdcli.cli.wall import crossing
+from sdcli.startup import crossing
 
 
 def test_what_is_made_there_is_never_looked_at_again() -> None:

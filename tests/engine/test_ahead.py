@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdcli.engine.ahead import WINDOW, Ahead
-from sdcli.engine.brownian import BrownianNoise
+from sdcli.engine.noise.brownian import WINDOW, Ahead, BrownianNoise
 from sdcli.sampling import SAMPLERS, Sampler, resolve
 
 SHAPE = (4, 8, 8)

@@ -13,7 +13,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.attention import attend
+from sdcli.engine.speed.attention import attend
 from sdcli.request import GenerationRequest
 
 

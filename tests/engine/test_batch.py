@@ -14,9 +14,9 @@ from PIL import Image
 
 from sdcli.cli import run
 from sdcli.engine import Engine
-from sdcli.likeness import likeness
-from sdcli.recipes import read_recipe
+from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
+from sdcli.sources.infotext.recipe import read_recipe
 
 SAMPLERS = ("Euler", "DPM++ 2M Karras", "Euler a", "DDIM", "DPM++ 2M SDE", "Heun")
 SIZES = ("64x64", "80x64")

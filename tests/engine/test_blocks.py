@@ -11,7 +11,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.blocks import Gated, Residual, save_memory
+from sdcli.engine.speed.blocks import Gated, Residual, save_memory
 
 
 def settled(block: Any) -> Any:

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 from torch._dynamo.utils import counters
 
-from sdcli.engine import Engine, compiling
+from sdcli.engine import Engine
 from sdcli.engine.device import Placement
+from sdcli.engine.speed import compile as compiling
 from sdcli.errors import UsageError
-from sdcli.likeness import likeness
+from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
 
 SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
@@ -33,8 +34,8 @@ def request(**asked: object) -> GenerationRequest:
 @pytest.fixture
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU, or a CPU of another kind."""
-    for module in ("packing", "compiling"):
-        monkeypatch.setattr(f"sdcli.engine.{module}.packs", lambda _: False)
+    for module in ("packing", "compile"):
+        monkeypatch.setattr(f"sdcli.engine.speed.{module}.packs", lambda _: False)
 
 
 @pytest.fixture

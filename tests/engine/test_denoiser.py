@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdcli.engine.conditioning import Conditioning
-from sdcli.engine.denoiser import UNetDenoiser, consistent
-from sdcli.engine.script import Line, Script
-from sdcli.families import Prediction
-from sdcli.sampling.training import scaled_linear
+from sdcli.engine.backbones.unet import UNetDenoiser
+from sdcli.engine.denoise.wrappers import consistent
+from sdcli.engine.text.clip import Conditioning
+from sdcli.engine.text.schedule import Line, Script
+from sdcli.models.families import Prediction
+from sdcli.sampling.noise_tables import scaled_linear
 
 TABLE = scaled_linear()
 

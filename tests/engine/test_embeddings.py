@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from sdcli.engine import Engine
-from sdcli.engine.embeddings import read_vectors
+from sdcli.engine.adapters.textual_inversion import read_vectors
 from sdcli.errors import ModelError
 from sdcli.models import find
 from sdcli.request import GenerationRequest

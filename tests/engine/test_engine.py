@@ -13,7 +13,7 @@ from PIL import Image
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine, Picture
-from sdcli.engine.conditioning import Conditioning
+from sdcli.engine.text.clip import Conditioning
 from sdcli.errors import SdcliError, UsageError
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS
@@ -224,7 +224,7 @@ def test_running_out_of_memory_is_told(tiny: Engine, monkeypatch: pytest.MonkeyP
 
 
 def test_pixels_are_truncated_as_a1111_does(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdcli.engine.latents import decode
+    from sdcli.engine.vae.codec import decode
 
     class Flat:
         dtype = torch.float32

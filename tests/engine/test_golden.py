@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from sdcli.engine.brownian import BrownianNoise
+from sdcli.engine.noise.brownian import BrownianNoise
 from sdcli.sampling import resolve, resolve_schedule
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
 
 FOLDER = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(FOLDER))

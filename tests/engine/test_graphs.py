@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.graphs import Graphs, Replay
+from sdcli.engine.speed.graphs import Graphs, Replay
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
 

@@ -12,7 +12,7 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.guidance import Guided, Skip, rescaled, thresholded
+from sdcli.engine.denoise.guidance import Guided, Skip, rescaled, thresholded
 from sdcli.request import GenerationRequest
 
 

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from sdcli.engine import Engine, TwoPasses
-from sdcli.engine.latents import decode, encode
-from sdcli.engine.noise import NvStream
-from sdcli.engine.upscaling import enlarged_latents, open_upscaler
+from sdcli.engine.noise.streams import NvStream
+from sdcli.engine.upscaler import enlarged_latents, open_upscaler
+from sdcli.engine.vae.codec import decode, encode
 from sdcli.errors import ModelError, UsageError
-from sdcli.prompts.timeline import Pass, timeline
+from sdcli.images.upscalers import LATENT_UPSCALERS, LatentUpscaler
+from sdcli.prompts.schedule import Pass, timeline
 from sdcli.request import GenerationRequest
-from sdcli.upscalers import LATENT_UPSCALERS, LatentUpscaler
 
 CPU = torch.device("cpu")
 

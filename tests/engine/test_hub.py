@@ -16,8 +16,8 @@ import pytest
 
 from sdcli.cli import run
 from sdcli.errors import ModelError
-from sdcli.hub import tokenizer
 from sdcli.models import find
+from sdcli.models.hub import tokenizer
 
 COMMIT = "a" * 40
 REPOSITORIES = "(?:some/model|openai/clip-vit-large-patch14)"

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from sdcli.engine import Engine
-from sdcli.engine.latents import decode, encode
-from sdcli.engine.noise import NvStream
+from sdcli.engine.noise.streams import NvStream
+from sdcli.engine.vae.codec import decode, encode
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, Sampler
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.noise_tables import scaled_linear
 
 TABLE = scaled_linear()
 

@@ -13,11 +13,11 @@ from families import write_family
 from PIL import Image
 
 from sdcli.engine import Engine
-from sdcli.engine.inpainting import Kept, KeptBefore, hard, latent_mask, soft
-from sdcli.engine.noise import NvStream
+from sdcli.engine.denoise.inpaint import Kept, KeptBefore, hard, latent_mask, soft
+from sdcli.engine.noise.streams import NvStream
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, Sampler, resolve
-from sdcli.sampling.resampling import resampled, stretches
+from sdcli.sampling.solvers.repaint import resampled, stretches
 
 MASK = {"mask_rect": "32,0,32,64", "mask_blur": 0}
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from test_graphs import SEPIA, Recorder
 
 from sdcli.engine import Engine
-from sdcli.engine.graphs import Graphs
+from sdcli.engine.speed.graphs import Graphs
 from sdcli.models import find
 from sdcli.request import GenerationRequest
 

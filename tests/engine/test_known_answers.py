@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from sdcli.engine.brownian import BrownianNoise
-from sdcli.engine.noise import ImageNoise, Origin
+from sdcli.engine.noise.brownian import BrownianNoise
+from sdcli.engine.noise.streams import ImageNoise, Origin
 from sdcli.sampling import resolve
 
 # Latent (4, 2, 2), x = first draw × sigmas[0], later noise = the same stream or the seed's Brownian

@@ -18,9 +18,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from sdcli.cli import run
-from sdcli.families import by_name
 from sdcli.models import find, single_file
-from sdcli.models.layouts import VAE
+from sdcli.models.families import by_name
+from sdcli.models.key_mapping import VAE
 
 FAMILIES = pytest.mark.parametrize("family", TINY, indirect=True)
 

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.lora import Lora, Loras
-from sdcli.engine.lora_file import Layer, layers_of
-from sdcli.engine.packing import plain
+from sdcli.engine.adapters.lora import Lora, Loras
+from sdcli.engine.adapters.lora_formats import Layer, layers_of
+from sdcli.engine.speed.packing import plain
 from sdcli.errors import ModelError
 from sdcli.request import GenerationRequest
 

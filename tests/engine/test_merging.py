@@ -14,7 +14,7 @@ from families import networks
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.merging import Matched, Merging, finest_blocks
+from sdcli.engine.speed.token_merging import Matched, Merging, finest_blocks
 from sdcli.request import GenerationRequest
 
 SIZES = [(4, 4), (6, 4), (5, 7), (2, 3), (8, 8)]
@@ -65,7 +65,7 @@ def test_merging_is_that_done_by_hand(size: tuple[int, int], ratio: float) -> No
 def test_many_tokens_are_compared_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     x = tokens(8, 8)
     whole = Matched(x, (8, 8), 0.5).merged(x)
-    monkeypatch.setattr("sdcli.engine.merging._AT_ONCE", 7)
+    monkeypatch.setattr("sdcli.engine.speed.token_merging._AT_ONCE", 7)
     assert torch.allclose(Matched(x, (8, 8), 0.5).merged(x), whole)
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sdcli.engine.noise import ImageNoise, NvStream, Origin, TorchStream, open_stream
+from sdcli.engine.noise.streams import (
+    ImageNoise,
+    NvStream,
+    Origin,
+    TorchStream,
+    open_stream,
+)
 from sdcli.errors import UsageError
 
 CPU = torch.device("cpu")

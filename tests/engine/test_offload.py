@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sdcli.engine import Engine, offload
+from sdcli.engine import Engine
 from sdcli.engine.device import Placement
-from sdcli.engine.loading import load
+from sdcli.engine.weights.components import load
+from sdcli.engine.weights.fill import offload
 from sdcli.errors import UsageError
 from sdcli.models import find
 from sdcli.request import GenerationRequest
@@ -31,8 +32,8 @@ def engine(folder: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     real_place = offload.place
     model = find(str(folder))
     with monkeypatch.context() as patch:
-        patch.setattr("sdcli.engine.packing.packs", lambda _: False)  # as on a GPU
-        patch.setattr("sdcli.engine.loading.place", place)
+        patch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
+        patch.setattr("sdcli.engine.weights.components.place", place)
         patch.setattr(
             offload, "cpu_offload", lambda n, _, **k: real_cpu_offload(n, CPU.device, **k)
         )
@@ -59,7 +60,7 @@ def test_it_changes_no_picture(
 ) -> None:
     offloaded = engine(tiny_folder, how, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("sdcli.engine.packing.packs", lambda _: False)
+        patch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)
         whole = Engine.load(str(tiny_folder), device="cpu")
     for more in ({}, {"deep_cache": 2}):
         assert np.array_equal(picture(offloaded, **more), picture(whole, **more))

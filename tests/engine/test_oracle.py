@@ -8,7 +8,7 @@ import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from sdcli.engine import Engine
-from sdcli.engine.noise import NvStream
+from sdcli.engine.noise.streams import NvStream
 from sdcli.request import GenerationRequest
 
 

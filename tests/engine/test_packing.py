@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sdcli.engine import Engine, packing
+from sdcli.engine import Engine
 from sdcli.engine.device import Placement
-from sdcli.engine.packing import (
+from sdcli.engine.speed import packing
+from sdcli.engine.speed.packing import (
     Packed,
     PackedConv2d,
     PackedLinear,
@@ -25,7 +26,7 @@ from sdcli.engine.packing import (
     pack,
     plain,
 )
-from sdcli.likeness import likeness
+from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
 
 CPU = torch.device("cpu")
@@ -262,7 +263,7 @@ def test_weights_are_the_files_own_until_they_are_called(
     assert {weight.dtype for weight in weights(engine)} == {torch.float16}
     late = engine.generate(request).image
     assert all(weight.is_mkldnn for weight in weights(engine))
-    monkeypatch.setattr("sdcli.engine.weights._LARGE", sys.maxsize)
+    monkeypatch.setattr("sdcli.engine.weights.fill._LARGE", sys.maxsize)
     engine = Engine.load(device="cpu")
     assert {weight.dtype for weight in weights(engine)} == {torch.float32}
     assert engine.generate(request).image == late

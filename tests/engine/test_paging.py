@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sdcli.engine import paging
-from sdcli.engine.weights import tensors_in
+from sdcli.engine.weights.fill import pages as paging
+from sdcli.engine.weights.fill import tensors_in
 
 MIB = 2**20
 

@@ -7,18 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sdcli.cli.postponed import COMPILER, UNUSED
+from sdcli.startup.lazy_packages import COMPILER, UNUSED
 
 GEN = """
 import json, sys
 from sdcli.cli import run
-from sdcli.cli.postponed import waiting
+from sdcli.startup.lazy_packages import waiting
 code = run(["gen", "a", "-m", sys.argv[1], "--size", "64x64", "--steps", "2", "-o", "a.png"])
 print(json.dumps([code, sorted(waiting())]), file=sys.stderr)
 """
 ASKED = """
-from sdcli.cli.wall import crossing
-from sdcli.cli.postponed import waiting
+from sdcli.startup import crossing
+from sdcli.startup.lazy_packages import waiting
 with crossing():
     import sdcli.engine
 import torch

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sdcli.engine import Engine
-from sdcli.models.tokenizer import tokenizer_of
+from sdcli.models.tokenizers.clip import tokenizer_of
 from sdcli.request import GenerationRequest
 
 pytestmark = pytest.mark.slow

@@ -14,12 +14,12 @@ from families import networks
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.attention import attend
-from sdcli.engine.blocks import save_memory
-from sdcli.engine.merging import Merging
-from sdcli.engine.perturbed import self_attending_to_itself
-from sdcli.engine.reuse import entering_last_layer, last_layer_alone
+from sdcli.engine.backbones.perturbed import self_attending_to_itself
 from sdcli.engine.run import Run
+from sdcli.engine.speed.attention import attend
+from sdcli.engine.speed.blocks import save_memory
+from sdcli.engine.speed.deep_cache import entering_last_layer, last_layer_alone
+from sdcli.engine.speed.token_merging import Merging
 from sdcli.request import GenerationRequest
 
 KINDS = ("builtin", "sd1", "sd1-inpainting", "sdxl")

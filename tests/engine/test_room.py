@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from sdcli import Engine, GenerationRequest
-from sdcli.engine import room as module
-from sdcli.engine.conditioning import Clip
+from sdcli.engine import capacity as module
+from sdcli.engine.capacity import free, room
 from sdcli.engine.device import Placement
-from sdcli.engine.packing import packs
-from sdcli.engine.room import free, room
+from sdcli.engine.speed.packing import packs
+from sdcli.engine.text.clip import Clip
 
 MIB = 2**20
 CPU = Placement(torch.device("cpu"), torch.float32)

@@ -14,11 +14,11 @@ from sdcli.cli import main
 from sdcli.engine import Engine
 from sdcli.engine.diffusers_solver import DiffusersSolver
 from sdcli.errors import UsageError
-from sdcli.families import STABLE_DIFFUSION
+from sdcli.models.families import STABLE_DIFFUSION
 from sdcli.request import GenerationRequest
 from sdcli.sampling import Sampler, resolve
-from sdcli.sampling.shelf import SHELF
-from sdcli.sampling.training import scaled_linear
+from sdcli.sampling.diffusers_rows import SHELF
+from sdcli.sampling.noise_tables import scaled_linear
 
 # Their models are of another kind, so that no Stable Diffusion pipeline runs them; or the noise is
 # a path that diffusers grows from a seed of its own.

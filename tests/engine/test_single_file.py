@@ -22,12 +22,12 @@ from safetensors.torch import load_file, save_file
 from tiny import write_folder, write_tokenizer
 
 from sdcli import Engine, GenerationRequest
-from sdcli.engine.convert import to_single_file
-from sdcli.engine.loading import empty, sources
-from sdcli.engine.noise import NvStream
+from sdcli.engine.noise.streams import NvStream
+from sdcli.engine.weights.components import empty, sources
+from sdcli.engine.weights.convert import to_single_file
 from sdcli.errors import ModelError
-from sdcli.families import by_name
 from sdcli.models import find, single_file
+from sdcli.models.families import by_name
 from sdcli.models.header import read_header
 from sdcli.models.single_file import ENCODERS
 

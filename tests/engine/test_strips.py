@@ -10,9 +10,10 @@ import pytest
 import torch
 from accelerate import cpu_offload
 
-from sdcli.engine import Engine, strips
-from sdcli.engine.latents import decode, pad_around
-from sdcli.engine.strips import decode_in_strips
+from sdcli.engine import Engine
+from sdcli.engine.vae import strips
+from sdcli.engine.vae.codec import decode, pad_around
+from sdcli.engine.vae.strips import decode_in_strips
 from sdcli.errors import OutOfMemory
 from sdcli.request import GenerationRequest
 
@@ -77,7 +78,7 @@ def test_no_layer_beyond_the_latents_size_is_whole(engine: Engine) -> None:
 def test_weights_that_are_fetched_layer_by_layer_serve_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sdcli.engine.packing.packs", lambda _: False)  # as on a GPU
+    monkeypatch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
     vae, x = Engine.load("builtin", device="cpu")._components.vae, latents()
     whole = vae.decode(x).sample
     cpu_offload(vae, CPU, offload_buffers=True)
@@ -113,7 +114,7 @@ def test_what_does_not_fit_in_strips_either_is_an_error(
 def test_an_offloaded_vae_that_fails_in_half_precision_goes_on_in_fp32(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sdcli.engine.packing.packs", lambda _: False)  # as on a GPU
+    monkeypatch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
     vae = Engine.load(str(tiny_folder), device="cpu", dtype="bf16")._components.vae
     cpu_offload(vae, CPU, offload_buffers=True)
     whole = vae.decode

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from sdcli.engine import Engine, Tiled
-from sdcli.engine.latents import decode, encode
+from sdcli.engine.vae.codec import decode, encode
 from sdcli.errors import OutOfMemory, UsageError
+from sdcli.images.tiles import Tiling
 from sdcli.request import GenerationRequest
-from sdcli.tiles import Tiling
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from transformers import CLIPTokenizer
 
 import sdcli
 from sdcli.errors import ModelError
-from sdcli.models.tokenizer import END, ClipTokenizer, parse_tokenizer, read_tokenizer
+from sdcli.models.tokenizers.clip import END, ClipTokenizer, parse_tokenizer, read_tokenizer
 
 BUILTIN = Path(sdcli.__file__).parent / "builtin" / "tokenizer"
 THEIRS = CLIPTokenizer.from_pretrained(BUILTIN)

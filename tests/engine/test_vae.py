@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine
-from sdcli.engine.convert import to_single_file
+from sdcli.engine.weights.convert import to_single_file
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model, find
-from sdcli.models.layouts import VAE
+from sdcli.models.key_mapping import VAE
 from sdcli.models.vae import with_vae
 from sdcli.request import GenerationRequest
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from sdcli.engine import Engine
-from sdcli.engine.noise import ImageNoise, NvStream, Origin
-from sdcli.engine.variation import centred, slerp
+from sdcli.engine.noise.streams import ImageNoise, NvStream, Origin, centred, slerp
 from sdcli.request import GenerationRequest
 
 CPU = torch.device("cpu")

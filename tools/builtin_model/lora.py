@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sdcli import Engine
-from sdcli.engine.latents import encode
+from sdcli.engine.vae.codec import encode
 
 from .denoiser import Denoiser, loss_of, signal
 from .pictures import caption_of, drawn, scene_numbers

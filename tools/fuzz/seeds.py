@@ -9,12 +9,12 @@ from io import BytesIO, StringIO
 
 from PIL import Image
 
-from sdcli.config import to_toml
-from sdcli.layers import REQUEST_KEYS
-from sdcli.metadata import write_text
-from sdcli.picture_files import encode, encode_animation
+from sdcli.files.toml import to_toml
+from sdcli.images.formats import encode, encode_animation
 from sdcli.request import GenerationRequest
-from sdcli.text_rows import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.sources.infotext import write_text
+from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.sources.layers import REQUEST_KEYS
 
 from .targets import CHUNKS
 

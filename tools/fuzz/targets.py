@@ -16,17 +16,16 @@ from typing import Any
 
 from PIL import Image
 
-from sdcli.batch_files import FORMATS, rows_of
-from sdcli.batch_files.reading import Format
-from sdcli.comfyui import comfyui_values
 from sdcli.errors import SdcliError
-from sdcli.invokeai import invokeai_values, old_invokeai_values
-from sdcli.jobs import expand, parse_seeds, with_variation_seed
-from sdcli.layers import Layer, merge, validate
-from sdcli.metadata import read_text, to_values
-from sdcli.recipes import read_recipe
 from sdcli.request import GenerationRequest
-from sdcli.settings import Settings
+from sdcli.request.settings import Settings
+from sdcli.sources.infotext import read_text, to_values
+from sdcli.sources.infotext.comfyui import comfyui_values
+from sdcli.sources.infotext.invokeai import invokeai_values, old_invokeai_values
+from sdcli.sources.infotext.recipe import read_recipe
+from sdcli.sources.layers import Layer, merge, validate
+from sdcli.sources.rows import FORMATS, Format, rows_of
+from sdcli.sources.seeds import expand, parse_seeds, with_variation_seed
 
 CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 """The kinds of chunk that the target "chunk" puts into a PNG; its first byte says which."""

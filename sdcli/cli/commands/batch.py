@@ -1,0 +1,154 @@
+"""Owns `sdcli batch`: all pictures of a file of prompts."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sdcli.cli import console as ui
+from sdcli.cli.command import Json, command, new_app, option
+from sdcli.cli.execute import carry_out, refusals, reporter_of
+from sdcli.cli.flags import GridFlag, PresetFlag, SizeFlag, SweepFlag, parameters
+from sdcli.cli.plan_table import PlanFlag, show
+from sdcli.errors import UsageError
+from sdcli.runs.inputs import Words
+from sdcli.runs.journal import Journal, Keys
+from sdcli.runs.plan import Plan, combinations, planned_row, swept, together
+from sdcli.runs.stream import NAME, arriving
+from sdcli.runs.worker import make
+from sdcli.sources.rows import FORMATS, Format, read_rows, rows_of, told_by
+
+app = new_app()
+
+
+@command(app, more=parameters())
+def batch(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Prompts; `-`: from stdin.")],
+    input_format: Annotated[
+        str,
+        option(
+            "--input-format",
+            panel="Batch",
+            metavar="|".join(FORMATS),
+            help="What the file is; else its ending tells.",
+        ),
+    ] = "",
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Make the good rows even so.",
+            rich_help_panel="Batch",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Make what an earlier run of the file did not finish.",
+            rich_help_panel="Batch",
+        ),
+    ] = False,
+    shard: Annotated[
+        str,
+        option(
+            "--shard",
+            panel="Batch",
+            metavar="I/N",
+            help="Make every N-th row, from the I-th on: for N processes at once.",
+        ),
+    ] = "",
+    preset: PresetFlag = [],  # noqa: B006  # typer copies it
+    size: SizeFlag = "",
+    sweep: SweepFlag = [],  # noqa: B006  # typer copies it
+    grid: GridFlag = False,
+    json: Json = False,
+    plan: PlanFlag = False,
+    **typed: Any,
+) -> int:
+    """Make all pictures of a file of prompts.
+
+    A row is a prompt, or settings: a line of text with A1111's or gen's own options, an object of
+    JSON, a row of CSV, a [[picture]] of TOML. Options of the command are defaults for all rows. A
+    model is loaded once, and rows that are alike are made at once; paths come in the rows' order.
+    Rows from a pipe (`-`) are made as they arrive.
+    """
+    words = Words("", tuple(preset), "", size, typed)
+    with refusals(json=json):
+        how = _format(input_format)
+        every = combinations(sweep)
+        if file == "-" and how not in ("csv", "toml") and not (plan or resume or shard):
+            if typed["animate"]:
+                raise UsageError("--animate: nobody knows when a pipe's pictures are all made")
+            if grid:
+                raise UsageError("--grid: nobody knows when a pipe's pictures are all made")
+            plans = arriving(words, how, every, json=json)
+            return make(plans, reporter_of(json=json), rows=True)
+        name = NAME if file == "-" else file
+        if file == "-":
+            text = sys.stdin.read()
+            rows, problems = rows_of(text, how or told_by(text), name)
+        else:
+            rows, problems = read_rows(Path(file), how)
+        among = len(rows) * len(every)
+        found = []
+        for row in rows:
+            with problems.gather():
+                of_row = partial(planned_row, row, file=name, among=among, json=json)
+                found.append(swept(words, every, of_row))
+        if not rows and not problems:
+            raise UsageError(f"{name} has no rows in it")
+        if not (keep_going and found):
+            problems.raise_if_any()
+        for error in problems.errors:
+            ui.show_error(error)
+        part = _shard(shard)
+        if resume and sweep and any(plan.drawn for plan in found):
+            raise UsageError("--resume: a sweep needs the seed that it had", "--seed")
+        whole = _to_do(found, part, resume=resume)
+        if plan:
+            return max(show(whole, json=json), 2 if problems else 0)
+        return max(carry_out(whole, json=json, grid=grid, rows=True), 1 if problems else 0)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Which of how many."""
+    found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text or "1/1", flags=re.ASCII)
+    if not found or int(found[1]) > int(found[2]):
+        raise UsageError(f"--shard: {text!r} is none", "2/4 is the second of four")
+    return int(found[1]), int(found[2])
+
+
+def _to_do(plans: Sequence[Plan], part: tuple[int, int], *, resume: bool) -> Plan:
+    """All plans as one, with its journal, less what others do and what is finished."""
+    whole = together(plans)
+    if whole.target is None:
+        raise UsageError("--output: - is for one picture", "name a folder: out/")
+    journal = Journal.of(whole.target.folder)
+    first, of = part
+    rows = [place for place, plan in enumerate(plans) for _ in plan.jobs]
+    others = {
+        job.number for job, place in zip(whole.jobs, rows, strict=True) if place % of != first - 1
+    }
+    done = set()
+    if resume:
+        keys = Keys(whole.jobs)
+        mine = [job for job in whole.jobs if job.number not in others]
+        done = {job.number for job in mine if journal.finished(keys.of(job))}
+        ui.say(f"{len(done)} of {len(mine)} pictures are finished already")
+    return replace(whole, journal=journal, done=frozenset(others | done))
+
+
+def _format(text: str) -> Format | None:
+    if not text:
+        return None
+    if text not in FORMATS:
+        raise UsageError(f"--input-format: must be {', '.join(FORMATS)}, got {text!r}")
+    return next(known for known in FORMATS if known == text)

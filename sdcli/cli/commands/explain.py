@@ -1,0 +1,188 @@
+"""Owns `sdcli explain`: the noise levels, timesteps and model calls of a run, as table or plot."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sdcli.cli import console as ui
+from sdcli.cli.command import Json, command, new_app, option
+from sdcli.cli.completion import samplers
+from sdcli.errors import UsageError
+from sdcli.models import BUILTIN
+from sdcli.models.families import STABLE_DIFFUSION
+from sdcli.sampling import Sampler, resolve
+from sdcli.sampling.noise_tables import TrainingTable, scaled_linear
+from sdcli.sampling.trace import TracedStep
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+app = new_app()
+
+SHOWN = 8  # pictures of a row; Pillow's own font has no σ
+MOST_STEPS = 1000
+COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
+
+
+@command(app)
+def explain(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="SAMPLER...", help="One or more samplers.", autocompletion=samplers),
+    ],
+    steps: Annotated[
+        str, option("--steps", panel="Sampling", metavar="N", help="Steps [default: 20].")
+    ] = "20",
+    plot: Annotated[
+        str,
+        option("--plot", panel="Output", metavar="FILE", help="Draw the noise levels to this PNG."),
+    ] = "",
+    on: Annotated[
+        str,
+        option("--on", panel="Picture", metavar="IMAGE", help="Draw this picture at them instead."),
+    ] = "",
+    model: Annotated[
+        str,
+        option("--model", "-m", panel="Model", metavar="MODEL", help="Whose VAE sees IMAGE."),
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Show where a run goes: noise levels, timesteps, model calls.
+
+    Over Stable Diffusion's training table. Several samplers are told one after the other, and
+    share one plot. λ is -log σ; Δλ is the length of a step. `--on` with `--plot` draws what the
+    model is given on its way: a picture of yours with the noise of some of the steps.
+    """
+    count = _count(steps)
+    table = scaled_linear()
+    samplers = [resolve(name) for name in names]
+    runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
+    if on and not plot:
+        raise UsageError("--on: there is nowhere to draw to", "add --plot FILE.png")
+    if model and not on:
+        raise UsageError("--model: a model is needed for --on alone", "leave it out")
+    if plot:
+        if not plot.lower().endswith(".png"):
+            raise UsageError(f"--plot: {plot} must end in .png")
+        _save(Path(plot), _sheet(Path(on), model or BUILTIN, runs) if on else _lines(runs))
+    for sampler, run in runs:
+        if json:
+            ui.out_json(_facts(sampler, run, table))
+            continue
+        calls = sum(len(step.asked) for step in run)
+        ui.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
+        ui.table(COLUMNS, _rows(run, table))
+    return 0
+
+
+def _trace(sampler: Sampler, steps: int, table: TrainingTable) -> list[TracedStep]:
+    if not sampler.scheduler:
+        return sampler.trace(sampler.sigmas(steps))
+    from sdcli.engine.diffusers_solver import DiffusersSolver
+
+    solver = DiffusersSolver(sampler, STABLE_DIFFUSION, table, steps=steps)
+    return solver.trace(solver.sigmas)
+
+
+def title(sampler: Sampler) -> str:
+    """The sampler and the schedule that it runs on."""
+    return sampler.name if sampler.grid else f"{sampler.name}, {sampler.resolved_schedule.name}"
+
+
+def _remark(sampler: Sampler) -> str:
+    if sampler.adaptive:
+        return " with a model that is sure; another picture takes other steps"
+    return ", noise at each step" if sampler.stochastic else ""
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_STEPS:
+        raise UsageError(f"--steps: must be a whole number from 1 to {MOST_STEPS}, got {text!r}")
+    return int(text)
+
+
+def _rows(run: list[TracedStep], table: TrainingTable) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for number, step in enumerate(run):
+        sigma = step.sigma
+        ahead = run[number + 1].sigma if number + 1 < len(run) else 0.0
+        length = f"{math.log(sigma / ahead):.3f}" if ahead else "∞"
+        if ahead > sigma:
+            length = f"↑ {ahead:.4f}"  # Restart: noise is added
+        rows.append(
+            (
+                str(number + 1),
+                f"{sigma:.4f}",
+                f"{table.timestep(sigma):.1f}",
+                f"{-math.log(sigma):.3f}",
+                length,
+                str(len(step.asked)),
+                " ".join(f"{other:.4f}" for other in step.asked[1:]),
+            )
+        )
+    return rows
+
+
+def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dict[str, Any]:
+    return {
+        "sampler": sampler.name,
+        "schedule": sampler.resolved_schedule.name,
+        "options": {key: str(value) for key, value in sampler.options.items()},
+        "evaluations": sum(len(step.asked) for step in run),
+        "steps": [
+            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.asked}
+            for step in run
+        ],
+    }
+
+
+def _lines(runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
+    from sdcli.images.drawing import chart
+
+    lines = {
+        title(sampler): [(number, step.sigma) for number, step in enumerate(run, start=1)]
+        for sampler, run in runs
+    }
+    return chart(lines, across="step", up="noise level (sigma)")
+
+
+def _sheet(image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
+    from sdcli.engine import Engine
+    from sdcli.images.drawing import sheet
+    from sdcli.images.formats import open_picture
+
+    picture = open_picture(image)
+    with ui.status("loading the model"):
+        engine = Engine.load(model)
+    picture = _fitted(picture, engine.folder.native_size)
+    rows = {}
+    for sampler, run in runs:
+        last = len(run) - 1
+        places = sorted({round(i * last / (SHOWN - 1)) for i in range(SHOWN)})
+        sigmas = [run[place].sigma for place in places]
+        labels = [
+            f"step {place + 1}: sigma {sigma:.3g}"
+            for place, sigma in zip(places, sigmas, strict=True)
+        ]
+        rows[title(sampler)] = list(zip(labels, engine.noised(picture, sigmas), strict=True))
+    return sheet(rows)
+
+
+def _fitted(picture: Image, side: int) -> Image:
+    """The picture at the model's own size: its longer side `side`, both multiples of 8."""
+    scale = side / max(picture.size)
+    width, height = (max(8, round(length * scale / 8) * 8) for length in picture.size)
+    return picture.convert("RGB").resize((width, height))
+
+
+def _save(path: Path, png: bytes) -> None:
+    from sdcli.files import write_atomically
+
+    try:
+        write_atomically(path, png, overwrite=True)
+    except OSError as error:
+        raise UsageError(f"--plot: cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,213 @@
+"""Owns `sdcli models`: what is in the model folders, what a file holds, and other forms of it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sdcli import models
+from sdcli.cli import console as ui
+from sdcli.cli.command import Json, command, new_app, option
+from sdcli.cli.completion import model_names
+from sdcli.errors import OutputError, UsageError
+from sdcli.files import publish
+from sdcli.models import Model, hashes, hub
+from sdcli.models.describe import facts_of, family_title, model_facts, short_hash, size
+from sdcli.models.library import KINDS, library, shelves
+from sdcli.models.vae import AUTOMATIC, with_vae
+from sdcli.request.settings import Settings
+from sdcli.sources import config
+from sdcli.sources.layers import Layer, merge, validate
+
+app = new_app(help="List, tell apart, fetch and convert models.")
+
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A path, a name, or a hash.", autocompletion=model_names),
+]
+_Folders = Annotated[
+    list[str],
+    option("--models-dir", panel="Model", metavar="FOLDER", help="Look here; may be repeated."),
+]
+
+
+def _settings(folders: list[str]) -> Settings:
+    """Where to look: as typed, or else as the environment or the config file says."""
+    layers = [config.read(), config.environment()]
+    if folders:
+        layers.append(Layer("", {"models_dir": tuple(folders)}))
+    merged = merge(layers)
+    return validate(Settings, merged.values, merged)
+
+
+@command(app, "list")
+def list_models(
+    kind: Annotated[
+        str, option("--kind", panel="Model", metavar="KIND", help=f"One of {', '.join(KINDS)}.")
+    ] = "",
+    models_dir: _Folders = [],  # noqa: B006  # typer copies it
+    json: Json = False,
+) -> int:
+    """List what the model folders hold."""
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind: unknown kind {kind!r}", f"one of {', '.join(KINDS)}")
+    folders = _settings(models_dir).models_folders
+    if not folders:
+        raise UsageError(
+            "no models folder is known", "sdcli config set models_dir FOLDER, or --models-dir"
+        )
+    found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
+    if json:
+        for item in found:
+            ui.out_json(facts_of(item))
+        return 0
+    rows = [
+        (item.name, item.kind, family_title(item.path), size(item.path), short_hash(item.path))
+        for item in found
+    ]
+    ui.table(("NAME", "KIND", "MODEL", "SIZE", "HASH"), rows)
+    return 0
+
+
+@command(app)
+def info(name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
+    """Tell what a model is, without loading it."""
+    path = _path(name, models_dir)
+    facts = model_facts(path)
+    if json:
+        ui.out_json(facts)
+    else:
+        for key, value in facts.items():
+            if value not in (None, {}):
+                ui.out(f"{key:<12} {_told(value)}")
+    return 0
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_shortened(str(text))}" for key, text in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _path(name: str, models_dir: list[str]) -> Path:
+    path = models.locate(name, _settings(models_dir).models_folders)
+    if path is None:
+        raise UsageError(f"{name} is on the hub, not here", f"sdcli models pull {name}")
+    return path
+
+
+@command(app)
+def hash(
+    names: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Paths or names.")],
+    models_dir: _Folders = [],  # noqa: B006
+    json: Json = False,
+) -> int:
+    """Print the hashes of single files, as A1111 has them.
+
+    Ten digits, the eight of old, and all of SHA-256.
+    """
+    for name in names:
+        path = _path(name, models_dir)
+        if path.is_dir():
+            raise UsageError(f"{name} is a folder; only single files have a hash")
+        with ui.status(f"hashing {path.name}"):
+            digest, old = hashes.sha256(path), hashes.legacy(path)
+        if json:
+            ui.out_json({"path": str(path), "hash": digest[:10], "legacy": old, "sha256": digest})
+        else:
+            ui.out(f"{digest[:10]}\t{old}\t{digest}\t{path}")
+    return 0
+
+
+@command(app)
+def dirs(models_dir: _Folders = []) -> int:  # noqa: B006
+    """Print where each kind is looked for."""
+    rows = [
+        (kind, str(shelf))
+        for folder in _settings(models_dir).models_folders
+        for kind in KINDS
+        for shelf in shelves(folder, kind)
+    ]
+    ui.table(("KIND", "FOLDER"), rows)
+    return 0
+
+
+@command(app)
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A hub id such as owner/name, or `tokenizers`.")
+    ],
+) -> int:
+    """Fetch a model, or CLIP's tokenizer, from the hub."""
+    if name == "tokenizers":
+        ui.out(str(hub.tokenizer(say=ui.say)))
+    elif models.is_hub_id(name):
+        ui.out(str(hub.fetch(name, say=ui.say)))
+    else:
+        raise UsageError(f"{name!r} is no hub id", "write it as owner/name")
+    return 0
+
+
+@command(app)
+def convert(
+    name: _Name,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="NAME.safetensors, or a folder (ends in /).")
+    ],
+    dtype: Annotated[
+        str, option("--dtype", panel="Model", metavar="fp16|bf16|fp32", help="Else its own.")
+    ] = "",
+    models_dir: _Folders = [],  # noqa: B006
+) -> int:
+    """Write a model as a single file, or as a diffusers folder."""
+    if dtype not in ("", "fp16", "bf16", "fp32"):
+        raise UsageError(f"--dtype: must be fp16, bf16 or fp32, got {dtype!r}")
+    if not target.endswith(("/", ".safetensors")):
+        raise UsageError(
+            f"{target} is neither a .safetensors file nor a folder", f"did you mean {target}/ ?"
+        )
+    settings = _settings(models_dir)
+    model = models.find(name, folders=settings.models_folders, offline=settings.offline, say=ui.say)
+    if "vae" not in model.configs:
+        model = with_vae(model, AUTOMATIC, folders=settings.models_folders, say=ui.say)
+    path = Path(target)
+    if path.exists():
+        raise UsageError(f"{path} exists", "give another name")
+    with ui.status(f"converting {model.name}"):
+        write(model, path, dtype=dtype)
+    ui.out(str(path))
+    return 0
+
+
+def write(model: Model, path: Path, *, dtype: str) -> None:
+    """Write the model as a single file (.safetensors) or else as a folder; `dtype` "" is its own.
+
+    Raises OutputError where it cannot be written, ModelError where it cannot be read.
+    """
+    from sdcli.engine.device import DTYPES
+    from sdcli.engine.weights.convert import to_folder, to_single_file
+
+    single = path.suffix == ".safetensors"
+    make: Callable[..., None] = to_single_file if single else to_folder
+    temporary = path.parent / f".sdcli-{secrets.token_hex(6)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(model, temporary, dtype=DTYPES[dtype] if dtype else None)
+        if single:
+            publish(temporary, path, overwrite=False)
+        else:
+            temporary.rename(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""Owns `sdcli presets`: list, show, and where they live."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from sdcli.cli import console as ui
+from sdcli.cli.command import Json, command, new_app, option
+from sdcli.cli.completion import preset_names
+from sdcli.cli.flags import SizeFlag, parameters
+from sdcli.errors import UsageError
+from sdcli.runs.inputs import Words
+from sdcli.runs.resolve import said
+from sdcli.sources.presets import PRESET_KEYS, find, folders, preset_text
+from sdcli.sources.presets import presets as all_presets
+from sdcli.sources.presets import save as keep
+
+app = new_app(help="List, show and keep presets: named settings, given to gen as --preset NAME.")
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A preset's name.", autocompletion=preset_names)
+]
+
+
+@command(app, "list")
+def list_presets(json: Json = False) -> int:
+    """List the presets of the project, the user and the package."""
+    found = list(all_presets())
+    if json:
+        for preset in found:
+            ui.out_json(
+                {
+                    "name": preset.name,
+                    "origin": preset.origin,
+                    "description": preset.description,
+                    "path": str(preset.path),
+                }
+            )
+    else:
+        rows = [(preset.name, preset.origin, preset.description) for preset in found]
+        ui.table(("PRESET", "FROM", "WHAT IT IS FOR"), rows)
+    return 0
+
+
+@command(app)
+def show(name: _Name, json: Json = False) -> int:
+    """Print what a preset sets."""
+    preset = find(name)
+    if json:
+        ui.out_json({"name": preset.name, "path": str(preset.path), **preset.layer().values})
+    else:
+        ui.out(preset.path.read_text(encoding="utf-8").rstrip())
+    return 0
+
+
+@command(app, more=parameters(PRESET_KEYS))
+def save(
+    name: _Name,
+    picture: Annotated[
+        str,
+        option("--from", panel="Prompt", metavar="IMAGE", help="Keep a picture's settings."),
+    ] = "",
+    size: SizeFlag = "",
+    description: Annotated[
+        str,
+        option(
+            "--description", panel="General", metavar="TEXT", help="What it is for, for the list."
+        ),
+    ] = "",
+    project: Annotated[
+        bool,
+        typer.Option("--project", help="Keep it in ./presets.", rich_help_panel="General"),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace one of that name.", rich_help_panel="General"),
+    ] = False,
+    **typed: Any,
+) -> int:
+    """Keep settings under a name: those of flags, of a picture, or both.
+
+    Flags win over the picture. The path of the preset is printed.
+    """
+    values = said(Words("", (), picture, size, typed))
+    if not values:
+        raise UsageError("there is nothing to keep", "give flags, or --from a picture")
+    ui.out(str(keep(name, preset_text(values, description), project=project, overwrite=overwrite)))
+    return 0
+
+
+@command(app)
+def path() -> int:
+    """Print the folders that presets are looked for in, the first found winning."""
+    for _, folder in folders():
+        ui.out(str(folder.absolute()))
+    return 0

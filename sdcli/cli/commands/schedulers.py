@@ -1,0 +1,58 @@
+"""Owns `sdcli schedulers`: the table of schedules, or one of them in full."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from sdcli.cli import console as ui
+from sdcli.cli.command import Json, command, new_app
+from sdcli.sampling import SCHEDULES, Schedule, resolve_schedule
+from sdcli.sampling.noise_tables import scaled_linear
+
+app = new_app()
+
+
+@command(app)
+def schedulers(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Tell all about this one.")] = "",
+    json: Json = False,
+) -> int:
+    """List the schedules, or tell all about one."""
+    rows = [resolve_schedule(name)] if name else list(SCHEDULES)
+    if json:
+        for row in rows:
+            ui.out_json(_facts(row))
+    elif name:
+        _one(rows[0])
+    else:
+        columns = ("SCHEDULE", "OPTIONS", "ADVICE")
+        ui.table(columns, [(row.name, _flags(row), row.advice) for row in rows], notes=True)
+    return 0
+
+
+def _facts(row: Schedule) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "options": row.options(),
+        "aliases": list(row.aliases),
+        "advice": row.advice,
+        "sigmas_10": list(row(10, table=scaled_linear())),
+    }
+
+
+def _flags(row: Schedule) -> str:
+    return " ".join(f"--{key.replace('_', '-')}" for key in row.options()) or "none"
+
+
+def _one(row: Schedule) -> None:
+    ui.out(f"{row.name}: {row.advice}")
+    sigmas = " ".join(f"{sigma:.4g}" for sigma in row(10, table=scaled_linear()))
+    lines = {
+        "options": _flags(row),
+        "aliases": ", ".join(row.aliases) or "none",
+        "10 steps": sigmas,
+    }
+    for label, text in lines.items():
+        ui.out(f"  {label:<9} {text}")

@@ -1,0 +1,167 @@
+"""Owns `sdcli upscale`: pictures made larger, without a model of Stable Diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sdcli.cli import console as ui
+from sdcli.cli.command import command, new_app, option
+from sdcli.cli.flags import parameters
+from sdcli.cli.terminal.show import asked_for
+from sdcli.errors import SdcliError, UsageError
+from sdcli.images.formats import encode, open_picture, read_file
+from sdcli.images.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, upscaler_name
+from sdcli.request import GenerationRequest
+from sdcli.request.fields import MOST_SIDE, Size, flags_of, parse_size
+from sdcli.request.pictures import files_of, in_colour
+from sdcli.request.settings import Settings
+from sdcli.runs.output import Target, named_after
+from sdcli.sources import config
+from sdcli.sources.infotext import with_items
+from sdcli.sources.layers import Layer, merge, validate
+from sdcli.startup import crossing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+app = new_app()
+
+_TAKEN = ("device", "output", "format", "quality", "show", "overwrite", "no_metadata")
+_OF_TILES = (
+    *("prompt", "negative_prompt", "model", "vae", "models_dir", "offline", "sampler", "scheduler"),
+    *("steps", "cfg_scale", "seed", "strength", "batch_size", "dtype", "offload", "tile_overlap"),
+)
+_FIELDS = {"index", "init", "width", "height", "date", "time"}
+_PANEL = "Picture"
+
+
+@command(app, more=parameters((*_TAKEN, *_OF_TILES)))
+def upscale(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files or folders.")],
+    scale: Annotated[
+        str, option("--scale", panel=_PANEL, metavar="X", help="How many times [default: 2].")
+    ] = "",
+    size: Annotated[
+        str, option("--size", panel=_PANEL, metavar="WxH", help="Or the size; 0 keeps proportions.")
+    ] = "",
+    upscaler: Annotated[
+        str,
+        option(
+            "--upscaler",
+            panel=_PANEL,
+            metavar="NAME|FILE",
+            help="Lanczos, Nearest, or a network's file [default: Lanczos].",
+            autocompletion=lambda: list(PIXEL_UPSCALERS),
+        ),
+    ] = LANCZOS,
+    tile: Annotated[
+        bool,
+        typer.Option(
+            "--tile", help="Make it anew tile by tile: SD upscale.", rich_help_panel="Tiles"
+        ),
+    ] = False,
+    **typed: Any,
+) -> int:
+    """Make pictures larger.
+
+    By Lanczos or Nearest, or by a network (ESRGAN's and the like, with `sdcli[upscalers]`). The
+    path of each picture is printed as soon as it is saved. What made a picture stays in its text.
+
+    With --tile, Stable Diffusion goes over what was enlarged, tile by tile: by the prompt, sampler,
+    seed and model that the picture's own text names, or as you say.
+    """
+    given = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
+    name = upscaler_name(upscaler, latents=False)
+    check_upscaler(name)
+    if tile:
+        if size:
+            raise UsageError("--size: tiles go with --scale", "--scale 2")
+        from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
+
+        factor = _factor(scale, least=1, most=16)
+        return upscale_tiled(images, {**given, "upscale": factor, "upscaler": name})
+    if wasted := next((key for key in _OF_TILES if key in given), None):
+        flags = flags_of(GenerationRequest) | flags_of(Settings)
+        raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
+    merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
+    settings = validate(Settings, merged.values, merged)
+    if given.get("device") and name in PIXEL_UPSCALERS:
+        raise UsageError(f"--device: {name} needs none", "it is for a network's file")
+    paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
+    pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
+    wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
+    target = _target(settings, len(paths))
+    show = asked_for(settings, ui.warn, typed="show" in given)
+    how = _upscaler(name, settings.device)
+    failed = 0
+    jobs = zip(paths, pictures, wanted, strict=True)
+    for place, (path, picture, large) in enumerate(jobs):
+        try:
+            made = how(in_colour(picture), large)
+            text = None
+            if not settings.no_metadata:
+                told = {"Postprocess upscale to": str(large), "Postprocess upscaler": name}
+                text = with_items(read_file(path), told)
+            data = encode(made, text, settings.file_format, quality=settings.quality)
+            fields = {"init": path.stem, "width": large.width, "height": large.height}
+            ui.out(str(target.save(data, fields, place)))
+            show(made)
+        except SdcliError as error:
+            failed += 1
+            ui.show_error(type(error)(f"{path}: {error.message}", error.hint))
+    return 1 if failed else 0
+
+
+def _own(layer: Layer) -> Layer:
+    return Layer(layer.source, {k: v for k, v in layer.values.items() if k in _TAKEN}, layer.lines)
+
+
+def _wanted(size: Size, scale: str, to: str) -> Size:
+    if scale and to:
+        raise UsageError("--scale and --size contradict each other")
+    if to:
+        width, height = parse_size(to)
+        if not width and not height:
+            raise UsageError("--size: one of its sides must not be 0")
+        large = Size(
+            width or round(height * size.width / size.height),
+            height or round(width * size.height / size.width),
+        )
+    else:
+        factor = _factor(scale, least=0.01, most=64)
+        large = Size(round(size.width * factor), round(size.height * factor))
+    if not 1 <= min(large) <= max(large) <= MOST_SIDE:
+        raise UsageError(f"the picture would have {large} pixels", f"{MOST_SIDE} a side at most")
+    return large
+
+
+def _factor(text: str, *, least: float, most: float) -> float:
+    try:
+        factor = float(text or 2)
+    except ValueError as error:
+        raise UsageError(f"--scale: must be a number, got {text!r}") from error
+    if not least <= factor <= most:
+        raise UsageError(f"--scale: must be from {least} to {most}, got {text}")
+    return factor
+
+
+def _target(settings: Settings, pictures: int) -> Target:
+    if settings.output == "-":
+        raise UsageError("--output: - is for pictures of `gen`", "name a file or a folder")
+    named = settings.model_copy(update={"output": named_after(settings.output)})
+    return Target.of(named, pictures, known=_FIELDS)
+
+
+def _upscaler(name: str, device: str) -> Callable[[Image, Size], Image]:
+    if name in PIXEL_UPSCALERS:
+        return partial(enlarged, name=name)
+    with ui.status(f"loading {Path(name).name}"), crossing():
+        from sdcli.engine.device import choose
+        from sdcli.engine.upscaler import open_upscaler
+
+        return open_upscaler(name, choose(device, "fp32").device)

@@ -1,0 +1,1 @@
+"""What is put into a loaded model: LoRAs and textual inversions."""

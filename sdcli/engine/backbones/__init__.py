@@ -1,0 +1,1 @@
+"""The networks that predict: each behind one call."""

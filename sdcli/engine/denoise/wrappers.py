@@ -1,0 +1,44 @@
+"""Wrappers of a denoiser: the boundary condition of consistency models, and a memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from sdcli.sampling import Denoise
+
+
+def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> Denoise[Tensor]:
+    """x̂₀ under the boundary condition of consistency models: at timestep 0, x itself.
+
+    Luo et al. 2023, with σ_data 0.5 and timesteps scaled by 10.
+    """
+
+    def believe(x: Tensor, sigma: float, /) -> Tensor:
+        t = 10 * timestep(sigma)
+        keep = 0.25 / (t**2 + 0.25)
+        return denoise(x, sigma) * (t / math.sqrt(t**2 + 0.25)) + x * keep
+
+    return believe
+
+
+class Remembered:
+    """What another denoiser believes, and the `last` of that."""
+
+    def __init__(self, denoise: Any) -> None:
+        self._denoise = denoise
+        self.last: Tensor | None = None
+
+    def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
+        """As the other."""
+        self.last = believed = self._denoise(x, sigma)
+        return believed
+
+    def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
+        """As the other's."""
+        believed, without = self._denoise.both(x, sigma)
+        self.last = believed
+        return believed, without

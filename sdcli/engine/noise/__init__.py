@@ -1,0 +1,1 @@
+"""The noise: a stream for each image, or a Brownian path."""

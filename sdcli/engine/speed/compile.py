@@ -1,0 +1,75 @@
+"""Owns compiling a UNet: block by block, by torch.compile, whose work is kept on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D
+from platformdirs import user_cache_path
+
+from sdcli.engine.device import Placement
+from sdcli.errors import UsageError
+
+from .packing import packs
+
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # torch's own variable, which wins
+_SHAPES = 64  # of one kind of block: some fifteen for each size of picture
+
+
+def compile_blocks(unet: Any, placement: Placement, say: Callable[[str], None]) -> bool:
+    """Let torch compile each block of a UNet when it is first called with a shape; whether it will.
+
+    Blocks, not the whole network: like ones share their code, so that it takes a fraction of the
+    time, and nearly all that is to be gained is in them. Where weights are packed for oneDNN
+    nothing is, as was measured; that is said. Raises UsageError where torch cannot compile.
+    """
+    if packs(placement):
+        say("compiling gains nothing on this CPU, for which weights are packed already; going on")
+        return False
+    _check(placement.device.type)
+    cache = _cache()
+    limits: Any = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
+    for block in unet.modules():
+        if isinstance(block, BasicTransformerBlock | ResnetBlock2D):
+            block.forward = torch.compile(block.forward, dynamic=False)
+    say(
+        "compiling takes a minute or two at the first step of each new size of picture, and "
+        f"seconds where {cache} has it from before"
+    )
+    return True
+
+
+def _cache() -> str:
+    """The folder of compiled code: one that stays, unless another was chosen."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    temporary = default_cache_dir()  # which torch sets as if it were chosen
+    if os.environ.get(_CACHE, temporary) == temporary:
+        os.environ[_CACHE] = str(user_cache_path("sdcli", appauthor=False) / "code")
+    return os.environ[_CACHE]
+
+
+def _check(device: str) -> None:
+    if device == "mps":
+        raise UsageError("--compile: torch compiles for CUDA and for CPUs", "leave --compile out")
+    try:
+        if device == "cuda":
+            from torch.utils._triton import has_triton
+
+            able = has_triton()
+        else:
+            from torch._inductor.cpp_builder import get_cpp_compiler
+
+            able = bool(get_cpp_compiler())
+    except RuntimeError:  # what torch raises where it finds no compiler
+        able = False
+    if not able:
+        needed = "Triton" if device == "cuda" else "a C++ compiler"
+        raise UsageError(
+            f"--compile: torch needs {needed} for it, and finds none here", "leave --compile out"
+        )

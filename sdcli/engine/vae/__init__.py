@@ -1,0 +1,1 @@
+"""Between latents and pictures."""

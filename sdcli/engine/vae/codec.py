@@ -1,0 +1,141 @@
+"""Owns the way between latents and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.hooks import remove_hook_from_submodules
+from PIL import Image
+from torch import Tensor, nn
+
+from sdcli.engine.device import memory_errors
+from sdcli.engine.speed.packing import unpack
+from sdcli.errors import OutOfMemory, SdcliError
+
+from .strips import decode_in_strips
+
+
+def pad_around(network: nn.Module, wanted: bool) -> bool:
+    """Let every convolution wrap around, or pad with zeros; whether that is a change.
+
+    With the first a picture has edges that meet; they were trained with the second.
+    """
+    mode: Any = "circular" if wanted else "zeros"
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    if all(convolution.padding_mode == mode for convolution in convolutions):
+        return False
+    for convolution in convolutions:
+        convolution.padding_mode = mode
+    return True
+
+
+class Codec:
+    """The VAE that all runs of an engine share: each pads as it wants, one at a time."""
+
+    def __init__(self, vae: Any, *, scale: float, device: torch.device) -> None:
+        self._vae = vae
+        self._scale = scale
+        self._device = device
+        self._lock = RLock()
+
+    @property
+    def channels(self) -> int:
+        """Of its latents."""
+        return int(self._vae.config.latent_channels)
+
+    def encode(self, image: Image.Image, *, tiling: bool) -> Tensor:
+        """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32."""
+        return self.encode_pixels(to_pixels(image, self._device), tiling=tiling)
+
+    def encode_pixels(self, pixels: Tensor, *, tiling: bool) -> Tensor:
+        """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+        with self._padded(tiling):
+            return encode_pixels(self._vae, pixels, scale=self._scale)
+
+    def decode(
+        self, latents: Tensor, *, tiling: bool, say: Callable[[str], None]
+    ) -> list[Image.Image]:
+        """Latents (n, channels, h, w), float32, to n pictures. Raises SdcliError."""
+        with self._padded(tiling):
+            return decode(self._vae, latents, scale=self._scale, say=say)
+
+    @contextmanager
+    def _padded(self, tiling: bool) -> Iterator[None]:
+        with self._lock:
+            pad_around(self._vae, tiling)
+            yield
+
+
+def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:
+    """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
+    return encode_pixels(vae, to_pixels(image, device), scale=scale)
+
+
+def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
+    """A picture as pixels (1, 3, height, width), float32, from -1 to 1."""
+    levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
+    return (levels.float() / 127.5 - 1).to(device)
+
+
+@torch.inference_mode()
+def encode_pixels(vae: Any, pixels: Tensor, *, scale: float) -> Tensor:
+    """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+    mean: Tensor = vae.encode(pixels.to(vae.dtype)).latent_dist.mean
+    return mean.float() * scale
+
+
+@torch.inference_mode()
+def decode(
+    vae: Any, latents: Tensor, *, scale: float, say: Callable[[str], None]
+) -> list[Image.Image]:
+    """Latents (n, channels, h, w), float32, to n pictures of 8h × 8w.
+
+    One at a time, so that a batch takes no more memory than one picture; in strips where one is too
+    large for the device, and said. A VAE that yields NaN in half precision is moved to fp32 for
+    good, and said. Raises SdcliError if it still does.
+    """
+    decoder = _Decoder(vae, say)
+    pictures = []
+    for latent in latents.split(1):
+        pixels = decoder(latent / scale)
+        if torch.isnan(pixels).any() and vae.dtype != torch.float32:
+            say("the VAE gives NaN in half precision; it goes on in fp32")
+            # Weights that wait elsewhere for their call would be fetched in half precision.
+            remove_hook_from_submodules(vae)
+            unpack(vae, torch.float32)
+            vae.to(latent.device, torch.float32)
+            pixels = decoder(latent / scale)
+        if torch.isnan(pixels).any():
+            raise SdcliError("the VAE gives NaN", "the model's VAE is damaged; try another model")
+        # A1111 truncates here; rounding would differ by one level in half of the pixels.
+        levels = ((pixels + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)
+        pictures.append(Image.fromarray(levels[0].permute(1, 2, 0).cpu().numpy()))
+    return pictures
+
+
+class _Decoder:
+    """Decodes whole pictures until one does not fit, and strips from then on."""
+
+    def __init__(self, vae: Any, say: Callable[[str], None]) -> None:
+        self._vae = vae
+        self._say = say
+        self._whole = True
+
+    def __call__(self, latent: Tensor) -> Tensor:
+        """Latents of the VAE's own scale to pixels, float32, from -1 to 1."""
+        latent = latent.to(self._vae.dtype)
+        if self._whole:
+            try:
+                with memory_errors("decoding"):
+                    return self._vae.decode(latent, return_dict=False)[0].float()
+            except OutOfMemory:
+                self._whole = False
+            # Outside the handler, whose error still holds on to the layers that filled the memory.
+            self._say("the picture does not fit in memory whole; it is decoded in strips")
+        with memory_errors("decoding in strips"):
+            return decode_in_strips(self._vae, latent).float()

@@ -1,0 +1,1 @@
+"""From weight files to networks on a device."""

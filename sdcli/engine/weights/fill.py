@@ -1,0 +1,144 @@
+"""Owns filling a network with the tensors of its files, without a second copy in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from sdcli.engine.speed.packing import Packed
+from sdcli.errors import ModelError
+from sdcli.models.header import PICKLED
+from sdcli.models.key_mapping import Place, first_name
+
+from .pages import as_mapped_as, bring_in, let_go, mapped_from
+
+_LARGE = 2**16  # numbers: a weight that is brought into its format when it is packed
+
+
+class Source(Protocol):
+    """Where a network's tensors are: by the names that the network itself has for them."""
+
+    def __call__(self, name: str) -> Tensor | None:
+        """The tensor, on the CPU and in its file's own format; None where there is none."""
+
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tensors:
+    """The tensors of one weight file by their names in it: mapped into memory, not read.
+
+    Those that are wanted `soon` come into memory meanwhile, where the format allows it.
+    """
+    if path.suffix.lower() in PICKLED:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        held = content.get("state_dict", content)
+        return {name: item for name, item in held.items() if isinstance(item, Tensor)}
+    with safe_open(path, framework="pt", device="cpu") as file:
+        names = file.offset_keys()
+        for wanted, grouped in groupby(names, soon or (lambda _: False)):
+            if wanted:
+                run = list(grouped)
+                bring_in(file.get_tensor(run[0]), file.get_tensor(run[-1]))
+        return mapped_from(path, {name: file.get_tensor(name) for name in names})
+
+
+def in_folder(tensors: Tensors) -> Source:
+    """The tensors of a network in the files of its component's folder."""
+
+    def source(name: str) -> Tensor | None:
+        # As it is, as transformers named a text encoder's before 5, or a VAE's by its first names.
+        names = (name, f"text_model.{name}", first_name(name))
+        return next((tensors[known] for known in names if known in tensors), None)
+
+    return source
+
+
+def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
+    """The tensors of a network in a single file of the original layout."""
+
+    def source(name: str) -> Tensor | None:
+        where = place(name)
+        tensor = tensors.get(where.name)
+        if tensor is None:
+            # CLIP stood without its inner name in the first files.
+            tensor = tensors.get(where.name.replace(".text_model.", ".", 1))
+        if tensor is None:
+            return None
+        if where.third is not None:
+            tensor = as_mapped_as(tensor, tensor.chunk(3)[where.third])
+        return tensor.T.contiguous() if where.transposed else tensor
+
+    return source
+
+
+def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) -> nn.Module:
+    """Give an empty network its tensors from `source`, in `dtype`; returns it, ready to run.
+
+    Large weights of layers that pack them stay as they are in the file until then. Shapes that
+    differ by ones are taken for one another. Raises ModelError, with `where` for the
+    place, for a missing tensor or one of another shape.
+    """
+    modules = dict(network.named_modules())
+    missing, misshapen = [], []
+    for name, wanted in network.state_dict().items():
+        found = source(name)
+        if found is None:
+            missing.append(name)
+        elif [n for n in found.shape if n > 1] != [n for n in wanted.shape if n > 1]:
+            misshapen.append(name)
+        else:
+            # As load_state_dict(assign=True) would, in a fraction of its time.
+            owner, _, last = name.rpartition(".")
+            module, shaped = modules[owner], found.reshape(wanted.shape)
+            later = isinstance(module, Packed) and last == "weight" and found.numel() >= _LARGE
+            tensor = shaped if later else shaped.to(dtype)
+            parameter = nn.Parameter(tensor, requires_grad=False)
+            module.register_parameter(last, parameter)
+            if tensor.data_ptr() == found.data_ptr():
+                as_mapped_as(found, parameter)
+            else:
+                let_go(found)
+    for problem, names in (("missing", missing), ("of another shape", misshapen)):
+        if names:
+            raise ModelError(
+                f"{where} does not fit its configuration: {len(names)} tensors are {problem}, "
+                f"first {names[0]}",
+                "the weights and the configuration are of different models",
+            )
+    for name, buffer in network.named_buffers():
+        if buffer.is_meta:
+            _number(network, name, buffer)
+    return network.eval()
+
+
+def _number(network: nn.Module, name: str, buffer: Tensor) -> None:
+    """The positions 0, 1, 2 …, which no file holds."""
+    owner, _, last = name.rpartition(".")
+    assert last == "position_ids", name
+    positions = torch.arange(buffer.shape[-1]).expand(buffer.shape)
+    network.get_submodule(owner).register_buffer(last, positions, persistent=False)
+
+
+_LAYERS: tuple[Any, ...] = (nn.Linear, nn.Conv2d, nn.Embedding, nn.GroupNorm, nn.LayerNorm)
+
+
+@contextmanager
+def no_content() -> Iterator[None]:
+    """Modules built inside have shapes and no content, and draw no random numbers."""
+    kept = [layer.reset_parameters for layer in _LAYERS]
+    for layer in _LAYERS:
+        layer.reset_parameters = lambda self: None
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        for layer, method in zip(_LAYERS, kept, strict=True):
+            layer.reset_parameters = method

@@ -1,0 +1,1 @@
+"""Pictures as pixels and files: no model, no torch."""

@@ -1,0 +1,88 @@
+"""Owns what `sdcli models` tells of a file or folder, without loading it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sdcli import models
+from sdcli.errors import SdcliError
+
+from . import folder as diffusers_folder
+from . import hashes
+from .header import read_header
+from .library import Found
+from .single_file import METADATA, family_of
+
+
+def facts_of(item: Found) -> dict[str, Any]:
+    """What `models list --json` tells of a file or folder."""
+    return {
+        "name": item.name,
+        "title": item.title,
+        "kind": item.kind,
+        "path": str(item.path),
+        "family": family_title(item.path),
+        "bytes": _bytes(item.path),
+        "sha256": hashes.remembered(item.path),
+    }
+
+
+def family_title(path: Path) -> str:
+    """The family's title; what else it is; or what is wrong with the file."""
+    try:
+        if path.is_dir():
+            return diffusers_folder.inspect(path, path.name).family.title
+        return family_of(read_header(path)).title
+    except SdcliError as error:
+        return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
+
+
+def size(path: Path) -> str:
+    """Of a file or of all files of a folder, as a person reads it."""
+    return f"{_bytes(path) / 2**20:,.0f} MiB"
+
+
+def short_hash(path: Path) -> str:
+    """The first ten digits, where the hash is known already."""
+    return (hashes.remembered(path) or "")[:10]
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """What `models info` tells. Raises ModelError for what is no model."""
+    if path.is_dir():
+        model = diffusers_folder.inspect(path, str(path))
+        files = [file for part in model.configs for file in models.weight_files(path / part)]
+        family, native = model.family.title, model.native_size
+        prediction: str = model.prediction
+    else:
+        files = [path]
+        row = family_of(read_header(path))
+        family, native, prediction = row.title, row.native_size, row.prediction
+    headers = [read_header(file) for file in files]
+    formats = Counter(kind for header in headers for kind in header.formats.values())
+    weights = sum(math.prod(shape) for header in headers for shape in header.shapes.values())
+    return {
+        "path": str(path),
+        "model": family,
+        "prediction": prediction,
+        "native size": native,
+        "parameters": weights,
+        "formats": dict(formats),
+        "bytes": _bytes(path),
+        "sha256": hashes.remembered(path),
+        "metadata": {
+            key: text
+            for header in headers
+            for key, text in header.metadata.items()
+            if key != METADATA
+        },
+    }

@@ -1,0 +1,1 @@
+"""The request's fields by subject, each with its flag, its limits and its help."""

@@ -1,0 +1,104 @@
+"""Owns GuidanceFields: the part of a request that refines how prompts pull."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from sdcli.prompts.and_prompts import shares
+from sdcli.prompts.lora_tags import split
+from sdcli.request.fields import field_error, flag
+from sdcli.sampling import Sampler
+
+_PANEL = "Guidance"
+_GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
+
+
+class GuidanceFields(BaseModel):
+    """What is done to classifier-free guidance; the defaults leave it as it is."""
+
+    cfg_rescale: Annotated[
+        float,
+        Field(ge=0, le=1, description="Against overexposure: a share of the prompt's own spread."),
+        flag("--cfg-rescale", panel=_PANEL, metavar="0-1"),
+    ] = 0.0
+    mimic_scale: Annotated[
+        float | None,
+        Field(ge=0, description="Dynamic thresholding: as contrasty as at this CFG scale."),
+        flag("--mimic-scale", panel=_PANEL, metavar="X"),
+    ] = None
+    threshold_percentile: Annotated[
+        float,
+        Field(gt=0, le=1, description="Share of the values that thresholding leaves unclipped."),
+        flag("--threshold-percentile", panel=_PANEL, metavar="0-1"),
+    ] = 1.0
+    skip_early_cfg: Annotated[
+        float,
+        Field(ge=0, le=1, description="No negative prompt in this first share of the run."),
+        flag("--skip-early-cfg", panel=_PANEL, metavar="0-1"),
+    ] = 0.0
+    ngms: Annotated[
+        float,
+        Field(ge=0, description="No negative prompt below this sigma, at every other call."),
+        flag("--ngms", panel=_PANEL, metavar="SIGMA"),
+    ] = 0.0
+    ngms_all: Annotated[
+        bool,
+        Field(description="At every call below it."),
+        flag("--ngms-all", panel=_PANEL, metavar=""),
+    ] = False
+    pag_scale: Annotated[
+        float,
+        Field(ge=0, le=100, description="Perturbed-attention guidance; 3 is usual, 0 is none."),
+        flag("--pag-scale", panel=_PANEL, metavar="X"),
+    ] = 0.0
+
+
+def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for a refinement of guidance that has nothing to refine."""
+    asked = [key for key in _GUIDED if given[key] or (key, given[key]) == ("mimic_scale", 0)]
+    alone = [share.weight for share in shares(split(given["prompt"])[0])] == [1.0]
+    if asked and given["cfg_scale"] == 1 and alone and not sampler.unguided:
+        why = "at CFG scale 1 there is no guidance, so it would do nothing"
+        raise field_error(asked[0], why, "raise --cfg")
+    if given["mimic_scale"] is not None and given["cfg_scale"] <= given["mimic_scale"]:
+        raise field_error("mimic_scale", "it must be below the CFG scale, or it would do nothing")
+    if given["threshold_percentile"] != 1 and given["mimic_scale"] is None:
+        raise field_error("threshold_percentile", "without a mimic scale it would do nothing")
+    if given["ngms_all"] and not given["ngms"]:
+        raise field_error("ngms_all", "without NGMS it would do nothing")
+
+
+_FASTER = "Faster, but another picture"
+MOST_MERGED = 0.75  # of every four tokens one is what the others can be merged into
+
+
+class ApproximateFields(BaseModel):
+    """What a model call may leave out; the defaults leave out nothing."""
+
+    token_merging_ratio: Annotated[
+        float,
+        Field(
+            ge=0, le=MOST_MERGED, description="Share of tokens merged in the finest self-attention."
+        ),
+        flag("--token-merging-ratio", panel=_FASTER, metavar="0-0.75"),
+    ] = 0.0
+    token_merging_ratio_hr: Annotated[
+        float | None,
+        Field(ge=0, le=MOST_MERGED, description="That of a hires fix's second pass, if another."),
+        flag("--token-merging-ratio-hr", panel=_FASTER, metavar="0-0.75"),
+    ] = None
+    deep_cache: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Run the whole UNet at every Nth call only."),
+        flag("--deep-cache", panel=_FASTER, metavar="N"),
+    ] = 1
+
+
+def check_approximate(given: Mapping[str, Any]) -> None:
+    """Raise a field error for what cannot be left out."""
+    if given["deep_cache"] > 1 and given["invert"]:
+        why = "an inversion must ask alike on both ways, or does not lead back to the picture"
+        raise field_error("deep_cache", why)

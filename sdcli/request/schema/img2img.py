@@ -1,0 +1,136 @@
+"""Owns InitFields: the part of a request that says what picture it begins from, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from sdcli.prompts.and_prompts import shares
+from sdcli.prompts.lora_tags import split
+from sdcli.prompts.schedule import Pass, timeline
+from sdcli.request.fields import field_error, flag
+from sdcli.request.options import LISTED
+from sdcli.sampling import Sampler
+
+_PANEL = "From a picture"
+
+# What only a picture to begin from gives a meaning, and what each is where nothing is asked for.
+FROM_PICTURE: Mapping[str, Any] = {
+    "strength": None,
+    "full_steps": False,
+    "resize_mode": "just",
+    "noise_multiplier": 1.0,
+    "extra_noise": 0.0,
+}
+
+
+class InitFields(BaseModel):
+    """The picture to begin from, and what is done to it; without one all have no meaning."""
+
+    init_img: Annotated[
+        str | None,
+        Field(min_length=1, description="The picture to begin from."),
+        flag("--init-img", "-i", panel=_PANEL, metavar="IMAGE"),
+    ] = None
+    strength: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="How much of it is made anew, 0 to 1; 0.75 if not said."),
+        flag("--strength", panel=_PANEL, metavar="X"),
+    ] = None
+    full_steps: Annotated[
+        bool,
+        Field(description="Make all the steps, not that share of them."),
+        flag("--full-steps", panel=_PANEL, metavar=""),
+    ] = False
+    resize_mode: Annotated[
+        Literal["just", "crop", "fill", "latent"],
+        Field(description="How it comes to the size: stretched, cropped, filled up, as latents."),
+        flag("--resize-mode", panel=_PANEL, metavar="just|crop|fill|latent"),
+    ] = "just"
+    noise_multiplier: Annotated[
+        float,
+        Field(ge=0, le=10, description="Of the noise that is put over it."),
+        flag("--noise-multiplier", panel=_PANEL, metavar="X"),
+    ] = 1.0
+    extra_noise: Annotated[
+        float,
+        Field(ge=0, le=10, description="A share of that noise besides, which no step takes away."),
+        flag("--extra-noise", panel=_PANEL, metavar="X"),
+    ] = 0.0
+    invert: Annotated[
+        bool,
+        Field(description="Begin from the noise that would become the picture."),
+        flag("--invert", panel=_PANEL, metavar=""),
+    ] = False
+    invert_prompt: Annotated[
+        str | None,
+        Field(description="What the picture shows, if not the prompt."),
+        flag("--invert-prompt", panel=_PANEL, metavar="TEXT"),
+    ] = None
+
+
+def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error where `init_img`, `invert` and `invert_prompt` do not go together.
+
+    Only a run without noise of its own can be undone, and only towards one plain text.
+    """
+    if given["invert_prompt"] is not None and not given["invert"]:
+        raise field_error("invert_prompt", "without invert it would do nothing")
+    if not given["invert"]:
+        return
+    if given["init_img"] is None:
+        raise field_error("invert", "there is no picture to invert", "name it with --init-img")
+    own = given["invert_prompt"]
+    whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
+    if own is None:
+        _check_plain("invert", given["prompt"], whole)
+    else:
+        _check_plain("invert_prompt", own, whole)
+    if sampler.stochastic or given["eta"] or given["s_churn"]:
+        why = "draws noise of its own on the way"
+    elif sampler.ends_only or sampler.unguided:
+        why = "takes steps that are not those of the plain equation"
+    else:
+        return
+    raise field_error(
+        "invert",
+        f"{sampler.name} {why}, so no noise leads back to the picture",
+        "use Euler or DDIM; any sampler without noise will do",
+    )
+
+
+def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs a picture to begin from, or does not go with one."""
+    asked = next((key for key, unset in FROM_PICTURE.items() if given[key] != unset), None)
+    twice = given["hires_scale"] is not None or given["hires_size"] is not None
+    if asked == "extra_noise" and twice:  # the second pass begins from a picture
+        asked = None
+    if asked and given["init_img"] is None:
+        raise field_error(asked, "there is no picture to begin from", "name it with --init-img")
+    if asked and given["invert"]:
+        raise field_error(asked, "an inversion begins from the picture's own noise")
+    if given["init_img"] is None or given["invert"]:
+        return
+    if sampler.scheduler:
+        raise field_error("sampler", f"{sampler.name} cannot begin from a picture here")
+    listed = next((key for key in LISTED if given[key] is not None), None)
+    if listed and (given["strength"] is not None or given["full_steps"]):
+        key = "full_steps" if given["full_steps"] else "strength"
+        raise field_error(key, f"listed {listed} say themselves where the picture enters")
+    if given["full_steps"] and given["strength"] == 0:
+        raise field_error("full_steps", "at strength 0 there are no steps to make")
+
+
+def _check_plain(field: str, prompt: str, whole: Pass) -> None:
+    """What a picture shows does not change on the way, and is one thing."""
+    text, tags = split(prompt)
+    if len(shares(text)) > 1 or len(timeline(text, whole)) > 1:
+        raise field_error(
+            field,
+            "what the picture shows must be one text, without AND and without edits",
+            "say it with --invert-prompt",
+        )
+    if field == "invert_prompt" and tags:
+        raise field_error(field, "LoRAs stand in the prompt itself")

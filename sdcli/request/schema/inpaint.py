@@ -1,0 +1,152 @@
+"""Owns MaskFields: the part of a request that says what of a picture is made anew (inpainting)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from sdcli.images.masks import Margins, Rectangle, parse_margins, parse_rectangle
+from sdcli.prompts.lora_tags import split
+from sdcli.prompts.schedule import Pass, timeline
+from sdcli.request.fields import field_error, flag, parsed
+from sdcli.sampling import Sampler
+
+_PANEL = "Inpainting"
+
+# What only a mask gives a meaning, and what each is where nothing is asked for.
+OF_A_MASK: Mapping[str, Any] = {
+    "mask_blur": 4,
+    "invert_mask": False,
+    "soft_mask": False,
+    "inpaint_fill": "original",
+    "inpaint_area": "whole",
+    "padding": 32,
+    "inpaint_method": "blend",
+    "repaint_jump": 10,
+    "repaint_times": 10,
+}
+_MOST = 999_999  # as many digits as the fields' own notation takes
+MASKS = ("mask", "mask_rect", "outpaint")
+
+
+def _split(given: Any) -> Any:
+    return given.split(";") if isinstance(given, str) else given
+
+
+class MaskFields(BaseModel):
+    """Where the picture is made anew, and how what is new meets what is kept; A1111's defaults."""
+
+    mask: Annotated[
+        str | None,
+        Field(min_length=1, description="A picture, white where it is made anew; or alpha."),
+        flag("--mask", panel=_PANEL, metavar="IMAGE|alpha"),
+    ] = None
+    mask_rect: Annotated[
+        tuple[Annotated[Rectangle, parsed(parse_rectangle)], ...],
+        BeforeValidator(_split),
+        Field(description="A rectangle made anew, in the picture's pixels; may be repeated."),
+        flag("--mask-rect", panel=_PANEL, metavar="X,Y,W,H", repeatable=True),
+    ] = ()
+    outpaint: Annotated[
+        Margins | None,
+        parsed(parse_margins),
+        Field(description="Go on beyond the edges by so many pixels: left=64,top=32."),
+        flag("--outpaint", panel=_PANEL, metavar="SIDES"),
+    ] = None
+    mask_blur: Annotated[
+        int,
+        Field(ge=0, le=256, description="Pixels over which new and old run into each other."),
+        flag("--mask-blur", panel=_PANEL, metavar="PIXELS"),
+    ] = 4
+    invert_mask: Annotated[
+        bool,
+        Field(description="Make anew what the mask does not cover."),
+        flag("--invert-mask", panel=_PANEL, metavar=""),
+    ] = False
+    soft_mask: Annotated[
+        bool,
+        Field(description="Grey is made anew in part: the darker, the later it may change."),
+        flag("--soft-mask", panel=_PANEL, metavar=""),
+    ] = False
+    inpaint_fill: Annotated[
+        Literal["fill", "original", "noise", "nothing"],
+        Field(description="What is under the mask at first: blurred surroundings, the picture, …"),
+        flag("--inpaint-fill", panel=_PANEL, metavar="fill|original|noise|nothing"),
+    ] = "original"
+    inpaint_area: Annotated[
+        Literal["whole", "masked"],
+        Field(description="What the model sees: all, or the mask's surroundings at full size."),
+        flag("--inpaint-area", panel=_PANEL, metavar="whole|masked"),
+    ] = "whole"
+    padding: Annotated[
+        int,
+        Field(ge=0, le=2048, description="Pixels around the mask that the model sees then."),
+        flag("--padding", panel=_PANEL, metavar="PIXELS"),
+    ] = 32
+    inpaint_method: Annotated[
+        Literal["blend", "repaint"],
+        Field(description="repaint goes back and forth till old and new agree; many more calls."),
+        flag("--inpaint-method", panel=_PANEL, metavar="blend|repaint"),
+    ] = "blend"
+    repaint_jump: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Steps that repaint goes back."),
+        flag("--repaint-jump", panel=_PANEL, metavar="N"),
+    ] = 10
+    repaint_times: Annotated[
+        int,
+        Field(ge=1, le=100, description="How often it makes those steps."),
+        flag("--repaint-times", panel=_PANEL, metavar="N"),
+    ] = 10
+
+
+def check_mask(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs a picture or a mask, or does not go with one."""
+    masks = [key for key in MASKS if given[key]]
+    asked = next((key for key, unset in OF_A_MASK.items() if given[key] != unset), None)
+    if asked and not masks:
+        raise field_error(asked, "there is no mask", "draw one with --mask or --mask-rect")
+    if not masks:
+        return
+    if given["init_img"] is None:
+        raise field_error(masks[0], "there is no picture to begin from", "name it with --init-img")
+    for key, pixels in _numbers(given):
+        if not 0 <= pixels <= _MOST:
+            raise field_error(key, f"pixels are numbers from 0 to {_MOST}")
+    if given["invert"]:
+        raise field_error(masks[0], "an inversion makes all of the picture")
+    if given["resize_mode"] == "latent":
+        raise field_error("resize_mode", "latents have no pixels to keep", "use just, crop or fill")
+    if given["padding"] != OF_A_MASK["padding"] and given["inpaint_area"] == "whole":
+        raise field_error("padding", "the model sees the whole picture", "--inpaint-area masked")
+    if given["resize_mode"] != "just" and given["inpaint_area"] == "masked":
+        raise field_error("resize_mode", "the model sees the mask's surroundings, not the picture")
+    if given["inpaint_method"] == "repaint":
+        _check_repaint(sampler, given)
+        return
+    for key in ("repaint_jump", "repaint_times"):
+        if given[key] != OF_A_MASK[key]:
+            raise field_error(key, "it belongs to --inpaint-method repaint")
+
+
+def _numbers(given: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """All that rectangles and margins hold, with their fields."""
+    for pixels in given["outpaint"] or ():
+        yield "outpaint", pixels
+    for rectangle in given["mask_rect"]:
+        yield from (("mask_rect", pixels) for pixels in rectangle)
+
+
+def _check_repaint(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    if sampler.ends_only or sampler.brownian:
+        raise field_error(
+            "inpaint_method",
+            f"{sampler.name} cannot go back a few steps and forth again",
+            "use Euler a, DDIM or DPM++ 2M",
+        )
+    for key in ("prompt", "negative_prompt"):
+        whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
+        if len(timeline(split(given[key])[0], whole)) > 1:
+            raise field_error(key, "repaint goes back and forth, so edits have no time")

@@ -1,0 +1,151 @@
+"""Owns SamplingFields: the part of a request that says how its noise becomes a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from sdcli.request.fields import ModelSize, field_error, flag
+from sdcli.sampling import AUTOMATIC, SAMPLERS
+
+
+class SamplingFields(BaseModel):
+    """Sampler, schedule, guidance, seed and noise, each with its flag, its limits and its help."""
+
+    sampler: Annotated[
+        str,
+        Field(description="An A1111 name, old or new, or an alias; see `sdcli samplers`."),
+        flag("--sampler", "-S", panel="Sampling", metavar="NAME"),
+    ] = SAMPLERS[0].name
+    scheduler: Annotated[
+        str,
+        Field(description="Schedule type; Automatic is the sampler's own."),
+        flag("--scheduler", panel="Sampling", metavar="NAME"),
+    ] = AUTOMATIC
+    steps: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Sampling steps, 1 to 1000."),
+        flag("--steps", panel="Sampling", metavar="N"),
+    ] = 20
+    cfg_scale: Annotated[
+        float,
+        Field(ge=0, le=100, description="Pull of the prompt; 1 is none, at half the cost."),
+        flag("--cfg-scale", "--cfg", panel="Sampling", metavar="X"),
+    ] = 7.0
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**64, description="Number, list or range (7 or 1,2,5-8); -1 is random."),
+        flag("--seed", "-s", panel="Sampling", metavar="SEEDS"),
+    ]
+    eta: Annotated[
+        float | None,
+        Field(ge=0, description="Share of noise put back at each step."),
+        flag("--eta", panel="Sampling", metavar="X"),
+    ] = None
+    s_churn: Annotated[
+        float | None,
+        Field(ge=0, description="Noise added before each step, spread over the run."),
+        flag("--s-churn", panel="Sampling", metavar="X"),
+    ] = None
+    s_tmin: Annotated[
+        float | None,
+        Field(ge=0, description="Least σ at which churn acts."),
+        flag("--s-tmin", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    s_tmax: Annotated[
+        float | None,
+        Field(gt=0, description="Greatest σ at which churn acts."),
+        flag("--s-tmax", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    s_noise: Annotated[
+        float | None,
+        Field(gt=0, description="Strength of added noise."),
+        flag("--s-noise", panel="Sampling", metavar="X"),
+    ] = None
+    rtol: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="Tolerated error of a step, relative to the picture."),
+        flag("--rtol", panel="Sampling", metavar="X"),
+    ] = None
+    atol: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="Tolerated error of a step, at least."),
+        flag("--atol", panel="Sampling", metavar="X"),
+    ] = None
+    max_evals: Annotated[
+        int | None,
+        Field(ge=1, description="Model calls at most; then the best so far is the picture."),
+        flag("--max-evals", panel="Sampling", metavar="N"),
+    ] = None
+    sigma_min: Annotated[
+        float | None,
+        Field(gt=0, description="Where the schedule ends."),
+        flag("--sigma-min", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    sigma_max: Annotated[
+        float | None,
+        Field(gt=0, description="Where the schedule starts."),
+        flag("--sigma-max", panel="Sampling", metavar="SIGMA"),
+    ] = None
+    rho: Annotated[
+        float | None,
+        Field(gt=0, description="Curvature of the Karras schedule."),
+        flag("--rho", panel="Sampling", metavar="X"),
+    ] = None
+    sigmas: Annotated[
+        tuple[float, ...] | None,
+        Field(description="Own noise levels instead of a schedule: falling, comma separated."),
+        flag("--sigmas", panel="Sampling", metavar="LIST"),
+    ] = None
+    timesteps: Annotated[
+        tuple[float, ...] | None,
+        Field(description="The same as training timesteps, or sections:10,15,20 to respace."),
+        flag("--timesteps", panel="Sampling", metavar="LIST"),
+    ] = None
+    rng: Annotated[
+        Literal["nv", "cpu", "gpu"],
+        Field(description="Noise source: nv is an NVIDIA card's, on every device."),
+        flag("--rng", panel="Sampling", metavar="nv|cpu|gpu"),
+    ] = "nv"
+    ensd: Annotated[
+        int,
+        Field(ge=0, lt=2**32, description="Added to the seed for all noise after the first."),
+        flag("--ensd", panel="Sampling", metavar="N"),
+    ] = 0
+
+
+_PANEL = "Variations"
+
+
+class VariationFields(BaseModel):
+    """What A1111 has under "Extra": another seed's noise mixed in, and noise of another size."""
+
+    variation_strength: Annotated[
+        float,
+        Field(ge=0, le=1, description="How far from the seed's noise to another's, 0 to 1."),
+        flag("--variation-strength", panel=_PANEL, metavar="0-1"),
+    ] = 0.0
+    variation_seed: Annotated[
+        int | None,
+        Field(ge=0, lt=2**64, description="That other seed; -1, or none, is random."),
+        flag("--variation-seed", panel=_PANEL, metavar="SEED"),
+    ] = None
+    seed_resize: Annotated[
+        ModelSize | None,
+        Field(description="The size whose picture of this seed is to be kept in the middle."),
+        flag("--seed-resize", panel=_PANEL, metavar="WxH"),
+    ] = None
+
+
+def check_variation(given: Mapping[str, Any]) -> None:
+    """Raise a field error for a variation that lacks its seed or its strength, or a bad size."""
+    if given["variation_strength"] and given["variation_seed"] is None:
+        raise field_error("variation_strength", "there is no variation seed to go towards")
+    if given["variation_seed"] is not None and not given["variation_strength"]:
+        raise field_error("variation_seed", "at variation strength 0 it would do nothing")
+    if given["variation_strength"] and given["invert"]:
+        raise field_error("variation_strength", "an inversion begins from the picture's own noise")
+    if given["seed_resize"] is not None and given["invert"]:
+        raise field_error("seed_resize", "an inversion begins from the picture's own noise")

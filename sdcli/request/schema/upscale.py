@@ -1,0 +1,199 @@
+"""Owns HiresFields: the part of a request that makes its picture a second time, and larger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from sdcli.images.upscalers import LANCZOS, LATENT, upscaler_name
+from sdcli.request.fields import (
+    LEAST_SIDE,
+    MOST_SIDE,
+    Size,
+    field_error,
+    flag,
+    parse_size,
+    parsed,
+)
+from sdcli.sampling import Sampler
+
+_PANEL = "Hires fix"
+
+# What only a second pass gives a meaning, and what each is where nothing is asked for.
+OF_A_SECOND_PASS: Mapping[str, Any] = {
+    "hires_upscaler": LATENT,
+    "hires_strength": 0.7,
+    "hires_steps": None,
+    "hires_sampler": None,
+    "hires_scheduler": None,
+    "hires_prompt": None,
+    "hires_negative_prompt": None,
+    "token_merging_ratio_hr": None,
+}
+
+
+class HiresFields(BaseModel):
+    """A1111's hires fix: the picture enlarged, noised, and made anew at that size."""
+
+    hires_scale: Annotated[
+        float | None,
+        Field(gt=1, le=16, description="Make it so many times as large in a second pass."),
+        flag("--hires-scale", panel=_PANEL, metavar="X"),
+    ] = None
+    hires_size: Annotated[
+        Size | None,
+        parsed(parse_size),
+        Field(description="Or of that size; 1024x0 keeps the proportions."),
+        flag("--hires-size", panel=_PANEL, metavar="WxH"),
+    ] = None
+    hires_upscaler: Annotated[
+        str,
+        parsed(partial(upscaler_name, latents=True)),
+        Field(description="A1111's of latents, Lanczos, Nearest, or a network's file."),
+        flag("--hires-upscaler", panel=_PANEL, metavar="NAME|FILE"),
+    ] = LATENT
+    hires_strength: Annotated[
+        float,
+        Field(ge=0, le=1, description="How much of it the second pass makes anew."),
+        flag("--hires-strength", panel=_PANEL, metavar="0-1"),
+    ] = 0.7
+    hires_steps: Annotated[
+        int | None,
+        Field(ge=1, le=1000, description="Its steps; as many as the first if not said."),
+        flag("--hires-steps", panel=_PANEL, metavar="N"),
+    ] = None
+    hires_sampler: Annotated[
+        str | None,
+        Field(description="Its sampler, if another."),
+        flag("--hires-sampler", panel=_PANEL, metavar="NAME"),
+    ] = None
+    hires_scheduler: Annotated[
+        str | None,
+        Field(description="Its schedule type, if another."),
+        flag("--hires-scheduler", panel=_PANEL, metavar="NAME"),
+    ] = None
+    hires_prompt: Annotated[
+        str | None,
+        Field(description="Its prompt, if another."),
+        flag("--hires-prompt", panel=_PANEL, metavar="TEXT"),
+    ] = None
+    hires_negative_prompt: Annotated[
+        str | None,
+        Field(description="Its negative prompt, if another."),
+        flag("--hires-negative-prompt", panel=_PANEL, metavar="TEXT"),
+    ] = None
+
+
+def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs a second pass, or does not go with one."""
+    asked = next((key for key, unset in OF_A_SECOND_PASS.items() if given[key] != unset), None)
+    size = given["hires_size"]
+    key = "hires_scale" if given["hires_scale"] is not None else "hires_size"
+    if given["hires_scale"] is None and size is None:
+        if asked:
+            raise field_error(asked, "there is no second pass", "ask for one with --hires-scale 2")
+        return
+    if given["hires_scale"] is not None and size is not None:
+        raise field_error("hires_size", "hires_scale says another")
+    if size is not None:
+        for side in size:
+            if side and not LEAST_SIDE <= side <= MOST_SIDE:
+                raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
+        if not any(size):
+            raise field_error(key, "one of its sides must not be 0")
+    if not given["hires_strength"]:
+        own = OF_A_SECOND_PASS.keys() - {"hires_strength", "hires_upscaler"}
+        for wasted in sorted(own):
+            if given[wasted] is not None:
+                raise field_error(wasted, "at strength 0 the second pass makes no steps")
+    if given["init_img"] is not None:
+        raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
+    if sampler.scheduler and given["hires_sampler"] is None:
+        raise field_error(key, f"{sampler.name} cannot begin from a picture", "--hires-sampler")
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarging:
+    """`covering` is the size, in latents, that the first pass is enlarged to, `cut` what of it is
+    left: both (width, height). What is cut off is cut off at both sides, the odd one at the end.
+    """
+
+    covering: tuple[int, int]
+    cut: tuple[int, int]
+
+
+def enlarging(
+    size: tuple[int, int], *, scale: float | None, wanted: tuple[int, int] | None
+) -> Enlarging:
+    """From a first pass of `size` pixels by A1111's rules: `scale` times, or `wanted`."""
+    width, height = size
+    if wanted is None:
+        assert scale is not None
+        large = int(width * scale), int(height * scale)
+        cut = 0, 0
+    else:
+        wide, high = wanted
+        by_width = not high or (bool(wide) and width * high < wide * height)
+        large = (wide, wide * height // width) if by_width else (high * width // height, high)
+        cut = ((large[0] - (wide or large[0])) // 8, (large[1] - (high or large[1])) // 8)
+    covering = large[0] // 8, large[1] // 8
+    return Enlarging(covering, (covering[0] - cut[0], covering[1] - cut[1]))
+
+
+_TILES = "Tiles"
+
+
+class TileFields(BaseModel):
+    """A1111's SD upscale: the picture enlarged, cut into tiles, and each of these made anew."""
+
+    upscale: Annotated[
+        float | None,
+        Field(
+            ge=1,
+            le=16,
+            description="Make it so many times as large, by tiles of --size.",
+        ),
+        flag("--upscale", panel=_TILES, metavar="X"),
+    ] = None
+    upscaler: Annotated[
+        str,
+        parsed(partial(upscaler_name, latents=False)),
+        Field(description="What enlarges it first: Lanczos, Nearest, or a network's file."),
+        flag("--upscaler", panel=_TILES, metavar="NAME|FILE"),
+    ] = LANCZOS
+    tile_overlap: Annotated[
+        int,
+        Field(ge=0, le=1024, description="How many pixels tiles share with their neighbours."),
+        flag("--tile-overlap", panel=_TILES, metavar="PX"),
+    ] = 64
+
+
+# What only tiles give a meaning, and what goes with a whole picture alone.
+_OF_TILES: Mapping[str, Any] = {"upscaler": LANCZOS, "tile_overlap": 64}
+_OF_A_WHOLE = ("mask", "mask_rect", "outpaint", "invert", "seed_resize", "tiling")
+
+
+def check_tiles(given: Mapping[str, Any]) -> None:
+    """Raise a field error for what needs tiles, or does not go with them."""
+    if given["upscale"] is None:
+        asked = next((key for key, unset in _OF_TILES.items() if given[key] != unset), None)
+        if asked:
+            raise field_error(asked, "nothing is made larger by tiles", "ask with --upscale 2")
+        return
+    if given["init_img"] is None:
+        raise field_error("upscale", "there is no picture to enlarge", "name it with --init-img")
+    if wrong := next((key for key in _OF_A_WHOLE if given[key]), None):
+        raise field_error(wrong, "it is for a picture in one piece, not for tiles")
+    if given["resize_mode"] != "just":
+        raise field_error("resize_mode", "tiles are cut to size, so it would do nothing")
+    sides = [side for side in (given["width"], given["height"]) if side]
+    if sides and given["tile_overlap"] > min(sides) // 2:
+        raise field_error(
+            "tile_overlap",
+            f"it is more than half of a tile of {min(sides)} pixels",
+            "tiles have the size that --size says",
+        )

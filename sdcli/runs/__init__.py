@@ -1,0 +1,1 @@
+"""The application: from what was asked for to finished pictures, without a terminal."""

@@ -1,0 +1,184 @@
+"""Owns what a command was told: layer upon layer put together, until all of it is legal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sdcli.errors import Problems, UsageError
+from sdcli.request import GenerationRequest
+from sdcli.request.pictures import files_of
+from sdcli.request.settings import Settings
+from sdcli.sources.layers import REQUEST_KEYS, Merged, merge, validate
+from sdcli.sources.seeds import Draw, parse_seeds, with_variation_seed
+
+from .inputs import MODEL_HASH, Words, flags_layer, layers_of, picture_layer
+from .templates import Wording, worded
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was typed, once it is all legal: `base` is the first of the pictures of all seeds."""
+
+    base: GenerationRequest
+    seeds: list[int]
+    settings: Settings
+    wording: Wording
+    inits: list[str]
+    model_hash: str
+    """Of the file that is meant by the model's name; empty where nobody says."""
+    drawn: bool
+    """Whether a seed was drawn at random."""
+
+
+def understood(
+    words: Words, also: Callable[[Settings, int, int], None] = lambda *_: None
+) -> Understood:
+    """Layer upon layer put together and checked, and what the command checks `also`.
+
+    Raises UsageErrors with all that is wrong.
+    """
+    problems = Problems()
+    merged = merge(layers_of(words, problems))
+    # A person who must type again should not have waited for a pipe to end.
+    if not problems and words.row is None:
+        with problems.gather():
+            merged = _with_stdin(merged)
+    with problems.gather():
+        merged = _replaced(merged, words.cell.replaced)
+    with problems.gather():
+        _check_needs(merged)
+    seeds = [0]
+    with problems.gather():
+        seeds = _seeds(merged, words.draw)
+    settings = base = wording = None
+    with problems.gather():
+        settings = validate(Settings, merged.values, merged)
+    values = with_variation_seed({**merged.values, "seed": seeds[0]}, words.draw)
+    if settings:
+        with problems.gather():
+            wording = worded(merged, settings)
+            values |= {
+                key: text
+                for key, text in wording.values(seeds[0]).items()
+                if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
+            }
+    with problems.gather():
+        base = validate(GenerationRequest, values, merged)
+    inits: list[str] = []
+    with problems.gather():
+        inits = files_of(str(init)) if (init := merged.values.get("init_img")) else []
+    if settings:
+        each = settings.count * len(seeds)
+        if settings.interpolate_seeds is not None:
+            each = settings.frames
+        with problems.gather():
+            also(settings, each * max(len(inits), 1), len(inits))
+    problems.raise_if_any()
+    assert settings is not None
+    assert base is not None
+    assert wording is not None
+    drawn = _drawn(merged)
+    model = merged.origins.get("model")
+    digest = str(model.values.get(MODEL_HASH, "")) if model else ""
+    return Understood(base, seeds, settings, wording, inits, digest, drawn)
+
+
+def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:
+    """With words of the prompts replaced, as A1111's "Prompt S/R" does it."""
+    values = dict(merged.values)
+    for old, new in pairs:
+        found = [key for key in ("prompt", "negative_prompt") if old in str(values.get(key, ""))]
+        if not found:
+            raise UsageError(f"--sweep: {old!r} is not in the prompts")
+        values |= {key: str(values[key]).replace(old, new) for key in found}
+    return Merged(values, merged.origins)
+
+
+def _drawn(merged: Merged) -> bool:
+    """Whether another time other seeds would be taken."""
+    values = merged.values
+    seeds = str(values.get("interpolate_seeds") or values.get("seed", -1))
+    varied = values.get("variation_strength") and values.get("variation_seed") is None
+    other = str(values.get("variation_seed", "")).strip() == "-1"
+    return any(part.strip() == "-1" for part in seeds.split(",")) or bool(varied) or other
+
+
+def said(words: Words) -> dict[str, Any]:
+    """The request's fields that a picture and the flags set, checked, in canonical form.
+
+    Nothing else is mixed in. Raises UsageErrors.
+    """
+    problems = Problems()
+    layers = []
+    if words.picture:
+        with problems.gather():
+            layers.append(picture_layer(words.picture, words.carried))
+    with problems.gather():
+        layers.append(flags_layer(words))
+    merged = merge(layers)
+    request = None
+    with problems.gather():
+        request = validate(GenerationRequest, {"prompt": "", "seed": 0, **merged.values}, merged)
+    problems.raise_if_any()
+    # A name may bring its schedule along, a LoRA becomes a word of the prompt.
+    also = {"sampler": "scheduler", "lora": "prompt"}
+    keys = dict.fromkeys(
+        each for key in merged.values for each in (key, also.get(key)) if each in REQUEST_KEYS
+    )
+    return {key: getattr(request, key) for key in keys}
+
+
+def _seeds(merged: Merged, draw: Draw) -> list[int]:
+    """The seeds to make pictures of, or to walk between."""
+    walked = merged.values.get("interpolate_seeds")
+    if walked is None:
+        return parse_seeds(merged.values.get("seed", -1), draw)
+    for key in ("seed", "count"):
+        if _typed(merged, key):  # a picture's or a preset's gives way
+            raise UsageError(f"--{key}: the walk between seeds has its own")
+    return parse_seeds(walked, draw)
+
+
+_NEEDS = {
+    "frames": ("interpolate_seeds", "there is no walk", "--interpolate-seeds 1,2"),
+    "preview_every": ("preview", "there is no preview", "--preview FILE"),
+}
+"""Settings that mean nothing without another: which one, and what is said of that."""
+
+
+def _check_needs(merged: Merged) -> None:
+    for key, (other, missing, hint) in _NEEDS.items():
+        if _typed(merged, key) and merged.values.get(other) is None:
+            raise UsageError(f"--{key.replace('_', '-')}: {missing}", hint)
+
+
+def _typed(merged: Merged, key: str) -> bool:
+    """Whether it was given on this very command line."""
+    return key in merged.origins and not merged.origins[key].source
+
+
+def with_piped_prompt(words: Words) -> Words:
+    """With the prompt from a pipe, if one is wanted, which can be read once only.
+
+    Raises UsageError.
+    """
+    merged = merge(layers_of(words, Problems()))
+    text = _with_stdin(merged).values.get("prompt")
+    if text == merged.values.get("prompt"):
+        return words
+    flags = {key: value for key, value in words.flags.items() if key != "prompt"}
+    return replace(words, text=str(text), flags=flags)
+
+
+def _with_stdin(merged: Merged) -> Merged:
+    """The prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
+    prompt = merged.values.get("prompt")
+    if prompt != "-" and (prompt is not None or sys.stdin is None or sys.stdin.isatty()):
+        return merged
+    text = sys.stdin.read() if sys.stdin else ""
+    if prompt == "-" and not text.strip():
+        raise UsageError("--prompt: nothing came from standard input")
+    return Merged({**merged.values, "prompt": text.strip()}, merged.origins)

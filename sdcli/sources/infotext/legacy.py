@@ -1,0 +1,55 @@
+"""Owns what texts of old versions of A1111, and of stable-diffusion.cpp, say otherwise than new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sdcli.sampling import AUTOMATIC, split_name
+
+
+def of_stable_diffusion_cpp(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Its settings in A1111's words; those of other programs as they are.
+
+    Its noise "cuda" is an NVIDIA card's, and it writes an eta for samplers that have none.
+    """
+    if not settings.get("Version", "").startswith("stable-diffusion.cpp"):
+        return settings
+    found = {key: value for key, value in settings.items() if key != "Eta"}
+    if settings.get("RNG", "").lower() == "cuda":
+        found["RNG"] = "NV"
+    elif settings.get("RNG", "").lower() != "cpu":
+        found["Noise of C++"] = found.pop("RNG", "std_default")
+        found["RNG"] = "NV"
+    _, suffix = split_name(settings.get("Sampler", ""))
+    if suffix == AUTOMATIC:
+        found.setdefault("Schedule type", "Uniform")  # which it calls discrete, and does not write
+    else:
+        found.setdefault("Schedule type", suffix)
+    return found
+
+
+def timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:
+    """A1111 1.6 counts the times of edits anew, and keeps the old way for its older pictures."""
+    version = _version(settings)
+    return {"old_timelines": True} if version and version < (1, 6) and "[" in prompts else {}
+
+
+def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
+    found = re.match(r"v?(\d{1,9})\.(\d{1,9})", settings.get("Version", ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
+    """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
+    version = _version(settings)
+    if version and version >= (1, 9):
+        return {}
+    keys = {"Sampler": "scheduler", "Hires sampler": "hires_scheduler"}
+    return {field: "Uniform" for key, field in keys.items() if _was_uniform(settings.get(key, ""))}
+
+
+def _was_uniform(name: str) -> bool:
+    sampler, suffix = split_name(name)
+    own = sampler is None or suffix != AUTOMATIC or sampler.grid or sampler.name == "Restart"
+    return not own

@@ -1,0 +1,116 @@
+"""Owns how seeds and counts become a list of requests, each with its concrete seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sdcli.errors import UsageError
+from sdcli.request import GenerationRequest
+
+_RANDOM_SEEDS = 4294967294
+"""A1111 draws its random seeds below this."""
+_MOST = 100_000  # pictures of one row
+
+
+Draw = Callable[[], int]
+"""Gives a seed where -1 was asked for."""
+
+
+def random_seed() -> int:
+    """One as A1111 draws it."""
+    return random.randrange(_RANDOM_SEEDS)
+
+
+def draws_from(start: int) -> Draw:
+    """Draws that are the same ones again for the same `start`."""
+    source = random.Random(start)
+    return lambda: source.randrange(_RANDOM_SEEDS)
+
+
+def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
+    """Seeds as typed: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        part = part.strip()
+        if part == "-1":
+            seeds.append(draw())
+        elif match := re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", part, flags=re.ASCII):
+            first, last = int(match[1]), int(match[2] or match[1])
+            if max(first, last) >= 2**64:
+                raise UsageError(f"--seed: {part} is too large", "seeds end at 2**64 - 1")
+            if last < first:
+                raise UsageError(f"--seed: the range {part} runs backwards", f"try {last}-{first}")
+            if last - first >= _MOST:
+                raise UsageError(f"--seed: the range {part} has more than {_MOST:,} seeds")
+            seeds.extend(range(first, last + 1))
+        else:
+            raise UsageError(
+                f"--seed: {str(text)!r} is no seed", "give a number, a list such as 1,2,5-8, or -1"
+            )
+        if len(seeds) > _MOST:
+            raise UsageError(f"--seed: there are more than {_MOST:,} seeds")
+    return seeds
+
+
+def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> dict[str, Any]:
+    """The values with a drawn variation seed for -1 or none, if there is a variation strength."""
+    values = dict(values)
+    if str(values.get("variation_seed", -1)).strip() == "-1":
+        values.pop("variation_seed", None)
+        try:
+            wanted = float(values.get("variation_strength", 0)) > 0
+        except (TypeError, ValueError, OverflowError):
+            wanted = False  # which the schema will say
+        if wanted:
+            values["variation_seed"] = draw()
+    return values
+
+
+def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[GenerationRequest]:
+    """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
+
+    Variations of a seed keep it, and count the variation seed up instead, as in A1111. Raises
+    UsageError where that runs past the greatest seed, and for more than 100,000 of them.
+    """
+    if len(seeds) * count > _MOST:
+        raise UsageError(f"--count: {len(seeds) * count:,} pictures are more than {_MOST:,}")
+    varied = base.variation_seed
+    wanted = [
+        {"seed": seed + i} if varied is None else {"seed": seed, "variation_seed": varied + i}
+        for seed in seeds
+        for i in range(count)
+    ]
+    if any(seed >= 2**64 for each in wanted for seed in each.values()):
+        raise UsageError("--count: the seeds run past the last one, 2**64 - 1")
+    return [base.model_copy(update=each) for each in wanted]
+
+
+def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[GenerationRequest]:
+    """Pictures on the way from seed to seed, both ends among them, each with its own recipe.
+
+    Between two seeds lie variations of the one towards the other. Raises UsageError for a sampler
+    whose noise on the way would make every picture another.
+    """
+    if len(seeds) < 2:
+        raise UsageError("--interpolate-seeds: a walk needs two seeds at least", "1,2")
+    if base.variation_strength:
+        raise UsageError("--interpolate-seeds: the walk is made of variations itself")
+    if base.invert:
+        raise UsageError("--interpolate-seeds: an inversion has no noise of seeds")
+    if base.draws_on_the_way:
+        raise UsageError(
+            "--interpolate-seeds: with noise drawn on the way neighbours would not be alike",
+            "use a sampler without, such as DPM++ 2M, Euler or DDIM",
+        )
+    requests = []
+    for frame in range(frames):
+        leg, place = divmod(frame * (len(seeds) - 1), frames - 1)
+        change: dict[str, Any] = {"seed": seeds[leg]}
+        if place:
+            share = place / (frames - 1)
+            change |= {"variation_seed": seeds[leg + 1], "variation_strength": share}
+        requests.append(base.model_copy(update=change))
+    return requests
