@@ -106,14 +106,14 @@ def _ours(name: str) -> Callable[[Path], Callable[[Path], list[Any]]]:
     def imported(work: Path) -> Callable[[Path], list[Any]]:
         from sdcli.models import find
         from sdcli.models.prefetch import read_ahead
-        from sdcli.startup import crossing
+        from sdcli.startup import fast_torch_import
 
         read_ahead(find(str(work / name)))
-        with crossing():
+        with fast_torch_import():
             from sdcli.engine import Engine
 
         def load(work: Path) -> list[Any]:
-            with crossing():
+            with fast_torch_import():
                 engine = Engine.load(str(work / name), device="cpu", dtype="fp16")
             parts = engine._components
             return [parts.unet, parts.vae, *(clip._model for clip in parts.text_encoder.clips)]

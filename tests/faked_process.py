@@ -18,7 +18,7 @@ def slowly(self):
         time.sleep(0.005)
         yield step
 fakes.FakeRun.__iter__ = slowly
-engines.load_engine = lambda folder, settings: fakes.FakeEngine()
+engines.load_engine = lambda *_: fakes.FakeEngine()
 main()
 """
 FAKED = (sys.executable, "-c", _SCRIPT, str(Path(__file__).parent))

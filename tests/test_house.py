@@ -6,7 +6,6 @@ import ast
 import subprocess
 import sys
 
-import pytest
 from ladder import HEAVY, LADDER, may_import, sources
 
 SOURCES = sources()
@@ -22,7 +21,6 @@ def test_every_room_stands_on_the_ladder() -> None:
     assert {source.room for source in SOURCES} - {""} <= rooms
 
 
-@pytest.mark.xfail(reason="seven lines of the application know the terminal still")
 def test_imports_lead_down_the_ladder() -> None:
     problems = [
         f"{source.name}:{each.line} imports {each.module}"
@@ -58,7 +56,6 @@ def test_the_engine_is_imported_inside_functions_only() -> None:
     assert not problems, told(problems)
 
 
-@pytest.mark.xfail(reason="seven lines of the application know the terminal still")
 def test_the_application_needs_no_terminal_and_no_torch() -> None:
     modules = [
         "sdcli." + source.name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")

@@ -17,10 +17,10 @@ class Ours:
     def __init__(self, setup: Setup) -> None:
         from sdcli.models import find
         from sdcli.models.prefetch import read_ahead
-        from sdcli.startup import crossing
+        from sdcli.startup import fast_torch_import
 
         read_ahead(find(setup.model))
-        with crossing():
+        with fast_torch_import():
             from sdcli.engine import Engine
 
             wanted = _ASKED[setup.mode]

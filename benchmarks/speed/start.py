@@ -14,7 +14,7 @@ from .race import OURS, THEIRS, LeftOut, Row
 from .setup import GUIDANCE, PROMPT
 
 _IMPORT = "from diffusers import StableDiffusionPipeline"
-_ENGINE = "import sdcli.startup as wall\nwith wall.crossing():\n    import sdcli.engine"
+_ENGINE = "import sdcli.startup as wall\nwith wall.fast_torch_import():\n    import sdcli.engine"
 _STEPS = 20
 # DDIM, for the scheduler that the folder names calls the model once more than it has steps.
 _PICTURES = f"""

@@ -8,9 +8,9 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from sdcli.errors import Interrupted, SdcliError
+from sdcli.errors import Interrupted
 
-from . import console as ui
+from .console import Console
 
 
 def main() -> NoReturn:
@@ -30,13 +30,8 @@ def run(arguments: list[str]) -> int:
         code = invoke(arguments)
         sys.stdout.flush()
         return code
-    except SdcliError as error:
-        if ui.settings.debug:
-            raise
-        ui.show_error(error)
-        return error.exit_code
     except KeyboardInterrupt:
-        ui.show_error(Interrupted("interrupted"))
+        Console().show_error(Interrupted("interrupted"))
         return Interrupted.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain again when it flushes at exit.

@@ -12,8 +12,8 @@ from typer.main import get_command
 from sdcli.errors import SdcliError
 from sdcli.version import __version__
 
-from . import console as ui
 from .command import HelpfulGroup, help_settings
+from .console import Console
 
 COMMANDS = {
     "gen": "Make pictures of one prompt.",
@@ -81,7 +81,7 @@ def root(
 def _show_usage_error(error: TyperException) -> None:
     context = getattr(error, "ctx", None)
     hint = f"see `{context.command_path} --help`" if context else ""
-    ui.show_error(SdcliError(error.format_message().rstrip("."), hint))
+    Console().show_error(SdcliError(error.format_message().rstrip("."), hint))
 
 
 def invoke(arguments: list[str]) -> int:

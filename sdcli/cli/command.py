@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from . import console as ui
+from sdcli.errors import SdcliError
+
+from .console import Console
 
 _SECTIONS = (
     *("Arguments", "Batch", "Prompt", "Sampling", "Guidance", "Variations", "Picture", "Hires fix"),
@@ -95,16 +97,14 @@ def command(
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a function as a command that also takes the common flags.
 
-    Its parameters are strings, lists of strings or flags. `more` are parameters beyond those in
-    its signature; it receives them as keywords. What it returns is the exit code.
+    It gets a Console first; its other parameters are strings, lists of strings or flags. `more` are
+    parameters beyond those in its signature; it receives them as keywords. What it returns is the
+    exit code; an error that it raises is shown, and its own.
     """
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
-        own = [
-            parameter
-            for parameter in inspect.signature(function, eval_str=True).parameters.values()
-            if parameter.kind is not Parameter.VAR_KEYWORD
-        ]
+        _, *parameters = inspect.signature(function, eval_str=True).parameters.values()
+        own = [each for each in parameters if each.kind is not Parameter.VAR_KEYWORD]
         common = [
             Parameter(
                 key, Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
@@ -114,8 +114,14 @@ def command(
         keywords = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*own, *more)]
 
         def run(**values: Any) -> int:
-            ui.configure(**{key: values.pop(key) for key in _COMMON})
-            return function(**values)
+            console = Console(**{key: values.pop(key) for key in _COMMON})
+            try:
+                return function(console, **values)
+            except SdcliError as error:
+                if console.debug:
+                    raise
+                console.show_error(error)
+                return error.exit_code
 
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__

@@ -1,4 +1,4 @@
-"""Owns carrying out a plan from the first word to the exit code, for people or for scripts."""
+"""From a plan to an exit code, for people or for scripts."""
 
 from __future__ import annotations
 
@@ -6,38 +6,64 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sdcli.errors import SdcliError, UsageError
-from sdcli.runs.events import Reporter
+from sdcli.runs.events import Event, Listener, Warned
+from sdcli.runs.host import Host
 from sdcli.runs.plan import Plan
 from sdcli.runs.worker import make
 
-from .report_json import Events
-from .report_text import People
+from .console import Console, Stdin
+from .report_json import JsonReport
+from .report_text import TextReport
+from .terminal.show import ShowPictures
 
 
 @contextmanager
-def refusals(*, json: bool) -> Iterator[None]:
-    """Tell scripts as an event why nothing was made."""
+def refusals(console: Console, *, json: bool) -> Iterator[None]:
+    """Write for scripts, as an event, why nothing was made; the error is raised on."""
     try:
         yield
     except SdcliError as error:
         if json:
-            Events().refused(error)
+            JsonReport(console).refuse(error)
         raise
 
 
-def reporter_of(*, json: bool, paths: bool = True) -> Reporter:
-    """Events for scripts, or a bar for people, and paths where stdout is not the picture's own."""
-    return Events() if json else People(show_paths=paths)
+def host_of(console: Console, *, json: bool = False) -> Host:
+    """Return the command line as the application sees it."""
+
+    def check_stdout(pictures: int) -> None:
+        if json:
+            raise UsageError("--output: - and --json both want stdout", "give --output a file")
+        console.check_stdout(pictures)
+
+    return Host(console.notify, Stdin(), check_stdout)
 
 
-def carry_out(plan: Plan, *, json: bool, grid: bool = False, rows: bool = False) -> int:
-    """Make the pictures of a plan, and a sheet of them if there is to be a `grid`; the exit code.
+def report(console: Console, *, json: bool, paths: bool = True) -> Listener:
+    """Return what renders a run: events for scripts, or a bar for people.
 
-    Where `rows` have a meaning, their ends are told. Raises UsageError, ModelError.
+    For people there are `paths` where stdout is not the picture's own.
     """
-    reporter = reporter_of(json=json, paths=plan.target is not None)
+    render = JsonReport(console) if json else TextReport(console, paths=paths)
+    show = ShowPictures(console, lambda text: render(Warned(text)))
+
+    def listen(event: Event) -> None:
+        render(event)
+        show(event)
+
+    return listen
+
+
+def carry_out(
+    plan: Plan, console: Console, *, json: bool, grid: bool = False, rows: bool = False
+) -> int:
+    """Make the pictures of a plan, and a sheet of them for `grid`; returns the exit code.
+
+    Where `rows` have a meaning, their ends are reported. Raises UsageError, ModelError.
+    """
+    listener = report(console, json=json, paths=plan.target is not None)
     if not grid:
-        return make([plan], reporter, rows=rows)
+        return make([plan], listener, rows=rows, write=console.out_bytes)
     if plan.target is None:
         raise UsageError("--grid: there is no folder for it", "--output out/")
     if plan.done:
@@ -45,4 +71,4 @@ def carry_out(plan: Plan, *, json: bool, grid: bool = False, rows: bool = False)
     from sdcli.runs.grid import Grid
 
     sheet = Grid()
-    return make([plan], reporter, rows=rows, after=sheet.add, finish=sheet.save)
+    return make([plan], listener, rows=rows, after=sheet.add, finish=sheet.save)

@@ -11,11 +11,11 @@ import typer
 from sdcli.errors import UsageError
 from sdcli.models.tokenizers.clip import ClipTokenizer, tokenizer_of
 from sdcli.runs.costs import Speeds
-from sdcli.runs.deliver import Destination
+from sdcli.runs.deliver import file_delivery
 from sdcli.runs.estimate import model_calls, token_count
 from sdcli.runs.plan import Job, Plan
 
-from . import console as ui
+from .console import Console
 from .progress_bar import spoken
 
 PlanFlag = Annotated[
@@ -44,29 +44,29 @@ class Outlook:
     seconds: float | None
 
 
-def show(plan: Plan, *, json: bool) -> int:
+def show(plan: Plan, console: Console, *, json: bool) -> int:
     """Print what the plan would make; returns the exit code. Raises UsageError, ModelError."""
     found = list(_outlooks(plan))
     if json:
         for each in found:
-            ui.out_json({"event": "plan", **_facts(each)})
+            console.out_json({"event": "plan", **_facts(each)})
         return 0
-    ui.table(_COLUMNS, [_cells(each) for each in found])
+    console.table(_COLUMNS, [_cells(each) for each in found])
     calls = [each.calls for each in found]
     known = sum(count for count in calls if count is not None)
     more = " and more" if None in calls else ""
     times = [each.seconds for each in found]
     time = f", about {spoken(sum(t for t in times if t))}" if all(times) else ""
-    ui.say(f"{len(found)} pictures, {known} model calls{more}{time}; nothing was made")
+    console.say(f"{len(found)} pictures, {known} model calls{more}{time}; nothing was made")
     return 0
 
 
 def _outlooks(plan: Plan) -> Iterator[Outlook]:
-    destination = Destination.of(plan)
+    delivery = file_delivery(plan, plan.target) if plan.target else None
     tokenizers: dict[str, ClipTokenizer] = {}
     speeds = Speeds.read()
     for job in plan.left:
-        request, model = job.request, job.folder
+        request, model = job.request, job.model
         if model.name not in tokenizers:
             tokenizers[model.name] = tokenizer_of(model)
         tokenizer = tokenizers[model.name]
@@ -74,10 +74,10 @@ def _outlooks(plan: Plan) -> Iterator[Outlook]:
             calls = model_calls(request, model)
         except UsageError as error:
             raise UsageError(f"row {job.row}: {error.message}", error.hint) from error
-        each = speeds.of(job.folder.name, request, model.native_size)
+        each = speeds.of(job.model.name, request, model.native_size)
         yield Outlook(
             job,
-            destination.name_of(job),
+            delivery.name_of(job) if delivery else "-",
             calls,
             token_count(request, request.prompt, tokenizer),
             token_count(request, request.negative_prompt, tokenizer),
@@ -86,7 +86,7 @@ def _outlooks(plan: Plan) -> Iterator[Outlook]:
 
 
 def _size(job: Job) -> str:
-    native = job.folder.native_size
+    native = job.model.native_size
     return f"{job.request.width or native}x{job.request.height or native}"
 
 

@@ -1,14 +1,13 @@
-"""Owns the bars on a terminal: one of all pictures, and one of those that are being made."""
+"""Bars on a terminal: one of all pictures, and one of those that are being made; and their pace."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from . import console as ui
-
 if TYPE_CHECKING:
-    pass
+    from rich.console import Console
+
     from sdcli.engine import Step
 
 
@@ -18,7 +17,7 @@ _PERIOD = 600.0  # seconds whose speed tells what is left of all pictures
 class Bars:
     """Shown until `stop`, and gone then; with one picture there is one bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -29,10 +28,9 @@ class Bars:
             TextColumn("{task.fields[speed]:>10}"),
             TimeRemainingColumn(compact=True),
         )
-        self.console = ui.people()
         self._progress = Progress(
             *columns,
-            console=self.console,
+            console=console,
             speed_estimate_period=_PERIOD,
             redirect_stdout=False,  # it may be a pipe: its paths are no part of what people see
             transient=True,

@@ -1,54 +1,75 @@
-"""Owns how a run is reported to people: a bar on a terminal, plain lines otherwise."""
+"""A run for people: a bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdcli.errors import SdcliError
-from sdcli.images.compare import Likeness
+from sdcli.runs import events
+from sdcli.runs.events import Event
 
-from . import console as ui
-from .progress_bar import Pace
+from .console import Console
+from .progress_bar import Bars, Pace
 
 if TYPE_CHECKING:
-    from sdcli.engine import Picture, Step
-
-    from .progress_bar import Bars
+    from sdcli.engine import Picture
 
 _PLAIN_EVERY = 10.0  # seconds between lines, so that a log stays readable
 
 
-class People:
-    """Paths on stdout; on stderr a bar on a terminal, or a line now and then."""
+class TextReport:
+    """Listens to a run: paths on stdout; on stderr a bar on a terminal, or a line now and then."""
 
-    def __init__(self, *, show_paths: bool) -> None:
-        self._show_paths = show_paths
+    def __init__(self, console: Console, *, paths: bool) -> None:
+        self._console = console
+        self._paths = paths
         self._pace = Pace(0)
         self._bars: Bars | None = None
+        self._begun = False
         self._last_line = time.monotonic()
 
-    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
-        """Say once what was chosen."""
-        self._pace = Pace(jobs)
-        ui.say(f"{model} on {device}, {dtype}")
+    def __call__(self, event: Event) -> None:
+        """Say what has happened."""
+        console = self._console
+        match event:
+            case events.Notice() | events.Busy() | events.Idle():
+                console.notify(event)
+            case events.Queued():
+                if self._begun:
+                    self._pace.jobs += event.jobs
+            case events.Started():
+                self._start(event)
+            case events.Progress():
+                self._step(event)
+            case events.Saved(job, _, picture):
+                self._saved(job, picture)
+            case events.Compared(job, old, likeness, same):
+                (console.say if same else console.warn)(f"picture {job}, beside {old}: {likeness}")
+            case events.SheetSaved(path) | events.AnimationSaved(path):
+                self._path(str(path))
+            case events.Warned(text):
+                console.warn(text)
+            case events.Fault(error):
+                console.show_error(error)
+            case events.Failed(job, row, error):
+                console.show_error(of_picture(error, job, row))
+            case events.Ended():
+                self._end(event)
+
+    def _start(self, start: events.Started) -> None:
+        self._begun = True
+        self._pace = Pace(start.jobs)
+        self._console.say(f"{start.model} on {start.device}, {start.dtype}")
         self._last_line = time.monotonic()
-        if sys.stderr.isatty() and not ui.settings.quiet:
-            from .progress_bar import Bars
+        if sys.stderr.isatty() and not self._console.quiet:
+            self._bars = Bars(self._console.people)
 
-            self._bars = Bars()
-
-    def more(self, jobs: int) -> None:
-        """They are counted with the others."""
-        self._pace.jobs += jobs
-
-    def step(self, job: int, batch: int, step: Step) -> None:
-        """Move the bars; without any, a line every ten seconds."""
+    def _step(self, progress: events.Progress) -> None:
+        """Move the bars; without any, write a line every ten seconds."""
         pace = self._pace
-        pace.step(job, batch, step)
+        pace.step(progress.job, progress.batch, progress.step)
         if self._bars:
             self._bars.move(pace)
         elif (now := time.monotonic()) - self._last_line >= _PLAIN_EVERY:
@@ -56,69 +77,41 @@ class People:
             facts = [f"step {pace.steps}", pace.sigma, pace.speed]
             if pace.left:
                 facts.append(f"about {pace.left} left")
-            ui.say(f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}")
+            line = f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}"
+            self._console.say(line)
 
-    def picture(self, job: int, picture: Picture, *, row: int) -> None:
-        """The path on stdout; how it was made on stderr."""
-        if self._show_paths:
-            self._print_path(str(picture.path))
-        request = picture.request
-        if not self._bars or ui.settings.verbose:
-            ui.say(
-                f"picture {job} of {self._pace.jobs}: seed {request.seed}, "
+    def _saved(self, job: int, picture: Picture) -> None:
+        """Write the path to stdout; how the picture was made to stderr."""
+        self._path(str(picture.path))
+        if not self._bars or self._console.verbose:
+            self._console.say(
+                f"picture {job} of {self._pace.jobs}: seed {picture.request.seed}, "
                 f"{picture.evaluations} evaluations{_tries(picture)}, {picture.seconds:.2f} s"
             )
 
-    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
-        """On stderr, what differs too much as a warning."""
-        (ui.say if same else ui.warn)(f"picture {job}, beside {old}: {found}")
-
-    def row(self, row: int, paths: Sequence[Path], *, failed: int) -> None:
-        """Nothing: its paths are told."""
-
-    def fault(self, error: SdcliError) -> None:
-        """On stderr."""
-        ui.show_error(error)
-
-    def sheet(self, path: Path) -> None:
-        """Its path on stdout, after those of the pictures."""
-        if self._show_paths:
-            self._print_path(str(path))
-
-    def animation(self, path: Path, *, frames: int) -> None:
-        """Its path on stdout, after those of its frames."""
-        if self._show_paths:
-            self._print_path(str(path))
-
-    def _print_path(self, path: str) -> None:
+    def _path(self, path: str) -> None:
+        if not self._paths:
+            return
         if self._bars and sys.stdout.isatty():
-            self._bars.console.print(path, highlight=False, soft_wrap=True)  # above the bar
+            self._console.people.print(path, highlight=False, soft_wrap=True)  # above the bar
         else:
-            ui.out(path)
+            self._console.out(path)
 
-    def warning(self, message: str) -> None:
-        """On stderr."""
-        ui.warn(message)
-
-    def error(self, error: SdcliError, *, job: int, row: int) -> None:
-        """On stderr, with the job's number."""
-        ui.show_error(of_picture(error, job, row))
-
-    def end(self, *, made: int, failed: int, never: int, skipped: int, seconds: float) -> None:
-        """Take the bars away and say what came of it."""
+    def _end(self, end: events.Ended) -> None:
+        """Take the bars away and sum the run up."""
         if self._bars:
             self._bars.stop()
         rest = "".join(
             f", {count} {what}"
-            for count, what in ((failed, "failed"), (never, "not made"))
+            for count, what in ((end.failed, "failed"), (end.never, "not made"))
             if count
         )
-        if made + failed + never > 1 or rest:
-            ui.say(f"{made} made{rest} in {seconds:.1f} s")
+        if end.made + end.failed + end.never > 1 or rest:
+            self._console.say(f"{end.made} made{rest} in {end.seconds:.1f} s")
 
 
 def of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
-    """The error as a person is told it: with the picture's number, and its line in a file."""
+    """Put the picture's number, and its line in a file, before the error's message."""
     line = "" if row == job else f" (line {row})"
     return type(error)(f"picture {job}{line}: {error.message}", error.hint)
 

@@ -1,4 +1,4 @@
-"""Owns the hashes by which people tell weight files apart, remembered by size and time."""
+"""The hashes by which people tell weight files apart, remembered by size and time."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def of_weights(path: Path) -> str:
     return (said or sha256(path, weights_only=True))[:12]
 
 
-class Told:
+class HashJob:
     """The hashes that go into a picture's text, worked out by a thread while the picture is made.
 
     Under A1111's keys: of the model's single file and of the VAE in its place, ten digits each; of

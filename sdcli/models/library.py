@@ -1,4 +1,4 @@
-"""Owns the model folders: what weight files are in them, and how a name finds one."""
+"""The model folders: what weight files are in them, and how a name finds one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,29 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 from sdcli.errors import ModelError, did_you_mean
 from sdcli.files import is_file, path_of
 
 from . import hashes
 from .header import ENDINGS
+
+Kind = Literal["checkpoint", "vae", "lora", "embedding"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A folder all of whose files are of one kind; `option` is what named it."""
+
+    path: Path
+    kind: Kind
+    option: str
+
+
+Folders: TypeAlias = Sequence[Path | Only]
+"""A bare path is a models folder, with a place for each kind."""
 
 # Under a models folder: A1111's names, ComfyUI's, and what both have under their own roots.
 FOLDERS: dict[Kind, tuple[str, ...]] = {
@@ -47,13 +63,34 @@ class Found:
         return (self.name, self.title, whole, whole.replace("/", "_"))
 
 
+class Library(tuple[Path | Only, ...]):
+    """Models folders that are walked once for each kind: for whoever looks many names up."""
+
+    def __new__(cls, folders: Folders) -> Self:
+        """Take the folders; nothing is read yet."""
+        library = super().__new__(cls, folders)
+        library._walked = {}
+        return library
+
+    _walked: dict[Kind, list[Found]]
+
+    def of(self, kind: Kind) -> list[Found]:
+        """Return all of that kind. Raises ModelError as `library` does."""
+        if kind not in self._walked:
+            self._walked[kind] = _walk(self, kind)
+        return self._walked[kind]
+
+
 def library(folders: Folders, kind: Kind) -> list[Found]:
-    """All of that kind in these folders, sorted by folder and title.
+    """List all of that kind in these folders, sorted by folder and title.
 
     A models folder may be A1111's or ComfyUI's own, its models folder, or a plain folder of
-    checkpoints.
-    Raises ModelError for a folder that is not there.
+    checkpoints. Raises ModelError for a folder that is not there.
     """
+    return folders.of(kind) if isinstance(folders, Library) else _walk(folders, kind)
+
+
+def _walk(folders: Folders, kind: Kind) -> list[Found]:
     found: dict[Path, Found] = {}
     for folder in folders:
         for root in shelves(folder, kind):
@@ -174,20 +211,3 @@ def find_lora(name: str, folders: Folders) -> Path:
     raise ModelError(
         f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
     )
-
-
-Kind = Literal["checkpoint", "vae", "lora", "embedding"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Only:
-    """A folder all of whose files are of one kind; `option` is what named it."""
-
-    path: Path
-    kind: Kind
-    option: str
-
-
-Folders: TypeAlias = Sequence[Path | Only]
-"""A bare path is a models folder, with a place for each kind."""

@@ -95,14 +95,14 @@ class GenerationRequest(
                 networks.split(prompt or "")
         except UsageError as error:
             raise field_error("prompt", error.message, error.hint) from error
-        check_inversion(sampler, self.model_dump())
-        check_init(sampler, self.model_dump())
-        check_mask(sampler, self.model_dump())
-        check_hires(sampler, self.model_dump())
-        check_tiles(self.model_dump())
-        check_guidance(sampler, self.model_dump())
-        check_approximate(self.model_dump())
-        check_variation(self.model_dump())
+        check_inversion(self, sampler)
+        check_init(self, sampler)
+        check_mask(self, sampler)
+        check_hires(self, sampler)
+        check_tiles(self)
+        check_guidance(self, sampler)
+        check_approximate(self)
+        check_variation(self)
         for key in _PROMPTS:
             if re.search(r"[\0\ud800-\udfff]", getattr(self, key) or ""):
                 raise field_error(key, "a prompt cannot hold NUL characters or broken Unicode")

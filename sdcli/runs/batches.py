@@ -28,8 +28,8 @@ def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
     """The jobs of each model in each number format, in the order of their first ones."""
     found: list[list[Job]] = []
     for job in jobs:
-        of = job.folder, job.dtype
-        same = next((each for each in found if (each[0].folder, each[0].dtype) == of), None)
+        of = job.model, job.dtype
+        same = next((each for each in found if (each[0].model, each[0].dtype) == of), None)
         if same is None:
             found.append([job])
         else:

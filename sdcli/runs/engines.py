@@ -1,59 +1,68 @@
-"""Owns the model that is loaded while pictures are made, and its files' hashes: one at a time."""
+"""The model that is loaded while pictures are made, and its files' hashes: one at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdcli import models
-from sdcli.cli import console as ui
-from sdcli.models.hashes import Told
+from sdcli.models import Model
+from sdcli.models.hashes import HashJob
 from sdcli.models.library import find_lora, in_texts, library
 from sdcli.models.prefetch import read_ahead
+from sdcli.notices import Say
 from sdcli.request.settings import Settings
-from sdcli.startup import crossing
+from sdcli.startup import fast_torch_import
 
+from .events import Busy, Idle, Listener, Notice
 from .plan import Job
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine
 
 
-class Loaded:
+class Engines:
     """The engine that the last job asked for; the next one takes its place if it differs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listener: Listener) -> None:
         self._settings = settings
+        self._listener = listener
         self._engine: Engine | None = None
-        self._what: tuple[models.Model, str] | None = None
+        self._loaded: tuple[Model, str] | None = None
 
-    def other_than(self, folder: models.Model, dtype: str) -> bool:
-        """Whether jobs of that model in that number format make this one go."""
-        return self._what is not None and self._what != (folder, dtype)
+    def replaces(self, model: Model, dtype: str) -> bool:
+        """Return True if jobs of that model in that number format need another engine."""
+        return self._loaded is not None and self._loaded != (model, dtype)
 
-    def of(self, folder: models.Model, dtype: str) -> Engine:
-        """The engine of that model. Raises SdcliError if it cannot be loaded."""
-        if self._engine is None or self._what != (folder, dtype):
+    def of(self, model: Model, dtype: str) -> Engine:
+        """Return the engine of that model. Raises SdcliError if it cannot be loaded."""
+        if self._engine is None or self._loaded != (model, dtype):
             self._engine = None  # so that two are never held at once
-            read_ahead(folder)
+            read_ahead(model)
             settings = self._settings.model_copy(update={"dtype": dtype})
-            with ui.status(f"loading {folder.name}"):
-                self._engine = load_engine(folder, settings)
-            self._what = folder, dtype
+            self._listener(Busy(f"loading {model.name}"))
+            try:
+                self._engine = load_engine(model, settings, self._warn)
+            finally:
+                self._listener(Idle())
+            self._loaded = model, dtype
             if dtype == "auto" and self._engine.bf16_pays:
-                ui.say("hint: --dtype bf16 is about twice as fast here; pictures differ slightly")
+                hint = "hint: --dtype bf16 is about twice as fast here; pictures differ slightly"
+                self._listener(Notice(hint))
         return self._engine
 
+    def _warn(self, text: str) -> None:
+        self._listener(Notice(text, warning=True))
 
-def hashes_of(jobs: Sequence[Job], settings: Settings) -> Told:
-    """Of the files that make the pictures of these jobs, all of one model."""
+
+def hash_files(jobs: Sequence[Job], settings: Settings) -> HashJob:
+    """Begin to hash the files that make the pictures of these jobs, all of one model."""
     if settings.no_metadata:
-        return Told()
-    model, folders = jobs[0].folder, settings.models_folders
+        return HashJob()
+    model, folders = jobs[0].model, settings.models_folders
     known = {item.name: item.path for item in library(folders, "embedding")}
     used = in_texts(known, {text for job in jobs for text in job.request.texts})
     tags = {tag.name for job in jobs for tag in job.request.tags}
-    return Told(
+    return HashJob(
         model=None if model.header is None else model.path,
         vae=model.vae.path if model.vae else None,
         loras={name: find_lora(name, folders) for name in sorted(tags)},
@@ -61,18 +70,18 @@ def hashes_of(jobs: Sequence[Job], settings: Settings) -> Told:
     )
 
 
-def load_engine(folder: models.Model, settings: Settings) -> Engine:
+def load_engine(model: Model, settings: Settings, warn: Say) -> Engine:
     """Cross the wall: import torch and load the weights."""
-    with crossing(compiling=settings.compile):
+    with fast_torch_import(compiling=settings.compile):
         from sdcli.engine import Engine
 
         return Engine.of(
-            folder,
+            model,
             device=settings.device,
             dtype=settings.dtype,
             offload=settings.offload,
             compile=settings.compile,
             graphs=settings.cuda_graphs,
-            say=ui.warn,
+            say=warn,
             folders=settings.models_folders,
         )

@@ -1,56 +1,175 @@
-"""What is told while pictures are made."""
+"""What happens on the way from a command to its pictures, as typed events.
+
+Text for people, lines of JSON and later front ends are listeners that render them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from sdcli.errors import SdcliError
 from sdcli.images.compare import Likeness
+from sdcli.request.settings import Settings
 
 if TYPE_CHECKING:
     from sdcli.engine import Picture, Step
 
 
-class Reporter(Protocol):
-    """What is told while pictures are made. Jobs are numbered from 1, rows as in their file."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know while a run is planned and a model is loaded."""
 
-    def start(self, *, jobs: int, model: str, device: str, dtype: str) -> None:
-        """The model is loaded; `jobs` pictures are to be made."""
+    text: str
+    warning: bool = False
 
-    def more(self, jobs: int) -> None:
-        """So many more pictures are to be made than was known at the start."""
 
-    def step(self, job: int, batch: int, step: Step) -> None:
-        """Pictures job … job+batch-1 have come one step further."""
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Something begins that takes a while, such as "loading builtin"; `Idle` ends it."""
 
-    def picture(self, job: int, picture: Picture, *, row: int) -> None:
-        """A picture is finished and saved at `picture.path`."""
+    doing: str
 
-    def row(self, row: int, paths: Sequence[Path], *, failed: int) -> None:
-        """All of a row of a file is done: its pictures, and how many failed."""
 
-    def fault(self, error: SdcliError) -> None:
-        """Something is wrong that is no single picture's."""
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What `Busy` announced is over, whether it succeeded or not."""
 
-    def sheet(self, path: Path) -> None:
-        """A sheet or a table of all pictures stands at `path`."""
 
-    def animation(self, path: Path, *, frames: int) -> None:
-        """All pictures stand at `path` as one."""
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """So many more pictures are to be made, as these settings say.
 
-    def compared(self, job: int, old: Path, found: Likeness, *, same: bool) -> None:
-        """Job `job`'s picture was held against an `old` one; `same` that it is near enough."""
+    `insists` if --show was typed for this very command, not only kept in the config.
+    """
 
-    def warning(self, message: str) -> None:
-        """Something that a person should know."""
+    jobs: int
+    settings: Settings
+    insists: bool
 
-    def error(self, error: SdcliError, *, job: int, row: int) -> None:
-        """Job `job` has failed; others go on."""
 
-    def end(self, *, made: int, failed: int, never: int, skipped: int, seconds: float) -> None:
-        """All is done, or was interrupted: `never` jobs were not tried.
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first model is loaded, and `jobs` pictures are queued by now."""
 
-        `skipped` are finished by an earlier run, or are another process's.
-        """
+    jobs: int
+    model: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Pictures job … job + batch - 1, numbered from 1, have come one step further."""
+
+    job: int
+    batch: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The picture of a job, in line `row` of its file, is finished and stands at its path."""
+
+    job: int
+    row: int
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job has failed; others go on."""
+
+    job: int
+    row: int
+    error: SdcliError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something is wrong that is no single picture's, such as a row that cannot be read."""
+
+    error: SdcliError
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know of a run under way."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowFinished:
+    """All pictures of a row are saved or have failed."""
+
+    row: int
+    paths: tuple[Path, ...]
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSaved:
+    """A sheet or a table of all pictures stands at `path`."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AnimationSaved:
+    """All pictures stand at `path` as one."""
+
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A job's picture beside an `old` one; `same` if they are near enough."""
+
+    job: int
+    old: Path
+    likeness: Likeness
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run is over, or was interrupted: `never` jobs were not tried.
+
+    `skipped` are finished by an earlier run, or are another process's.
+    """
+
+    made: int
+    failed: int
+    never: int
+    skipped: int
+    seconds: float
+
+
+Event: TypeAlias = (
+    Notice
+    | Busy
+    | Idle
+    | Queued
+    | Started
+    | Progress
+    | Saved
+    | Failed
+    | Fault
+    | Warned
+    | RowFinished
+    | SheetSaved
+    | AnimationSaved
+    | Compared
+    | Ended
+)
+
+Listener = Callable[[Event], None]
+"""Hears every event in its order, from one thread at a time."""
+
+
+def deaf(event: Event) -> None:
+    """Listen to nothing."""

@@ -99,7 +99,7 @@ class Entry(Protocol):
         """What is asked for."""
 
     @property
-    def folder(self) -> Model:
+    def model(self) -> Model:
         """The model that it is made with."""
 
 
@@ -119,7 +119,7 @@ class Keys:
 
     def of(self, job: Entry) -> str:
         """64 hexadecimal digits. Raises ModelError for a model's file that cannot be read."""
-        parts = (job.identity, self._digest(job.folder), str(self._before[job.number]))
+        parts = (job.identity, self._digest(job.model), str(self._before[job.number]))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _digest(self, model: Model) -> str:

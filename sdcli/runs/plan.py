@@ -1,20 +1,15 @@
-"""Owns planning: everything that can be wrong with a run is found before torch is imported."""
+"""Plans: everything that can be wrong with a run is found before torch is imported."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sdcli import models
-from sdcli.cli import console as ui
 from sdcli.errors import Problems, UsageError
 from sdcli.images.formats import check_fits
 from sdcli.images.upscalers import check_upscaler
-from sdcli.models.header import read_header
-from sdcli.models.library import find_lora
-from sdcli.models.vae import with_vae
+from sdcli.models import Model
 from sdcli.request import GenerationRequest
 from sdcli.request.pictures import enlarged_size, open_patch, read_init, sized
 from sdcli.request.settings import Settings
@@ -24,11 +19,12 @@ from sdcli.sources.rows import Row
 from sdcli.sources.seeds import draws_from, expand, random_seed, walk
 from sdcli.sources.sweeps import ONLY, Cell, cells, parse_sweeps
 
-from .inputs import Words
+from .host import Host
+from .inputs import Inputs
 from .journal import Journal
 from .output import Target
 from .preview import check_preview
-from .resolve import Understood, understood
+from .resolve import Resolved, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +32,25 @@ class Job:
     """One picture of a plan: its `number` from 1, its `row` in a file, its request and its model.
 
     `dtype` is the number format that it is made in, as in the settings: pictures that are made
-    again have their own.
-
-    `cell` is what was chosen for it in a sweep, `told` is for the picture's text: what its prompts
-    were before their choices were made. `identity` is what it has in common with the same job of
-    the same file at another time.
+    again have their own. `cell` is what was chosen for it in a sweep. `templates` are for the
+    picture's text: what its prompts were before their choices were made. `drawn_for` is what its
+    seed was drawn for, if it was.
     """
 
     number: int
     row: int
     request: GenerationRequest
-    folder: models.Model
-    told: Mapping[str, str]
-    identity: str
+    model: Model
+    templates: Mapping[str, str]
+    drawn_for: str = ""
     dtype: str = "auto"
     preset: str = ""
     cell: Cell = ONLY
+
+    @property
+    def identity(self) -> str:
+        """What it has in common with the same job of the same file at another time."""
+        return self.drawn_for or self.request.model_dump_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ class Plan:
         return [job for job in self.jobs if job.number not in self.done]
 
 
-def together(plans: Sequence[Plan], *, after: int = 0) -> Plan:
-    """All plans as one, numbered on `after` earlier ones; settings and target are the first's.
+def joined(plans: Sequence[Plan], *, after: int = 0) -> Plan:
+    """Make one plan of several, numbered on `after` earlier jobs, with the first's settings.
 
     A job without a row is its own.
     """
@@ -91,118 +90,122 @@ def together(plans: Sequence[Plan], *, after: int = 0) -> Plan:
     return replace(plans[0], jobs=numbered, drawn=any(plan.drawn for plan in plans))
 
 
-def planned_row(row: Row, words: Words, file: str, *, among: int, json: bool) -> Plan:
-    """The plan of a row of a file, for which `words` are defaults. Raises UsageErrors, ModelError.
+def plan_row(row: Row, inputs: Inputs, host: Host, *, file: str, among: int) -> Plan:
+    """Plan a row of a file, for which `inputs` are defaults; its jobs' row is its line.
 
-    Its jobs' row is its line.
+    Raises UsageErrors, ModelError.
     """
     values = {key: value for key, value in row.values.items() if key != "preset"}
-    if "prompt" not in values and not words.flags.get("prompt"):
+    if "prompt" not in values and not inputs.flags.get("prompt"):
         raise UsageError(f"{file}, line {row.line}: there is no prompt")
     layer = Layer(f"{file}, line {row.line}", values)
-    plan = planned(replace(words, row=layer, row_presets=row.presets), json=json, among=among)
+    plan = plan_inputs(replace(inputs, row=layer, row_presets=row.presets), host, among=among)
     return replace(plan, jobs=[replace(job, row=row.line) for job in plan.jobs])
 
 
-def planned(words: Words, *, json: bool, among: int = 1) -> Plan:
-    """Work out the run. Raises UsageErrors with all that is wrong, ModelError.
+def plan_inputs(inputs: Inputs, host: Host, *, among: int = 1) -> Plan:
+    """Plan the pictures of a command. Raises UsageErrors with all that is wrong, ModelError.
 
     Its output has room for the pictures of so many plans (`among`) of the same kind.
     """
     target: list[Target | None] = []
 
     def aim(settings: Settings, pictures: int, inits: int) -> None:
-        target.append(_target(settings, among * pictures, among * inits, json=json))
+        target.append(_target(settings, host, among * pictures, among * inits))
         _check_animation(settings, pictures)
         check_preview(settings)
 
-    found = understood(words, aim)
-    base, settings, wording = found.base, found.settings, found.wording
+    resolved = resolve(inputs, host, aim)
+    base, settings = resolved.base, resolved.settings
+    requests = _requests(resolved, host)
+    if not settings.no_metadata and settings.file_format == "jpg":
+        for request in requests:
+            check_fits(write_text(request, resolved.templates.originals(request)), "jpg")
+    if unknown := {tag for request in requests for tag in request.unknown_tags}:
+        host.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
+    model = host.catalogue.model(base.model, base.vae, settings, digest=resolved.model_hash)
+    for name in sorted({tag.name for request in requests for tag in request.tags}):
+        host.catalogue.lora(name, settings.models_folders)
+    preset = next(reversed((*inputs.presets, *inputs.row_presets)), "")
+    jobs = [
+        Job(
+            number,
+            0,
+            request,
+            model,
+            resolved.templates.originals(request),
+            _drawn_for(request, number, resolved),
+            dtype=settings.dtype,
+            preset=preset,
+            cell=inputs.cell,
+        )
+        for number, request in enumerate(requests, start=1)
+    ]
+    insists = bool(inputs.flags.get("show"))
+    return Plan(jobs, settings, target[0], drawn=resolved.drawn, insists=insists)
+
+
+def _requests(resolved: Resolved, host: Host) -> list[GenerationRequest]:
+    """Return one request a picture, of all seeds and all pictures to begin from."""
+    base, settings = resolved.base, resolved.settings
     bases = [base]
-    if found.inits:
-        bases = [base.model_copy(update={"init_img": init}) for init in found.inits]
+    if resolved.inits:
+        bases = [base.model_copy(update={"init_img": init}) for init in resolved.inits]
         if base.upscale is None:
-            bases = [sized(each, ui.warn) for each in bases]
-    sizes = {_size(each) for each in bases}
+            bases = [sized(each, host.warn) for each in bases]
+    sizes = {_size(each, host) for each in bases}  # reads pictures and masks, too
     if settings.animate and len(sizes) > 1:
         raise UsageError("--animate: the pictures have more than one size", "give --size")
     if base.hires:
         check_upscaler(base.hires_upscaler)
     if base.upscale is not None:
         check_upscaler(base.upscaler)
-    jobs = [job for each in bases for job in _of_all_seeds(each, found)]
-    requests = [wording.of(job) for job in jobs]
-    if base.invert and len({(job.prompt, job.init_img) for job in requests}) < len(requests):
+    requests = [
+        resolved.templates.fill(request)
+        for each in bases
+        for request in _of_all_seeds(each, resolved)
+    ]
+    if base.invert and len({(r.prompt, r.init_img) for r in requests}) < len(requests):
         raise UsageError(
             f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
             "the picture, not of their seeds",
             "leave out --count and all seeds but one",
         )
-    if not settings.no_metadata and settings.file_format == "jpg":
-        for request in requests:
-            check_fits(write_text(request, wording.told(request)), "jpg")
-    if unknown := {tag for request in requests for tag in request.unknown_tags}:
-        ui.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
-    folder = models.find(
-        base.model,
-        folders=settings.models_folders,
-        offline=settings.offline,
-        digest=found.model_hash,
-        say=ui.say,
-    )
-    folder = with_vae(folder, base.vae, folders=settings.models_folders, say=ui.say)
-    for name in sorted({tag.name for request in requests for tag in request.tags}):
-        read_header(find_lora(name, settings.models_folders))
-    preset = next(reversed((*words.presets, *words.row_presets)), "")
-    made = [
-        Job(
-            *(number, 0, request, folder, wording.told(request)),
-            _identity(request, number, found),
-            dtype=settings.dtype,
-            preset=preset,
-            cell=words.cell,
-        )
-        for number, request in enumerate(requests, start=1)
-    ]
-    insists = bool(words.flags.get("show"))
-    return Plan(made, settings, target[0], drawn=found.drawn, insists=insists)
+    return requests
 
 
-def _identity(request: GenerationRequest, number: int, found: Understood) -> str:
-    """The request; if its seed was drawn, what it was drawn for, and its place in that."""
-    if not found.drawn:
-        return request.model_dump_json()
-    texts = {key: template.text for key, template in found.wording.templates.items()}
+def _drawn_for(request: GenerationRequest, number: int, resolved: Resolved) -> str:
+    """Say what a drawn seed was drawn for, and its place in that; nothing if it was named."""
+    if not resolved.drawn:
+        return ""
+    texts = {key: template.text for key, template in resolved.templates.by_field.items()}
     own = {"seed", "variation_seed", *texts}
     return repr((request.model_dump(exclude=own), texts, number))
 
 
-def _size(request: GenerationRequest) -> tuple[int | None, int | None]:
-    """Of its picture, as far as it is known without the model. Raises UsageError."""
+def _size(request: GenerationRequest, host: Host) -> tuple[int | None, int | None]:
+    """Return the picture's size, as far as it is known before the model is loaded.
+
+    Raises UsageError for a picture or a mask that cannot be read.
+    """
     if request.upscale is not None:
         return enlarged_size(read_init(request).size, request.upscale)
     if request.masked:
-        return open_patch(request, ui.warn).base.size
+        return open_patch(request, host.warn).base.size
     return request.width, request.height
 
 
-def _of_all_seeds(base: GenerationRequest, found: Understood) -> list[GenerationRequest]:
-    if found.settings.interpolate_seeds is None:
-        return expand(base, found.seeds, count=found.settings.count)
-    return walk(base, found.seeds, frames=found.settings.frames)
+def _of_all_seeds(base: GenerationRequest, resolved: Resolved) -> list[GenerationRequest]:
+    settings = resolved.settings
+    if settings.interpolate_seeds is None:
+        return expand(base, resolved.seeds, count=settings.count)
+    return walk(base, resolved.seeds, frames=settings.frames)
 
 
-def _target(settings: Settings, pictures: int, inits: int, *, json: bool) -> Target | None:
+def _target(settings: Settings, host: Host, pictures: int, inits: int) -> Target | None:
     if settings.output != "-":
-        return Target.of(settings, pictures, inits=inits)
-    if json:
-        raise UsageError("--output: - and --json both want stdout", "give --output a file")
-    if pictures != 1:
-        raise UsageError(f"--output: - takes one picture, not {pictures}")
-    if sys.stdout.isatty():
-        raise UsageError(
-            "--output: - would write an image's bytes to the terminal", "pipe them somewhere"
-        )
+        return host.catalogue.target(settings, pictures, inits=inits)
+    host.check_stdout(pictures)
     return None
 
 
@@ -218,7 +221,7 @@ _MOST = 100_000  # combinations
 
 
 def combinations(texts: Sequence[str]) -> list[Cell]:
-    """Those of the sweeps, as typed; the empty one where there are none. Raises UsageError."""
+    """Return those of the sweeps; the empty one where there are none. Raises UsageError."""
     sweeps = parse_sweeps(texts)
     count = math.prod(len(sweep.values) for sweep in sweeps)
     if count > _MOST:
@@ -226,21 +229,21 @@ def combinations(texts: Sequence[str]) -> list[Cell]:
     return list(cells(sweeps))
 
 
-def swept(words: Words, every: Sequence[Cell], plan: Callable[[Words], Plan]) -> Plan:
-    """One plan of all combinations' plans. Raises UsageErrors with what is wrong in any.
+def plan_sweep(inputs: Inputs, every: Sequence[Cell], plan: Callable[[Inputs], Plan]) -> Plan:
+    """Make one plan of all combinations' plans. Raises UsageErrors with what is wrong in any.
 
     A seed that nobody names is drawn once, so that pictures differ by what is swept alone.
     """
     problems = Problems()
     plans = []
-    for own in _each(words, every):
+    for own in _each(inputs, every):
         with problems.gather():
             plans.append(plan(own))
     problems.raise_if_any()
-    return together(plans)
+    return joined(plans)
 
 
-def _each(words: Words, every: Sequence[Cell]) -> Iterator[Words]:
+def _each(inputs: Inputs, every: Sequence[Cell]) -> Iterator[Inputs]:
     start = random_seed()
     for cell in every:
-        yield replace(words, cell=cell, draw=draws_from(start))
+        yield replace(inputs, cell=cell, draw=draws_from(start))

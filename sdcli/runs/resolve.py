@@ -1,8 +1,7 @@
-"""Owns what a command was told: layer upon layer put together, until all of it is legal."""
+"""From layers to one legal request: put together and checked, until all of it holds."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,18 +13,19 @@ from sdcli.request.settings import Settings
 from sdcli.sources.layers import REQUEST_KEYS, Merged, merge, validate
 from sdcli.sources.seeds import Draw, parse_seeds, with_variation_seed
 
-from .inputs import MODEL_HASH, Words, flags_layer, layers_of, picture_layer
-from .templates import Wording, worded
+from .host import Host, PipedText
+from .inputs import MODEL_HASH, Inputs, flags_layer, input_layers, picture_layer
+from .templates import Templates, read_templates
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
-    """What was typed, once it is all legal: `base` is the first of the pictures of all seeds."""
+class Resolved:
+    """Inputs that are all legal: `base` is the first of the pictures of all seeds."""
 
     base: GenerationRequest
     seeds: list[int]
     settings: Settings
-    wording: Wording
+    templates: Templates
     inits: list[str]
     model_hash: str
     """Of the file that is meant by the model's name; empty where nobody says."""
@@ -33,36 +33,37 @@ class Understood:
     """Whether a seed was drawn at random."""
 
 
-def understood(
-    words: Words, also: Callable[[Settings, int, int], None] = lambda *_: None
-) -> Understood:
-    """Layer upon layer put together and checked, and what the command checks `also`.
+def resolve(
+    inputs: Inputs, host: Host, also: Callable[[Settings, int, int], None] = lambda *_: None
+) -> Resolved:
+    """Put the layers together and check them, and whatever the caller checks `also`.
 
-    Raises UsageErrors with all that is wrong.
+    That gets the settings, the number of pictures, and that of the pictures to begin from. Raises
+    UsageErrors with all that is wrong.
     """
     problems = Problems()
-    merged = merge(layers_of(words, problems))
+    merged = merge(input_layers(inputs, host.catalogue, problems))
     # A person who must type again should not have waited for a pipe to end.
-    if not problems and words.row is None:
+    if not problems and inputs.row is None:
         with problems.gather():
-            merged = _with_stdin(merged)
+            merged = _with_piped_prompt(merged, host.stdin)
     with problems.gather():
-        merged = _replaced(merged, words.cell.replaced)
+        merged = _replaced(merged, inputs.cell.replaced)
     with problems.gather():
         _check_needs(merged)
     seeds = [0]
     with problems.gather():
-        seeds = _seeds(merged, words.draw)
-    settings = base = wording = None
+        seeds = _seeds(merged, inputs.draw)
+    settings = base = templates = None
     with problems.gather():
-        settings = validate(Settings, merged.values, merged)
-    values = with_variation_seed({**merged.values, "seed": seeds[0]}, words.draw)
+        settings = host.catalogue.settings(merged)
+    values = with_variation_seed({**merged.values, "seed": seeds[0]}, inputs.draw)
     if settings:
         with problems.gather():
-            wording = worded(merged, settings)
+            templates = read_templates(merged, settings, host.catalogue)
             values |= {
                 key: text
-                for key, text in wording.values(seeds[0]).items()
+                for key, text in templates.texts(seeds[0]).items()
                 if text != (typed := merged.values.get(key, "")) and isinstance(typed, str)
             }
     with problems.gather():
@@ -79,21 +80,20 @@ def understood(
     problems.raise_if_any()
     assert settings is not None
     assert base is not None
-    assert wording is not None
-    drawn = _drawn(merged)
+    assert templates is not None
     model = merged.origins.get("model")
     digest = str(model.values.get(MODEL_HASH, "")) if model else ""
-    return Understood(base, seeds, settings, wording, inits, digest, drawn)
+    return Resolved(base, seeds, settings, templates, inits, digest, _drawn(merged))
 
 
 def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:
-    """With words of the prompts replaced, as A1111's "Prompt S/R" does it."""
+    """Replace words of the prompts, as A1111's "Prompt S/R" does it."""
     values = dict(merged.values)
     for old, new in pairs:
-        found = [key for key in ("prompt", "negative_prompt") if old in str(values.get(key, ""))]
-        if not found:
+        keys = [key for key in ("prompt", "negative_prompt") if old in str(values.get(key, ""))]
+        if not keys:
             raise UsageError(f"--sweep: {old!r} is not in the prompts")
-        values |= {key: str(values[key]).replace(old, new) for key in found}
+        values |= {key: str(values[key]).replace(old, new) for key in keys}
     return Merged(values, merged.origins)
 
 
@@ -106,18 +106,18 @@ def _drawn(merged: Merged) -> bool:
     return any(part.strip() == "-1" for part in seeds.split(",")) or bool(varied) or other
 
 
-def said(words: Words) -> dict[str, Any]:
-    """The request's fields that a picture and the flags set, checked, in canonical form.
+def explicit_values(inputs: Inputs, host: Host) -> dict[str, Any]:
+    """Return the request's fields that a picture and the flags set, checked, in canonical form.
 
     Nothing else is mixed in. Raises UsageErrors.
     """
     problems = Problems()
     layers = []
-    if words.picture:
+    if inputs.picture:
         with problems.gather():
-            layers.append(picture_layer(words.picture, words.carried))
+            layers.append(picture_layer(inputs, host.catalogue))
     with problems.gather():
-        layers.append(flags_layer(words))
+        layers.append(flags_layer(inputs))
     merged = merge(layers)
     request = None
     with problems.gather():
@@ -132,7 +132,7 @@ def said(words: Words) -> dict[str, Any]:
 
 
 def _seeds(merged: Merged, draw: Draw) -> list[int]:
-    """The seeds to make pictures of, or to walk between."""
+    """Return the seeds to make pictures of, or to walk between."""
     walked = merged.values.get("interpolate_seeds")
     if walked is None:
         return parse_seeds(merged.values.get("seed", -1), draw)
@@ -160,25 +160,25 @@ def _typed(merged: Merged, key: str) -> bool:
     return key in merged.origins and not merged.origins[key].source
 
 
-def with_piped_prompt(words: Words) -> Words:
-    """With the prompt from a pipe, if one is wanted, which can be read once only.
+def with_piped_prompt(inputs: Inputs, host: Host) -> Inputs:
+    """Take the prompt from a pipe, if one is wanted, which can be read once only.
 
     Raises UsageError.
     """
-    merged = merge(layers_of(words, Problems()))
-    text = _with_stdin(merged).values.get("prompt")
+    merged = merge(input_layers(inputs, host.catalogue, Problems()))
+    text = _with_piped_prompt(merged, host.stdin).values.get("prompt")
     if text == merged.values.get("prompt"):
-        return words
-    flags = {key: value for key, value in words.flags.items() if key != "prompt"}
-    return replace(words, text=str(text), flags=flags)
+        return inputs
+    flags = {key: value for key, value in inputs.flags.items() if key != "prompt"}
+    return replace(inputs, text=str(text), flags=flags)
 
 
-def _with_stdin(merged: Merged) -> Merged:
-    """The prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
+def _with_piped_prompt(merged: Merged, stdin: PipedText | None) -> Merged:
+    """Read the prompt from standard input: for `-`, or where there is none and a pipe feeds us."""
     prompt = merged.values.get("prompt")
-    if prompt != "-" and (prompt is not None or sys.stdin is None or sys.stdin.isatty()):
+    if prompt != "-" and (prompt is not None or stdin is None or not stdin.piped):
         return merged
-    text = sys.stdin.read() if sys.stdin else ""
+    text = stdin.read() if stdin else ""
     if prompt == "-" and not text.strip():
         raise UsageError("--prompt: nothing came from standard input")
     return Merged({**merged.values, "prompt": text.strip()}, merged.origins)

@@ -1,4 +1,4 @@
-"""Owns making pictures: jobs in batches through the engine, each saved while the next are made."""
+"""The worker: jobs in batches through the engine, each saved while the next are made."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
-from sdcli.models.hashes import Told
+from sdcli.models.hashes import HashJob
 from sdcli.request import GenerationRequest
 
+from . import events
 from .batches import batch_size, by_model, groups
 from .costs import Speeds, Timing
-from .deliver import Destination, facts_of
-from .engines import Loaded, hashes_of
-from .events import Reporter
-from .ordered import After, InOrder
+from .deliver import Animation, Delivery, delivery_of, format_facts, infotext
+from .engines import Engines, hash_files
+from .events import Listener
+from .ordered import After, Ordered
 from .plan import Job, Plan
 from .preview import Previews
 
@@ -31,111 +33,128 @@ _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
 def make(
     plans: Iterable[Plan | SdcliError],
-    reporter: Reporter,
+    listener: Listener,
     *,
     rows: bool = False,
     after: After | None = None,
     finish: Callable[[], Sequence[Path]] = tuple,
+    write: Callable[[bytes], None] | None = None,
 ) -> int:
     """Make every job's picture, plan by plan; returns the exit code, 0 if none failed, else 1.
 
-    A failure is reported and the others go on, as does an error among the plans; what does not fit
+    A failure is an event and the others go on, as is an error among the plans; what does not fit
     into memory is tried again with half as many at once, which changes no picture beyond rounding.
     An interruption ends the run with what is finished kept and counted, and is raised on.
 
-    Of jobs that are done already none is told. Where `rows` have a meaning, their ends are told.
-    `after` is called with each picture that has been told of, in the jobs' order, and `finish` when
-    all are made, for the files that it writes of them.
+    Jobs that are done already are not mentioned. Where `rows` have a meaning, their ends are
+    events. `after` is called with each picture, in the jobs' order, and `finish` when all are made,
+    for the files that it writes of them. `write` takes the bytes of a picture without a file.
     """
-    told = InOrder(reporter, rows=rows, after=after)
+    ordered = Ordered(listener, rows=rows, after=after)
     started = time.monotonic()
-    making: _Making | None = None
+    worker: _Worker | None = None
     skipped = 0
     try:
-        with ThreadPoolExecutor(1, "saving") as worker:
+        with ThreadPoolExecutor(1, "saving") as thread:
             for plan in plans:
                 if isinstance(plan, SdcliError):
-                    told.fault(plan)
+                    ordered.fault(plan)
                     continue
                 skipped += len(plan.jobs) - len(plan.left)
                 if not plan.left:
                     continue
-                making = making or _Making(plan, told)
-                making.make(plan, worker)
-        if making:
-            making.end(finish)
+                worker = worker or _Worker(plan, ordered, thread, write)
+                worker.make(plan)
+        if worker:
+            worker.end(finish)
     finally:
         try:
-            told.rest()
+            ordered.rest()
         finally:
-            if told.begun or told.failed or skipped:  # else there was nothing to begin with
-                reporter.end(
-                    made=told.made,
-                    failed=told.failed,
-                    never=told.never,
-                    skipped=skipped,
-                    seconds=time.monotonic() - started,
+            if ordered.begun or ordered.failed or skipped:  # else there was nothing to begin with
+                seconds = time.monotonic() - started
+                listener(
+                    events.Ended(ordered.made, ordered.failed, ordered.never, skipped, seconds)
                 )
-    return 1 if told.failed or told.never else 0
+    return 1 if ordered.failed or ordered.never else 0
 
 
 _COMPILED = ", compiled"
 
 
 def _way(engine: Engine, request: GenerationRequest) -> str:
-    """What else a picture's cost depends on."""
+    """Return what a picture's cost depends on, beside its model and size."""
     placement = engine.placement
     alone = ", unguided" if request.cfg_scale == 1 else ""
     compiled = _COMPILED if engine.compiled else ""
     return f"{placement.device_name}, {placement.dtype_name}{alone}{compiled}"
 
 
-class _Making:
-    """The work on one plan: the engine makes a batch while the one before it is saved."""
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A batch whose latents are finished, and what its pictures' texts need."""
 
-    def __init__(self, plan: Plan, told: InOrder) -> None:
+    run: Run | TwoPasses | Tiled
+    jobs: Sequence[Job]
+    hashes: HashJob
+    facts: Mapping[str, str]
+
+
+class _Worker:
+    """The engine makes a batch while the one before it is saved by another thread."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        ordered: Ordered,
+        thread: ThreadPoolExecutor,
+        write: Callable[[bytes], None] | None,
+    ) -> None:
         self._settings = plan.settings
-        self._loaded = Loaded(plan.settings)
-        self._told = told
-        told.show(plan)
+        self._ordered = ordered
+        self._thread = thread
+        self._write = write
+        self._engines = Engines(plan.settings, ordered)
         self._begun = False
         self._most = sys.maxsize  # at once, after running out of memory
         self._alone: set[int] = set()  # jobs of a batch that failed: perhaps through one of them
         self._saving: deque[Future[None]] = deque()
-        self._tiling = False
         self._previews = Previews(plan.settings)
         self._speeds = Speeds.read()
+        self._animation = Animation()
 
-    def make(self, plan: Plan, worker: ThreadPoolExecutor) -> None:
+    def make(self, plan: Plan) -> None:
         """Make what is left of a plan, and save it. Raises SdcliError if all would be refused."""
-        self._destination = Destination.of(plan)
-        self._told.expect(plan.left)
+        self._delivery: Delivery = delivery_of(plan, self._write)
+        self._ordered.queue(plan)
         requests = [job.request for job in plan.left]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
         for jobs in by_model(plan.left):
-            self._make_of_a_model(jobs, worker)
+            self._make_of_a_model(jobs)
         self._wait()
-        self._told.rest()
+        self._ordered.rest()
 
     def end(self, finish: Callable[[], Sequence[Path]]) -> None:
         """Save what is made of all pictures, and remember how fast that was."""
         try:
             for sheet in finish():
-                self._told.sheet(sheet)
-            if path := self._destination.animate():
-                self._told.animation(path, frames=len(self._destination.frames))
+                self._ordered(events.SheetSaved(sheet))
+            if self._settings.animate and self._animation:
+                overwrite = self._settings.overwrite
+                path = self._animation.save(self._settings.animate, overwrite=overwrite)
+                self._ordered(events.AnimationSaved(path, len(self._animation)))
         except SdcliError as error:
-            self._told.fault(error)
+            self._ordered.fault(error)
         self._speeds.keep()
 
-    def _make_of_a_model(self, jobs: Sequence[Job], worker: ThreadPoolExecutor) -> None:
-        folder, dtype = jobs[0].folder, jobs[0].dtype
-        if self._loaded.other_than(folder, dtype):
+    def _make_of_a_model(self, jobs: Sequence[Job]) -> None:
+        model, dtype = jobs[0].model, jobs[0].dtype
+        if self._engines.replaces(model, dtype):
             self._wait()  # for what the model that goes has to decode
-        hashes = hashes_of(jobs, self._settings)  # worked out while it is loaded
+        hashes = hash_files(jobs, self._settings)  # worked out while it is loaded
         try:
-            engine = self._loaded.of(folder, dtype)
+            engine = self._engines.of(model, dtype)
         except SdcliError as error:
             if not self._begun:
                 raise  # whatever is wrong with it, nothing was made
@@ -144,18 +163,16 @@ class _Making:
         if not self._begun:
             self._begun = True
             placement = engine.placement
-            self._told.start(
-                model=folder.name, device=placement.device_name, dtype=placement.dtype_name
+            self._ordered.start(
+                model=model.name, device=placement.device_name, dtype=placement.dtype_name
             )
         for group in groups(jobs):
-            self._make_alike(group, engine, hashes, worker)
+            self._make_group(group, engine, hashes)
 
-    def _make_alike(
-        self, group: Sequence[Job], engine: Engine, hashes: Told, worker: ThreadPoolExecutor
-    ) -> None:
+    def _make_group(self, group: Sequence[Job], engine: Engine, hashes: HashJob) -> None:
         """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
-        request, folder = group[0].request, group[0].folder
-        like = folder.name, request, folder.native_size
+        request, model = group[0].request, group[0].model
+        like = model.name, request, model.native_size
         way = _way(engine, request)
         jobs = list(group)
         while jobs:
@@ -169,24 +186,24 @@ class _Making:
             timing = Timing()
             try:
                 run = engine.start(
-                    [job.request for job in batch], tiles_at_once=size, say=self._told.warning
+                    [job.request for job in batch], tiles_at_once=size, say=self._ordered.warn
                 )
                 for step in run:
                     timing.step(step)
-                    self._told.step(batch[0].number, len(batch), step)
+                    self._ordered(events.Progress(batch[0].number, len(batch), step))
                     if self._previews.due(step):
                         self._wait()  # for what the VAE has to decode
-                        self._previews.save(run, self._told.warning)
+                        self._previews.save(run, self._ordered.warn)
             except SdcliError as error:
-                some = self._told.made or self._told.failed or self._saving
+                some = self._ordered.made or self._ordered.failed or self._saving
                 if isinstance(error, UsageError) and self._alike and not some:
                     raise
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     self._most = len(batch) // 2
-                    self._told.warning(f"{error.message}: going on with {self._most} at once")
+                    self._ordered.warn(f"{error.message}: going on with {self._most} at once")
                     continue
                 if len(batch) > 1 and not isinstance(error, UsageError):
-                    self._told.warning(f"{error.message}: making the {len(batch)} one by one")
+                    self._ordered.warn(f"{error.message}: making the {len(batch)} one by one")
                     self._alone.update(job.number for job in batch)
                     continue
                 self._fail(batch, error)
@@ -196,53 +213,52 @@ class _Making:
                 if request.upscale is None and not request.hires:
                     self._learn(timing, like, way, len(batch))
                 self._wait(_WAITING - 1)
-                facts = facts_of(engine.placement.dtype_name)
-                self._saving.append(worker.submit(self._save, run, batch, hashes, facts))
+                facts = format_facts(engine.placement.dtype_name)
+                finished = _Finished(run, batch, hashes, facts)
+                self._saving.append(self._thread.submit(self._save, finished))
             jobs = rest
 
     def _learn(
         self, timing: Timing, like: tuple[str, GenerationRequest, int], way: str, count: int
     ) -> None:
-        """Know how fast a batch was, and tell what compiling has cost in it."""
+        """Remember how fast a batch was, and tell what compiling has cost in it."""
         if _COMPILED in way:
             before = self._speeds.costs(*like, way.replace(_COMPILED, "")).get(count)
-            if said := timing.payback(before and before * count):
-                self._told.warning(said)
+            if payback := timing.payback(before and before * count):
+                self._ordered.warn(payback)
         if timing.a_call is not None:
             self._speeds.learn(*like, way, timing.a_call / count, at_once=count)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
-        """Whether the VAE that decodes the last batch is to do something else in this one."""
-        other = request.tiling != self._tiling
-        self._tiling = request.tiling
+        """Whether this batch needs memory or weights that decoding the last one takes."""
         whole = request.init_img is None and not request.hires
-        return other or not whole or self._settings.offload != "none"
+        return not whole or self._settings.offload != "none"
 
     def _wait(self, most: int = 0) -> None:
-        """Until at most so many batches are not saved. Raises what was no fault of a picture."""
+        """Wait until at most so many batches are not saved. Raises what was no picture's fault."""
         while len(self._saving) > most:
             self._saving.popleft().result()
 
-    def _save(
-        self,
-        run: Run | TwoPasses | Tiled,
-        batch: Sequence[Job],
-        hashes: Told,
-        facts: Mapping[str, str],
-    ) -> None:
+    def _save(self, batch: _Finished) -> None:
         try:
-            pictures = run.pictures()
+            pictures = batch.run.pictures()
         except SdcliError as error:
-            self._fail(batch, error)
+            self._fail(batch.jobs, error)
             return
-        for job, picture in zip(batch, pictures, strict=True):
+        warn = self._ordered.warn
+        for job, picture in zip(batch.jobs, pictures, strict=True):
             try:
-                delivered = self._destination.deliver(job, picture, hashes, facts)
+                text = None
+                if not self._settings.no_metadata:
+                    text = infotext(job, picture, batch.hashes, batch.facts, warn)
+                if self._settings.animate:
+                    self._animation.add(job, picture, text)
+                delivered = self._delivery.deliver(job, picture, text)
             except SdcliError as error:
-                self._told.error(error, job)
+                self._ordered.failure(error, job)
             else:
-                self._told.picture(job, delivered)
+                self._ordered.saved(job, delivered)
 
     def _fail(self, jobs: Sequence[Job], error: SdcliError) -> None:
         for job in jobs:
-            self._told.error(error, job)
+            self._ordered.failure(error, job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from sdcli.errors import UsageError, did_you_mean
 
@@ -25,6 +25,7 @@ def _samplers_by_key() -> dict[str, Sampler]:
     return {name_key(name): row for row in rows for name in (*row.aliases, row.name)}
 
 
+@lru_cache(maxsize=1000)
 def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
     """The sampler of that name, its `schedule` set.
 
@@ -65,6 +66,7 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
     return replace(row, schedule=AUTOMATIC if chosen == row.default_schedule else chosen)
 
 
+@lru_cache(maxsize=1000)
 def split_name(name: str) -> tuple[Sampler | None, str]:
     """A name's sampler (None if unknown) and the schedule that it ends in, else Automatic."""
     key = name_key(name)

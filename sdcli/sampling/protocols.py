@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 X = TypeVar("X", bound=Any)
@@ -46,10 +48,12 @@ The function's keyword-only parameters are its options.
 """
 
 
-def option_defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only parameters of `function` with their defaults; None where there is none."""
-    return {
+@cache
+def option_defaults(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the keyword-only parameters of `function` with their defaults; None for no default."""
+    defaults = {
         name: None if parameter.default is Parameter.empty else parameter.default
         for name, parameter in signature(function).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
     }
+    return MappingProxyType(defaults)

@@ -47,8 +47,8 @@ def format_of(path: Path) -> Format:
     )
 
 
-def told_by(start: str) -> Format:
-    """By how its text begins, where there is no name."""
+def format_of_text(start: str) -> Format:
+    """Tell the format by how a text begins, where there is no name."""
     return {"{": "jsonl", "[": "toml"}.get(start.lstrip()[:1], "txt")  # type: ignore[return-value]
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def crossing(*, compiling: bool = False) -> Iterator[None]:
+def fast_torch_import(*, compiling: bool = False) -> Iterator[None]:
     """Do not look for garbage inside, nor ever again among what was made there; keep freed memory.
 
     The imports make half a million objects, and all of them live to the end. Going through them

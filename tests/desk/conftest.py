@@ -20,9 +20,9 @@ sys.path.append(str(Path(__file__).parents[2]))  # where the repository's own to
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine that `gen` gets."""
     fake = FakeEngine()
-    monkeypatch.setattr(loaded, "load_engine", lambda folder, settings: fake)
+    monkeypatch.setattr(loaded, "load_engine", lambda *_: fake)
     monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
-    monkeypatch.setattr("sdcli.runs.plan.with_vae", lambda model, choice, **_: model)
+    monkeypatch.setattr("sdcli.runs.catalogue.with_vae", lambda model, choice, **_: model)
     return fake
 
 

@@ -20,7 +20,7 @@ def formats(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What engines are loaded in, one after the other; on this CPU auto is fp32."""
     found: list[str] = []
 
-    def load(folder: Any, settings: Any) -> FakeEngine:
+    def load(model: Any, settings: Any, warn: Any) -> FakeEngine:
         found.append(settings.dtype)
         chosen = "fp32" if settings.dtype == "auto" else settings.dtype
         engine.placement = replace(FakePlacement(), dtype_name=chosen)

@@ -11,7 +11,6 @@ import pytest
 from fakes import FakeEngine, FakeStep
 from rich.console import Console
 
-from sdcli.cli import progress_bar as bars
 from sdcli.cli.progress_bar import Bars, Pace, spoken
 
 
@@ -65,12 +64,11 @@ def test_times_as_people_say_them(seconds: float, said: str) -> None:
     assert spoken(seconds) == said
 
 
-def drawn(jobs: int, monkeypatch: pytest.MonkeyPatch) -> str:
+def drawn(jobs: int) -> str:
     """What the bars show in the middle of a run."""
     file = io.StringIO()
     screen = Console(file=file, force_terminal=True, width=80, color_system=None)
-    monkeypatch.setattr(bars.ui, "people", lambda: screen)
-    shown, pace = Bars(), Pace(jobs)
+    shown, pace = Bars(screen), Pace(jobs)
     for job in (1, 2)[:jobs]:
         for index in (1, 2):
             pace.step(job, 1, FakeStep(index, 2, 0.5, index, index / 2))
@@ -79,14 +77,14 @@ def drawn(jobs: int, monkeypatch: pytest.MonkeyPatch) -> str:
     return file.getvalue()
 
 
-def test_one_bar_of_all_and_one_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = drawn(3, monkeypatch)
+def test_one_bar_of_all_and_one_of_the_batch() -> None:
+    text = drawn(3)
     assert "2 of 3" in text
     assert "2/2 σ 0.5" in text
 
 
-def test_one_picture_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = drawn(1, monkeypatch)
+def test_one_picture_has_one_bar() -> None:
+    text = drawn(1)
     assert "of 1" not in text
     assert "2/2 σ 0.5" in text
 

@@ -6,12 +6,12 @@ import gc
 
 import pytest
 
-from sdcli.startup import crossing
+from sdcli.startup import fast_torch_import
 
 
 def test_what_is_made_there_is_never_looked_at_again() -> None:
     try:
-        with crossing():
+        with fast_torch_import():
             assert not gc.isenabled()
             kept = [[] for _ in range(1000)]
         assert gc.isenabled()
@@ -23,7 +23,7 @@ def test_what_is_made_there_is_never_looked_at_again() -> None:
 
 def test_garbage_is_collected_again_after_a_failure() -> None:
     try:
-        with pytest.raises(ValueError, match="no model"), crossing():
+        with pytest.raises(ValueError, match="no model"), fast_torch_import():
             raise ValueError("no model")
         assert gc.isenabled()
     finally:

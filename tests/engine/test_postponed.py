@@ -17,9 +17,9 @@ code = run(["gen", "a", "-m", sys.argv[1], "--size", "64x64", "--steps", "2", "-
 print(json.dumps([code, sorted(waiting())]), file=sys.stderr)
 """
 ASKED = """
-from sdcli.startup import crossing
+from sdcli.startup import fast_torch_import
 from sdcli.startup.lazy_packages import waiting
-with crossing():
+with fast_torch_import():
     import sdcli.engine
 import torch
 from diffusers import UNet3DConditionModel

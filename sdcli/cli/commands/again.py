@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdcli.cli.command import Json, command, new_app, option
-from sdcli.cli.execute import refusals, reporter_of
+from sdcli.cli.console import Console
+from sdcli.cli.execute import host_of, refusals, report
 from sdcli.cli.flags import SizeFlag, parameters
 from sdcli.cli.plan_table import PlanFlag, show
 from sdcli.errors import Problems, UsageError
 from sdcli.images.compare import likeness
 from sdcli.images.formats import open_picture
-from sdcli.runs.inputs import Words
-from sdcli.runs.plan import Job, Plan, planned, together
+from sdcli.runs.events import Compared
+from sdcli.runs.inputs import Inputs
+from sdcli.runs.plan import Job, Plan, joined, plan_inputs
 from sdcli.runs.worker import make
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _TOLERANCE = 1.0  # levels of 255: what rounding does from device to device, and
 
 @command(app, more=parameters())
 def again(
+    console: Console,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="PNG, JPEG or WebP.")],
     check: Annotated[
         bool,
@@ -57,29 +60,32 @@ def again(
     problems = Problems()
     plans: list[Plan] = []
     old: list[Path] = []  # each job's, in their order
-    with refusals(json=json):
+    host = host_of(console, json=json)
+    with refusals(console, json=json):
         most = _tolerance(tolerance, check=check)
         for path in images:
             with problems.gather():
-                words = Words("", (), path, size, typed, alone=True)
-                found = planned(words, json=json, among=len(images))
-                plans.append(found)
-                old += [Path(path)] * len(found.jobs)
+                inputs = Inputs(picture=path, size=size, flags=typed, alone=True)
+                own = plan_inputs(inputs, host, among=len(images))
+                plans.append(own)
+                old += [Path(path)] * len(own.jobs)
         problems.raise_if_any()
-        whole = together(plans)
+        whole = joined(plans)
         if plan:
-            return show(whole, json=json)
-        reporter = reporter_of(json=json, paths=whole.target is not None)
+            return show(whole, console, json=json)
+        listener = report(console, json=json, paths=whole.target is not None)
         differing = 0
 
         def compare(job: Job, picture: Picture) -> None:
             nonlocal differing
             path = old[job.number - 1]
-            alike = likeness(picture.image, open_picture(path))
-            differing += alike.greatest > most
-            reporter.compared(job.number, path, alike, same=alike.greatest <= most)
+            difference = likeness(picture.image, open_picture(path))
+            same = difference.greatest <= most
+            differing += not same
+            listener(Compared(job.number, path, difference, same))
 
-        code = make([whole], reporter, after=compare if check else None)
+        after = compare if check else None
+        code = make([whole], listener, after=after, write=console.out_bytes)
         return max(code, 1 if differing else 0)
 
 

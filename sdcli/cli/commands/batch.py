@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,24 +11,25 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app, option
-from sdcli.cli.execute import carry_out, refusals, reporter_of
+from sdcli.cli.console import Console, Stdin
+from sdcli.cli.execute import carry_out, host_of, refusals, report
 from sdcli.cli.flags import GridFlag, PresetFlag, SizeFlag, SweepFlag, parameters
 from sdcli.cli.plan_table import PlanFlag, show
 from sdcli.errors import UsageError
-from sdcli.runs.inputs import Words
+from sdcli.runs.inputs import Inputs
 from sdcli.runs.journal import Journal, Keys
-from sdcli.runs.plan import Plan, combinations, planned_row, swept, together
-from sdcli.runs.stream import NAME, arriving
+from sdcli.runs.plan import Plan, combinations, joined, plan_row, plan_sweep
+from sdcli.runs.stream import NAME, plans_of
 from sdcli.runs.worker import make
-from sdcli.sources.rows import FORMATS, Format, read_rows, rows_of, told_by
+from sdcli.sources.rows import FORMATS, Format, format_of_text, read_rows, rows_of
 
 app = new_app()
 
 
 @command(app, more=parameters())
 def batch(
+    console: Console,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Prompts; `-`: from stdin.")],
     input_format: Annotated[
         str,
@@ -80,42 +80,44 @@ def batch(
     model is loaded once, and rows that are alike are made at once; paths come in the rows' order.
     Rows from a pipe (`-`) are made as they arrive.
     """
-    words = Words("", tuple(preset), "", size, typed)
-    with refusals(json=json):
+    inputs = Inputs(presets=tuple(preset), size=size, flags=typed)
+    host = host_of(console, json=json)
+    with refusals(console, json=json):
         how = _format(input_format)
         every = combinations(sweep)
         if file == "-" and how not in ("csv", "toml") and not (plan or resume or shard):
             if typed["animate"]:
-                raise UsageError("--animate: nobody knows when a pipe's pictures are all made")
+                raise UsageError("--animate needs a finite input; rows from stdin never end")
             if grid:
-                raise UsageError("--grid: nobody knows when a pipe's pictures are all made")
-            plans = arriving(words, how, every, json=json)
-            return make(plans, reporter_of(json=json), rows=True)
+                raise UsageError("--grid needs a finite input; rows from stdin never end")
+            plans = plans_of(Stdin(), inputs, how, every, host)
+            return make(plans, report(console, json=json), rows=True)
         name = NAME if file == "-" else file
         if file == "-":
-            text = sys.stdin.read()
-            rows, problems = rows_of(text, how or told_by(text), name)
+            text = Stdin().read()
+            rows, problems = rows_of(text, how or format_of_text(text), name)
         else:
             rows, problems = read_rows(Path(file), how)
         among = len(rows) * len(every)
-        found = []
+        each_row = []
         for row in rows:
             with problems.gather():
-                of_row = partial(planned_row, row, file=name, among=among, json=json)
-                found.append(swept(words, every, of_row))
+                of_row = partial(plan_row, row, host=host, file=name, among=among)
+                each_row.append(plan_sweep(inputs, every, of_row))
         if not rows and not problems:
             raise UsageError(f"{name} has no rows in it")
-        if not (keep_going and found):
+        if not (keep_going and each_row):
             problems.raise_if_any()
         for error in problems.errors:
-            ui.show_error(error)
+            console.show_error(error)
         part = _shard(shard)
-        if resume and sweep and any(plan.drawn for plan in found):
+        if resume and sweep and any(plan.drawn for plan in each_row):
             raise UsageError("--resume: a sweep needs the seed that it had", "--seed")
-        whole = _to_do(found, part, resume=resume)
+        whole = _to_do(each_row, part, console, resume=resume)
         if plan:
-            return max(show(whole, json=json), 2 if problems else 0)
-        return max(carry_out(whole, json=json, grid=grid, rows=True), 1 if problems else 0)
+            return max(show(whole, console, json=json), 2 if problems else 0)
+        code = carry_out(whole, console, json=json, grid=grid, rows=True)
+        return max(code, 1 if problems else 0)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -126,9 +128,9 @@ def _shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _to_do(plans: Sequence[Plan], part: tuple[int, int], *, resume: bool) -> Plan:
+def _to_do(plans: Sequence[Plan], part: tuple[int, int], console: Console, *, resume: bool) -> Plan:
     """All plans as one, with its journal, less what others do and what is finished."""
-    whole = together(plans)
+    whole = joined(plans)
     if whole.target is None:
         raise UsageError("--output: - is for one picture", "name a folder: out/")
     journal = Journal.of(whole.target.folder)
@@ -142,7 +144,7 @@ def _to_do(plans: Sequence[Plan], part: tuple[int, int], *, resume: bool) -> Pla
         keys = Keys(whole.jobs)
         mine = [job for job in whole.jobs if job.number not in others]
         done = {job.number for job in mine if journal.finished(keys.of(job))}
-        ui.say(f"{len(done)} of {len(mine)} pictures are finished already")
+        console.say(f"{len(done)} of {len(mine)} pictures are finished already")
     return replace(whole, journal=journal, done=frozenset(others | done))
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app
 from sdcli.cli.completion import config_keys
+from sdcli.cli.console import Console
 from sdcli.errors import UsageError, did_you_mean
 from sdcli.files.toml import to_toml
 from sdcli.sources import config
@@ -30,51 +30,55 @@ def _known(key: str) -> str:
 
 
 @command(app)
-def show(json: Json = False) -> int:
+def show(console: Console, json: Json = False) -> int:
     """Print what is set."""
     layer = config.read()
     config.check(layer)
     if json:
-        ui.out_json(dict(layer.values))
+        console.out_json(dict(layer.values))
     else:
         for key, value in layer.values.items():
-            ui.out(to_toml(key, value))
+            console.out(to_toml(key, value))
     return 0
 
 
 @command(app)
-def get(key: _Key) -> int:
+def get(console: Console, key: _Key) -> int:
     """Print one value; exit code 1 if it is not set."""
     values = config.read().values
     name = _known(key)
     if name not in values:
-        ui.say(f"{name} is not set")
+        console.say(f"{name} is not set")
         return 1
-    ui.out(str(values[name]))
+    console.out(str(values[name]))
     return 0
 
 
 @command(app, "set")
 def set_value(
-    key: _Key, value: Annotated[str, typer.Argument(metavar="VALUE", help="Its new value.")]
+    console: Console,
+    key: _Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Its new value.")],
 ) -> int:
     """Set one value."""
     name = _known(key)
     path = config.set_value(name, config.parse_value(name, value))
-    ui.say(f"set in {path}")
+    console.say(f"set in {path}")
     return 0
 
 
 @command(app)
-def unset(key: _Key) -> int:
+def unset(console: Console, key: _Key) -> int:
     """Take one value out."""
     path = config.unset_value(_known(key))
-    ui.say(f"taken out of {path}")
+    console.say(f"taken out of {path}")
     return 0
 
 
 @command(app)
-def path() -> int:
+def path(
+    console: Console,
+) -> int:
     """Print where the file is, or would be."""
-    ui.out(str(config.config_path()))
+    console.out(str(config.config_path()))
     return 0

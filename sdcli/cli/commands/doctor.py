@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sdcli import models
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app
+from sdcli.cli.console import Console
 from sdcli.errors import ModelError
 from sdcli.request.settings import Settings
 from sdcli.sources import config
@@ -22,7 +22,7 @@ _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", 
 
 
 @command(app)
-def doctor(json: Json = False) -> int:
+def doctor(console: Console, json: Json = False) -> int:
     """Tell versions, devices, memory, and what would be chosen."""
     from sdcli.engine.device import choose, describe_devices
 
@@ -43,10 +43,10 @@ def doctor(json: Json = False) -> int:
         "hub cache": _exists(_hub_cache()),
     }
     if json:
-        ui.out_json(facts)
+        console.out_json(facts)
     else:
         for label, text in facts.items():
-            ui.out(f"{label:<13} {text}")
+            console.out(f"{label:<13} {text}")
     return 0
 
 

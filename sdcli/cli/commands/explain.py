@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app, option
 from sdcli.cli.completion import samplers
+from sdcli.cli.console import Console
 from sdcli.errors import UsageError
 from sdcli.models import BUILTIN
 from sdcli.models.families import STABLE_DIFFUSION
@@ -30,6 +30,7 @@ COLUMNS = ("STEP", "σ", "t", "λ", "Δλ", "CALLS", "ALSO ASKED AT σ")
 
 @command(app)
 def explain(
+    console: Console,
     names: Annotated[
         list[str],
         typer.Argument(metavar="SAMPLER...", help="One or more samplers.", autocompletion=samplers),
@@ -68,14 +69,14 @@ def explain(
     if plot:
         if not plot.lower().endswith(".png"):
             raise UsageError(f"--plot: {plot} must end in .png")
-        _save(Path(plot), _sheet(Path(on), model or BUILTIN, runs) if on else _lines(runs))
+        _save(Path(plot), _sheet(Path(on), model or BUILTIN, runs, console) if on else _lines(runs))
     for sampler, run in runs:
         if json:
-            ui.out_json(_facts(sampler, run, table))
+            console.out_json(_facts(sampler, run, table))
             continue
         calls = sum(len(step.asked) for step in run)
-        ui.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
-        ui.table(COLUMNS, _rows(run, table))
+        console.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
+        console.table(COLUMNS, _rows(run, table))
     return 0
 
 
@@ -150,13 +151,15 @@ def _lines(runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
     return chart(lines, across="step", up="noise level (sigma)")
 
 
-def _sheet(image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]]) -> bytes:
+def _sheet(
+    image: Path, model: str, runs: list[tuple[Sampler, list[TracedStep]]], console: Console
+) -> bytes:
     from sdcli.engine import Engine
     from sdcli.images.drawing import sheet
     from sdcli.images.formats import open_picture
 
     picture = open_picture(image)
-    with ui.status("loading the model"):
+    with console.status("loading the model"):
         engine = Engine.load(model)
     picture = _fitted(picture, engine.folder.native_size)
     rows = {}

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from sdcli.cli.command import Json, command, new_app, option
-from sdcli.cli.execute import carry_out, refusals
+from sdcli.cli.console import Console
+from sdcli.cli.execute import carry_out, host_of, refusals
 from sdcli.cli.flags import GridFlag, PresetFlag, SizeFlag, SweepFlag, parameters
 from sdcli.cli.plan_table import PlanFlag, show
-from sdcli.runs.inputs import Words
-from sdcli.runs.plan import combinations, planned, swept
+from sdcli.runs.inputs import Inputs
+from sdcli.runs.plan import combinations, plan_inputs, plan_sweep
 from sdcli.runs.resolve import with_piped_prompt
 
 app = new_app()
@@ -21,6 +22,7 @@ app = new_app()
 
 @command(app, more=parameters())
 def gen(
+    console: Console,
     text: Annotated[
         str, typer.Argument(metavar="PROMPT", help="What to draw; `-` or a pipe: from stdin.")
     ] = "",
@@ -40,12 +42,13 @@ def gen(
 
     The path of each picture is printed on stdout as soon as it is saved.
     """
-    words = Words(text, tuple(preset), picture, size, typed)
-    with refusals(json=json):
+    inputs = Inputs(text, tuple(preset), picture, size, typed)
+    host = host_of(console, json=json)
+    with refusals(console, json=json):
         every = combinations(sweep)
         if sweep:  # and no combination asks the pipe again
-            words = with_piped_prompt(replace(words, cell=every[0]))
-        found = swept(words, every, partial(planned, json=json, among=len(every)))
+            inputs = with_piped_prompt(replace(inputs, cell=every[0]), host)
+        whole = plan_sweep(inputs, every, partial(plan_inputs, host=host, among=len(every)))
         if plan:
-            return show(found, json=json)
-        return carry_out(found, json=json, grid=grid)
+            return show(whole, console, json=json)
+        return carry_out(whole, console, json=json, grid=grid)

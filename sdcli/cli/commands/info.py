@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app
+from sdcli.cli.console import Console
 from sdcli.cli.terminal.show import screen
 from sdcli.errors import UsageError
 from sdcli.images.formats import open_picture
@@ -26,6 +26,7 @@ app = new_app()
 
 @command(app)
 def info(
+    console: Console,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="PNG, JPEG or WebP.")],
     json: Json = False,
     as_command: Annotated[
@@ -48,25 +49,25 @@ def info(
     if json + as_command + as_preset > 1:
         raise UsageError("--json, --as-command and --as-preset exclude each other")
     recipes = [(path, read_recipe(Path(path))) for path in images]
-    display = screen(ui.warn) if show else None
+    display = screen(console, console.warn) if show else None
     missing = False
     for position, (path, recipe) in enumerate(recipes):
         if display:
             display(open_picture(Path(path)))
         if recipe is None:
             missing = True
-            ui.warn(f"{path} has no settings in it")
+            console.warn(f"{path} has no settings in it")
             continue
         if json:
-            ui.out_json({"path": path, **_as_json(recipe, path)})
+            console.out_json({"path": path, **_as_json(recipe, path)})
         elif as_command:
-            ui.out(_as_command(recipe, path))
+            console.out(_as_command(recipe, path, console))
         elif as_preset:
-            ui.out(_as_preset(recipe, path))
+            console.out(_as_preset(recipe, path, console))
         else:
             if len(images) > 1:
-                ui.out(f"{'' if position == 0 else chr(10)}# {path}")
-            ui.out(recipe.text)
+                console.out(f"{'' if position == 0 else chr(10)}# {path}")
+            console.out(recipe.text)
     return 1 if missing else 0
 
 
@@ -91,14 +92,14 @@ def _as_json(recipe: Recipe, path: str) -> dict[str, Any]:
     }
 
 
-def _tell_rest(recipe: Recipe, path: str) -> None:
+def _tell_rest(recipe: Recipe, path: str, console: Console) -> None:
     if recipe.rest:
-        ui.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
+        console.warn(f"{path}: sdcli does not know {', '.join(recipe.rest)}")
 
 
-def _as_command(recipe: Recipe, path: str) -> str:
+def _as_command(recipe: Recipe, path: str, console: Console) -> str:
     request = _request(recipe, path)
-    _tell_rest(recipe, path)
+    _tell_rest(recipe, path, console)
     words = ["sdcli", "gen", escaped(request.pop("prompt"))]
     typed = flags_of(GenerationRequest)
     for key, value in request.items():
@@ -120,7 +121,7 @@ def _typed(key: str, value: Any) -> str:
     return escaped(str(value)) if key in TEMPLATES else str(value)
 
 
-def _as_preset(recipe: Recipe, path: str) -> str:
+def _as_preset(recipe: Recipe, path: str, console: Console) -> str:
     request = _request(recipe, path)
-    _tell_rest(recipe, path)
+    _tell_rest(recipe, path, console)
     return preset_text(request)

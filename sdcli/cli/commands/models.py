@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from sdcli import models
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app, option
 from sdcli.cli.completion import model_names
+from sdcli.cli.console import Console
 from sdcli.errors import OutputError, UsageError
 from sdcli.files import publish
 from sdcli.models import Model, hashes, hub
@@ -47,6 +47,7 @@ def _settings(folders: list[str]) -> Settings:
 
 @command(app, "list")
 def list_models(
+    console: Console,
     kind: Annotated[
         str, option("--kind", panel="Model", metavar="KIND", help=f"One of {', '.join(KINDS)}.")
     ] = "",
@@ -64,27 +65,27 @@ def list_models(
     found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
     if json:
         for item in found:
-            ui.out_json(facts_of(item))
+            console.out_json(facts_of(item))
         return 0
     rows = [
         (item.name, item.kind, family_title(item.path), size(item.path), short_hash(item.path))
         for item in found
     ]
-    ui.table(("NAME", "KIND", "MODEL", "SIZE", "HASH"), rows)
+    console.table(("NAME", "KIND", "MODEL", "SIZE", "HASH"), rows)
     return 0
 
 
 @command(app)
-def info(name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
+def info(console: Console, name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
     """Tell what a model is, without loading it."""
     path = _path(name, models_dir)
     facts = model_facts(path)
     if json:
-        ui.out_json(facts)
+        console.out_json(facts)
     else:
         for key, value in facts.items():
             if value not in (None, {}):
-                ui.out(f"{key:<12} {_told(value)}")
+                console.out(f"{key:<12} {_told(value)}")
     return 0
 
 
@@ -107,6 +108,7 @@ def _path(name: str, models_dir: list[str]) -> Path:
 
 @command(app)
 def hash(
+    console: Console,
     names: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Paths or names.")],
     models_dir: _Folders = [],  # noqa: B006
     json: Json = False,
@@ -119,17 +121,19 @@ def hash(
         path = _path(name, models_dir)
         if path.is_dir():
             raise UsageError(f"{name} is a folder; only single files have a hash")
-        with ui.status(f"hashing {path.name}"):
+        with console.status(f"hashing {path.name}"):
             digest, old = hashes.sha256(path), hashes.legacy(path)
         if json:
-            ui.out_json({"path": str(path), "hash": digest[:10], "legacy": old, "sha256": digest})
+            console.out_json(
+                {"path": str(path), "hash": digest[:10], "legacy": old, "sha256": digest}
+            )
         else:
-            ui.out(f"{digest[:10]}\t{old}\t{digest}\t{path}")
+            console.out(f"{digest[:10]}\t{old}\t{digest}\t{path}")
     return 0
 
 
 @command(app)
-def dirs(models_dir: _Folders = []) -> int:  # noqa: B006
+def dirs(console: Console, models_dir: _Folders = []) -> int:  # noqa: B006
     """Print where each kind is looked for."""
     rows = [
         (kind, str(shelf))
@@ -137,21 +141,22 @@ def dirs(models_dir: _Folders = []) -> int:  # noqa: B006
         for kind in KINDS
         for shelf in shelves(folder, kind)
     ]
-    ui.table(("KIND", "FOLDER"), rows)
+    console.table(("KIND", "FOLDER"), rows)
     return 0
 
 
 @command(app)
 def pull(
+    console: Console,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A hub id such as owner/name, or `tokenizers`.")
     ],
 ) -> int:
     """Fetch a model, or CLIP's tokenizer, from the hub."""
     if name == "tokenizers":
-        ui.out(str(hub.tokenizer(say=ui.say)))
+        console.out(str(hub.tokenizer(say=console.say)))
     elif models.is_hub_id(name):
-        ui.out(str(hub.fetch(name, say=ui.say)))
+        console.out(str(hub.fetch(name, say=console.say)))
     else:
         raise UsageError(f"{name!r} is no hub id", "write it as owner/name")
     return 0
@@ -159,6 +164,7 @@ def pull(
 
 @command(app)
 def convert(
+    console: Console,
     name: _Name,
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="NAME.safetensors, or a folder (ends in /).")
@@ -176,15 +182,17 @@ def convert(
             f"{target} is neither a .safetensors file nor a folder", f"did you mean {target}/ ?"
         )
     settings = _settings(models_dir)
-    model = models.find(name, folders=settings.models_folders, offline=settings.offline, say=ui.say)
+    model = models.find(
+        name, folders=settings.models_folders, offline=settings.offline, say=console.say
+    )
     if "vae" not in model.configs:
-        model = with_vae(model, AUTOMATIC, folders=settings.models_folders, say=ui.say)
+        model = with_vae(model, AUTOMATIC, folders=settings.models_folders, say=console.say)
     path = Path(target)
     if path.exists():
         raise UsageError(f"{path} exists", "give another name")
-    with ui.status(f"converting {model.name}"):
+    with console.status(f"converting {model.name}"):
         write(model, path, dtype=dtype)
-    ui.out(str(path))
+    console.out(str(path))
     return 0
 
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app, option
 from sdcli.cli.completion import preset_names
+from sdcli.cli.console import Console
+from sdcli.cli.execute import host_of
 from sdcli.cli.flags import SizeFlag, parameters
 from sdcli.errors import UsageError
-from sdcli.runs.inputs import Words
-from sdcli.runs.resolve import said
+from sdcli.runs.inputs import Inputs
+from sdcli.runs.resolve import explicit_values
 from sdcli.sources.presets import PRESET_KEYS, find, folders, preset_text
 from sdcli.sources.presets import presets as all_presets
 from sdcli.sources.presets import save as keep
@@ -24,12 +25,12 @@ _Name = Annotated[
 
 
 @command(app, "list")
-def list_presets(json: Json = False) -> int:
+def list_presets(console: Console, json: Json = False) -> int:
     """List the presets of the project, the user and the package."""
     found = list(all_presets())
     if json:
         for preset in found:
-            ui.out_json(
+            console.out_json(
                 {
                     "name": preset.name,
                     "origin": preset.origin,
@@ -39,23 +40,24 @@ def list_presets(json: Json = False) -> int:
             )
     else:
         rows = [(preset.name, preset.origin, preset.description) for preset in found]
-        ui.table(("PRESET", "FROM", "WHAT IT IS FOR"), rows)
+        console.table(("PRESET", "FROM", "WHAT IT IS FOR"), rows)
     return 0
 
 
 @command(app)
-def show(name: _Name, json: Json = False) -> int:
+def show(console: Console, name: _Name, json: Json = False) -> int:
     """Print what a preset sets."""
     preset = find(name)
     if json:
-        ui.out_json({"name": preset.name, "path": str(preset.path), **preset.layer().values})
+        console.out_json({"name": preset.name, "path": str(preset.path), **preset.layer().values})
     else:
-        ui.out(preset.path.read_text(encoding="utf-8").rstrip())
+        console.out(preset.path.read_text(encoding="utf-8").rstrip())
     return 0
 
 
 @command(app, more=parameters(PRESET_KEYS))
 def save(
+    console: Console,
     name: _Name,
     picture: Annotated[
         str,
@@ -82,16 +84,20 @@ def save(
 
     Flags win over the picture. The path of the preset is printed.
     """
-    values = said(Words("", (), picture, size, typed))
+    values = explicit_values(Inputs(picture=picture, size=size, flags=typed), host_of(console))
     if not values:
         raise UsageError("there is nothing to keep", "give flags, or --from a picture")
-    ui.out(str(keep(name, preset_text(values, description), project=project, overwrite=overwrite)))
+    console.out(
+        str(keep(name, preset_text(values, description), project=project, overwrite=overwrite))
+    )
     return 0
 
 
 @command(app)
-def path() -> int:
+def path(
+    console: Console,
+) -> int:
     """Print the folders that presets are looked for in, the first found winning."""
     for _, folder in folders():
-        ui.out(str(folder.absolute()))
+        console.out(str(folder.absolute()))
     return 0

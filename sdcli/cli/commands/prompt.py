@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from sdcli import models
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app, option
+from sdcli.cli.console import Console, piped
+from sdcli.cli.execute import host_of
 from sdcli.cli.flags import parameters
 from sdcli.errors import ModelError
 from sdcli.models.header import read_header
@@ -22,8 +23,8 @@ from sdcli.prompts.chunks import Token, read
 from sdcli.prompts.lora_tags import Tag, split
 from sdcli.prompts.schedule import Pass, timeline
 from sdcli.request import GenerationRequest
-from sdcli.runs.inputs import Words
-from sdcli.runs.resolve import Understood, understood
+from sdcli.runs.inputs import Inputs
+from sdcli.runs.resolve import Resolved, resolve
 from sdcli.sampling import TrainingTable
 
 app = new_app()
@@ -52,6 +53,7 @@ class Reading:
 
 @command(app, more=parameters(_FIELDS))
 def prompt(
+    console: Console,
     text: Annotated[
         str, typer.Argument(metavar="PROMPT", help="The prompt; `-` or a pipe: from stdin.")
     ] = "",
@@ -65,17 +67,17 @@ def prompt(
     **typed: Any,
 ) -> int:
     """Tell what a prompt means: its parts, when each holds, and its tokens with their weights."""
-    found = understood(Words(text, tuple(preset), picture, "", typed))
+    found = resolve(Inputs(text, tuple(preset), picture, flags=typed), host_of(console))
     request, folders = found.base, found.settings.models_folders
-    model = models.find(request.model, folders=folders, offline=True, say=ui.say)
+    model = models.find(request.model, folders=folders, offline=True, say=console.say)
     tokenizer = tokenizer_of(model)
     embeddings = _embeddings(found)
     shown = _Shown(tokenizer, embeddings)
     readings = list(_readings(request, tokenizer, model.table, shown.words))
     tags = split(request.prompt)[1]
-    files = [(tag, _file_of(tag, found)) for tag in tags]
+    files = [(tag, _file_of(tag, found, console)) for tag in tags]
     if json:
-        ui.out_json(
+        console.out_json(
             {
                 "prompt": request.prompt,
                 "negative_prompt": request.negative_prompt,
@@ -88,7 +90,7 @@ def prompt(
     rows: list[Sequence[Any]] = [row for each in readings for row in _rows(each, shown)]
     rows += [("lora", _strengths(tag), "all", "", file or f"no {tag.name}") for tag, file in files]
     rows += [("embedding", "", "", "", item.name) for item in embeddings]
-    ui.table(COLUMNS, rows)
+    console.table(COLUMNS, rows)
     return 0
 
 
@@ -173,7 +175,7 @@ def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
         for weight, run in groupby(chunk, key=lambda token: token[1])
     ]
     told = [(text if w == 1 else f"({text}:{w:.4g})", w) for text, w in runs]
-    if ui.piped():
+    if piped():
         return " ".join(text for text, _ in told)
     from rich.text import Text
 
@@ -182,11 +184,11 @@ def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
     return Text(" ").join(pieces)
 
 
-def _file_of(tag: Tag, found: Understood) -> str | None:
+def _file_of(tag: Tag, found: Resolved, console: Console) -> str | None:
     try:
         return str(find_lora(tag.name, found.settings.models_folders))
     except ModelError as error:
-        ui.warn(error.message)
+        console.warn(error.message)
         return None
 
 
@@ -194,7 +196,7 @@ def _strengths(tag: Tag) -> str:
     return f"{tag.text:g}" if tag.text == tag.unet else f"{tag.text:g}, {tag.unet:g}"
 
 
-def _embeddings(found: Understood) -> list[Found]:
+def _embeddings(found: Resolved) -> list[Found]:
     known = {item.name: item for item in library(found.settings.models_folders, "embedding")}
     texts = (found.base.prompt, found.base.negative_prompt)
     return [known[name] for name in in_texts(known, texts)]

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app
 from sdcli.cli.completion import samplers as sampler_names
+from sdcli.cli.console import Console, piped
 from sdcli.sampling import GROUPS, SAMPLERS, SHELF, Sampler, resolve
 
 app = new_app()
@@ -18,6 +18,7 @@ COLUMNS = ("SAMPLER", "ORDER", "CALLS", "NOISE", "SETTLES", "SCHEDULE", "ADVICE"
 
 @command(app)
 def samplers(
+    console: Console,
     name: Annotated[
         str,
         typer.Argument(
@@ -28,15 +29,15 @@ def samplers(
 ) -> int:
     """List the samplers, or tell all about one."""
     if name:
-        _one(resolve(name), json=json)
+        _one(console, resolve(name), json=json)
     elif json:
         for row in (*SAMPLERS, *SHELF):
-            ui.out_json(_facts(row))
-    elif ui.piped():
-        ui.table(COLUMNS, [_cells(row) for row in (*SAMPLERS, *SHELF)])
+            console.out_json(_facts(row))
+    elif piped():
+        console.table(COLUMNS, [_cells(row) for row in (*SAMPLERS, *SHELF)])
     else:
         for title, rows in GROUPS.items():
-            ui.table(COLUMNS, [_cells(row) for row in rows], title=title, notes=True)
+            console.table(COLUMNS, [_cells(row) for row in rows], title=title, notes=True)
     return 0
 
 
@@ -78,12 +79,12 @@ def _plain(value: Any) -> Any:
     return "inf" if value == float("inf") else value  # JSON has no infinity
 
 
-def _one(row: Sampler, *, json: bool) -> None:
+def _one(console: Console, row: Sampler, *, json: bool) -> None:
     facts = _facts(row)
     if json:
-        ui.out_json(facts)
+        console.out_json(facts)
         return
-    ui.out(f"{row.name}: {row.advice}")
+    console.out(f"{row.name}: {row.advice}")
     options = ", ".join(
         f"--{key.replace('_', '-')} ({'the model’s' if value is None else value})"
         for key, value in facts["options"].items()
@@ -100,7 +101,7 @@ def _one(row: Sampler, *, json: bool) -> None:
         "aliases": ", ".join(row.aliases),
     }
     for label, text in lines.items():
-        ui.out(f"  {label:<9} {text}")
+        console.out(f"  {label:<9} {text}")
 
 
 SETTLES = {

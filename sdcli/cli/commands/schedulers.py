@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import Json, command, new_app
+from sdcli.cli.console import Console
 from sdcli.sampling import SCHEDULES, Schedule, resolve_schedule
 from sdcli.sampling.noise_tables import scaled_linear
 
@@ -16,6 +16,7 @@ app = new_app()
 
 @command(app)
 def schedulers(
+    console: Console,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Tell all about this one.")] = "",
     json: Json = False,
 ) -> int:
@@ -23,12 +24,12 @@ def schedulers(
     rows = [resolve_schedule(name)] if name else list(SCHEDULES)
     if json:
         for row in rows:
-            ui.out_json(_facts(row))
+            console.out_json(_facts(row))
     elif name:
-        _one(rows[0])
+        _one(console, rows[0])
     else:
         columns = ("SCHEDULE", "OPTIONS", "ADVICE")
-        ui.table(columns, [(row.name, _flags(row), row.advice) for row in rows], notes=True)
+        console.table(columns, [(row.name, _flags(row), row.advice) for row in rows], notes=True)
     return 0
 
 
@@ -46,8 +47,8 @@ def _flags(row: Schedule) -> str:
     return " ".join(f"--{key.replace('_', '-')}" for key in row.options()) or "none"
 
 
-def _one(row: Schedule) -> None:
-    ui.out(f"{row.name}: {row.advice}")
+def _one(console: Console, row: Schedule) -> None:
+    console.out(f"{row.name}: {row.advice}")
     sigmas = " ".join(f"{sigma:.4g}" for sigma in row(10, table=scaled_linear()))
     lines = {
         "options": _flags(row),
@@ -55,4 +56,4 @@ def _one(row: Schedule) -> None:
         "10 steps": sigmas,
     }
     for label, text in lines.items():
-        ui.out(f"  {label:<9} {text}")
+        console.out(f"  {label:<9} {text}")

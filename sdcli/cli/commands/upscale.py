@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sdcli.cli import console as ui
 from sdcli.cli.command import command, new_app, option
+from sdcli.cli.console import Console
 from sdcli.cli.flags import parameters
-from sdcli.cli.terminal.show import asked_for
+from sdcli.cli.terminal.show import ShowPictures
 from sdcli.errors import SdcliError, UsageError
 from sdcli.images.formats import encode, open_picture, read_file
 from sdcli.images.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, upscaler_name
@@ -20,11 +20,12 @@ from sdcli.request import GenerationRequest
 from sdcli.request.fields import MOST_SIDE, Size, flags_of, parse_size
 from sdcli.request.pictures import files_of, in_colour
 from sdcli.request.settings import Settings
+from sdcli.runs.events import Queued
 from sdcli.runs.output import Target, named_after
 from sdcli.sources import config
 from sdcli.sources.infotext import with_items
 from sdcli.sources.layers import Layer, merge, validate
-from sdcli.startup import crossing
+from sdcli.startup import fast_torch_import
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,6 +43,7 @@ _PANEL = "Picture"
 
 @command(app, more=parameters((*_TAKEN, *_OF_TILES)))
 def upscale(
+    console: Console,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files or folders.")],
     scale: Annotated[
         str, option("--scale", panel=_PANEL, metavar="X", help="How many times [default: 2].")
@@ -84,7 +86,7 @@ def upscale(
         from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
 
         factor = _factor(scale, least=1, most=16)
-        return upscale_tiled(images, {**given, "upscale": factor, "upscaler": name})
+        return upscale_tiled(console, images, {**given, "upscale": factor, "upscaler": name})
     if wasted := next((key for key in _OF_TILES if key in given), None):
         flags = flags_of(GenerationRequest) | flags_of(Settings)
         raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
@@ -96,8 +98,9 @@ def upscale(
     pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
     target = _target(settings, len(paths))
-    show = asked_for(settings, ui.warn, typed="show" in given)
-    how = _upscaler(name, settings.device)
+    show = ShowPictures(console, console.warn)
+    show(Queued(len(paths), settings, "show" in given))
+    how = _upscaler(name, settings.device, console)
     failed = 0
     jobs = zip(paths, pictures, wanted, strict=True)
     for place, (path, picture, large) in enumerate(jobs):
@@ -109,11 +112,11 @@ def upscale(
                 text = with_items(read_file(path), told)
             data = encode(made, text, settings.file_format, quality=settings.quality)
             fields = {"init": path.stem, "width": large.width, "height": large.height}
-            ui.out(str(target.save(data, fields, place)))
-            show(made)
+            console.out(str(target.save(data, fields, place)))
+            show.picture(made)
         except SdcliError as error:
             failed += 1
-            ui.show_error(type(error)(f"{path}: {error.message}", error.hint))
+            console.show_error(type(error)(f"{path}: {error.message}", error.hint))
     return 1 if failed else 0
 
 
@@ -157,10 +160,10 @@ def _target(settings: Settings, pictures: int) -> Target:
     return Target.of(named, pictures, known=_FIELDS)
 
 
-def _upscaler(name: str, device: str) -> Callable[[Image, Size], Image]:
+def _upscaler(name: str, device: str, console: Console) -> Callable[[Image, Size], Image]:
     if name in PIXEL_UPSCALERS:
         return partial(enlarged, name=name)
-    with ui.status(f"loading {Path(name).name}"), crossing():
+    with console.status(f"loading {Path(name).name}"), fast_torch_import():
         from sdcli.engine.device import choose
         from sdcli.engine.upscaler import open_upscaler
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdcli.cli.execute import carry_out
+from sdcli.cli.console import Console
+from sdcli.cli.execute import carry_out, host_of
 from sdcli.request.options import LISTED
 from sdcli.request.pictures import files_of
 from sdcli.request.schema.basics import ModelFields, PromptFields
@@ -14,9 +15,9 @@ from sdcli.request.schema.guidance import ApproximateFields, GuidanceFields
 from sdcli.request.schema.sampling import SamplingFields
 from sdcli.request.schema.upscale import OF_A_SECOND_PASS
 from sdcli.request.settings import DEFAULT_OUTPUT
-from sdcli.runs.inputs import Words
+from sdcli.runs.inputs import Inputs
 from sdcli.runs.output import named_after
-from sdcli.runs.plan import planned, together
+from sdcli.runs.plan import joined, plan_inputs
 from sdcli.sources import config
 from sdcli.sources.infotext.recipe import read_recipe
 
@@ -29,7 +30,7 @@ _CARRIED = {
 } | {"width", "height"}  # a picture's size is that of its tiles
 
 
-def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
+def upscale_tiled(console: Console, images: Sequence[str], given: Mapping[str, Any]) -> int:
     """Make each picture larger as `given` says; returns the exit code.
 
     All are planned before the first is made. Raises SdcliError for what is wrong with any.
@@ -37,13 +38,15 @@ def upscale_tiled(images: Sequence[str], given: Mapping[str, Any]) -> int:
     paths = [path for text in images for path in files_of(text, "IMAGE")]
     output = given.get("output") or _kept("output") or DEFAULT_OUTPUT
     flags = {"strength": _STRENGTH, **given, "output": named_after(output)}
+    host = host_of(console)
     plans = []
     for path in paths:
-        told = path if read_recipe(Path(path)) else ""
-        own = flags if told else {"prompt": "", **flags}
-        words = Words("", (), told, "", {**own, "init_img": path}, carried=_CARRIED)
-        plans.append(planned(words, json=False, among=len(paths)))
-    return carry_out(together(plans), json=False)
+        source = path if read_recipe(Path(path)) else ""
+        own = flags if source else {"prompt": "", **flags}
+        own = {**own, "init_img": path}
+        inputs = Inputs(picture=source, flags=own, carried=_CARRIED)
+        plans.append(plan_inputs(inputs, host, among=len(paths)))
+    return carry_out(joined(plans), console, json=False)
 
 
 def _kept(key: str) -> Any:

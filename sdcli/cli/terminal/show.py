@@ -16,14 +16,16 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from sdcli.cli import console as ui
+from sdcli.cli.console import Console
+from sdcli.notices import Say, silent
 from sdcli.request.pictures import in_colour
-from sdcli.request.settings import Settings
+from sdcli.runs.events import Event, Queued, Saved
 
 from .probe import Kind, Terminal, look
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from rich.console import Console as RichConsole
     from rich.segment import Segment
 
 Show = Callable[["Image"], None]
@@ -36,32 +38,47 @@ _CHUNK = 4096  # bytes of a message in kitty's protocol
 
 
 def unshown(image: Image) -> None:
-    """Shows nothing."""
+    """Show nothing."""
 
 
-def asked_for(settings: Settings, warn: Callable[[str], None], *, typed: bool) -> Show:
-    """What shows pictures as the settings say.
+class ShowPictures:
+    """Listens to a run: each picture in the terminal, if its settings say so and somebody sees it.
 
-    Where nobody would see them, whoever `typed` --show is told so by `warn`; whoever keeps it in
-    the config means: where it can be.
+    Where nobody would, `warn` is told if --show was typed; whoever keeps it in the config means:
+    where it can be.
     """
-    if not settings.show:
-        return unshown
-    return screen(warn if typed else lambda _: None)
+
+    def __init__(self, console: Console, warn: Say) -> None:
+        self._console = console
+        self._warn = warn
+        self._show: Show | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show what is saved."""
+        match event:
+            case Queued(_, settings, insists) if self._show is None:
+                warn = self._warn if insists else silent
+                self._show = screen(self._console, warn) if settings.show else unshown
+            case Saved(_, _, picture):
+                self.picture(picture.image)
+
+    def picture(self, image: Image) -> None:
+        """Show one."""
+        (self._show or unshown)(image)
 
 
-def screen(warn: Callable[[str], None]) -> Show:
-    """What shows a picture above the bar; where nobody would see it, `warn` is told why."""
+def screen(console: Console, warn: Say) -> Show:
+    """Return what shows a picture above the bar; where nobody would see it, `warn` is told why."""
     if not sys.stderr.isatty():
         warn("--show: stderr is no terminal, so no picture is shown")
         return unshown
     terminal = look(sys.stderr.fileno(), os.environ, ask=not _rows_are_typed())
-    console = ui.people()
-    if terminal.kind == "blocks" and (console.no_color or not console.color_system):
-        why = "NO_COLOR is set" if console.no_color else f"TERM={os.environ.get('TERM')} has none"
+    people = console.people
+    if terminal.kind == "blocks" and (people.no_color or not people.color_system):
+        why = "NO_COLOR is set" if people.no_color else f"TERM={os.environ.get('TERM')} has none"
         warn(f"--show: this terminal shows pictures as coloured blocks only, and {why}")
         return unshown
-    return partial(_show, terminal)
+    return partial(_show, people, terminal)
 
 
 def _rows_are_typed() -> bool:
@@ -71,12 +88,11 @@ def _rows_are_typed() -> bool:
     return any(thread.name == NAME for thread in threading.enumerate()) and sys.stdin.isatty()
 
 
-def _show(terminal: Terminal, image: Image) -> None:
+def _show(people: RichConsole, terminal: Terminal, image: Image) -> None:
     from rich.segment import Segments
 
-    console = ui.people()
-    room = console.width, int(console.height * _LINES)
-    console.print(Segments(drawn(in_colour(image), terminal, room)))
+    room = people.width, int(people.height * _LINES)
+    people.print(Segments(drawn(in_colour(image), terminal, room)))
 
 
 def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +10,9 @@ from sdcli.prompts.and_prompts import shares
 from sdcli.prompts.lora_tags import split
 from sdcli.request.fields import field_error, flag
 from sdcli.sampling import Sampler
+
+if TYPE_CHECKING:
+    from sdcli.request.request import GenerationRequest
 
 _PANEL = "Guidance"
 _GUIDED = ("cfg_rescale", "mimic_scale", "skip_early_cfg", "ngms")
@@ -56,18 +58,22 @@ class GuidanceFields(BaseModel):
     ] = 0.0
 
 
-def check_guidance(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def check_guidance(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for a refinement of guidance that has nothing to refine."""
-    asked = [key for key in _GUIDED if given[key] or (key, given[key]) == ("mimic_scale", 0)]
-    alone = [share.weight for share in shares(split(given["prompt"])[0])] == [1.0]
-    if asked and given["cfg_scale"] == 1 and alone and not sampler.unguided:
+    asked = [
+        key
+        for key in _GUIDED
+        if getattr(request, key) or (key, getattr(request, key)) == ("mimic_scale", 0)
+    ]
+    alone = [share.weight for share in shares(split(request.prompt)[0])] == [1.0]
+    if asked and request.cfg_scale == 1 and alone and not sampler.unguided:
         why = "at CFG scale 1 there is no guidance, so it would do nothing"
         raise field_error(asked[0], why, "raise --cfg")
-    if given["mimic_scale"] is not None and given["cfg_scale"] <= given["mimic_scale"]:
+    if request.mimic_scale is not None and request.cfg_scale <= request.mimic_scale:
         raise field_error("mimic_scale", "it must be below the CFG scale, or it would do nothing")
-    if given["threshold_percentile"] != 1 and given["mimic_scale"] is None:
+    if request.threshold_percentile != 1 and request.mimic_scale is None:
         raise field_error("threshold_percentile", "without a mimic scale it would do nothing")
-    if given["ngms_all"] and not given["ngms"]:
+    if request.ngms_all and not request.ngms:
         raise field_error("ngms_all", "without NGMS it would do nothing")
 
 
@@ -97,8 +103,8 @@ class ApproximateFields(BaseModel):
     ] = 1
 
 
-def check_approximate(given: Mapping[str, Any]) -> None:
+def check_approximate(request: GenerationRequest) -> None:
     """Raise a field error for what cannot be left out."""
-    if given["deep_cache"] > 1 and given["invert"]:
+    if request.deep_cache > 1 and request.invert:
         why = "an inversion must ask alike on both ways, or does not lead back to the picture"
         raise field_error("deep_cache", why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,9 @@ from sdcli.prompts.schedule import Pass, timeline
 from sdcli.request.fields import field_error, flag
 from sdcli.request.options import LISTED
 from sdcli.sampling import Sampler
+
+if TYPE_CHECKING:
+    from sdcli.request.request import GenerationRequest
 
 _PANEL = "From a picture"
 
@@ -71,24 +74,24 @@ class InitFields(BaseModel):
     ] = None
 
 
-def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def check_inversion(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error where `init_img`, `invert` and `invert_prompt` do not go together.
 
     Only a run without noise of its own can be undone, and only towards one plain text.
     """
-    if given["invert_prompt"] is not None and not given["invert"]:
+    if request.invert_prompt is not None and not request.invert:
         raise field_error("invert_prompt", "without invert it would do nothing")
-    if not given["invert"]:
+    if not request.invert:
         return
-    if given["init_img"] is None:
+    if request.init_img is None:
         raise field_error("invert", "there is no picture to invert", "name it with --init-img")
-    own = given["invert_prompt"]
-    whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
+    own = request.invert_prompt
+    whole = Pass(sampler.prompt_calls(request.steps), old=request.old_timelines)
     if own is None:
-        _check_plain("invert", given["prompt"], whole)
+        _check_plain("invert", request.prompt, whole)
     else:
         _check_plain("invert_prompt", own, whole)
-    if sampler.stochastic or given["eta"] or given["s_churn"]:
+    if sampler.stochastic or request.eta or request.s_churn:
         why = "draws noise of its own on the way"
     elif sampler.ends_only or sampler.unguided:
         why = "takes steps that are not those of the plain equation"
@@ -101,25 +104,27 @@ def check_inversion(sampler: Sampler, given: Mapping[str, Any]) -> None:
     )
 
 
-def check_init(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def check_init(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture to begin from, or does not go with one."""
-    asked = next((key for key, unset in FROM_PICTURE.items() if given[key] != unset), None)
-    twice = given["hires_scale"] is not None or given["hires_size"] is not None
+    asked = next(
+        (key for key, unset in FROM_PICTURE.items() if getattr(request, key) != unset), None
+    )
+    twice = request.hires_scale is not None or request.hires_size is not None
     if asked == "extra_noise" and twice:  # the second pass begins from a picture
         asked = None
-    if asked and given["init_img"] is None:
+    if asked and request.init_img is None:
         raise field_error(asked, "there is no picture to begin from", "name it with --init-img")
-    if asked and given["invert"]:
+    if asked and request.invert:
         raise field_error(asked, "an inversion begins from the picture's own noise")
-    if given["init_img"] is None or given["invert"]:
+    if request.init_img is None or request.invert:
         return
     if sampler.scheduler:
         raise field_error("sampler", f"{sampler.name} cannot begin from a picture here")
-    listed = next((key for key in LISTED if given[key] is not None), None)
-    if listed and (given["strength"] is not None or given["full_steps"]):
-        key = "full_steps" if given["full_steps"] else "strength"
+    listed = next((key for key in LISTED if getattr(request, key) is not None), None)
+    if listed and (request.strength is not None or request.full_steps):
+        key = "full_steps" if request.full_steps else "strength"
         raise field_error(key, f"listed {listed} say themselves where the picture enters")
-    if given["full_steps"] and given["strength"] == 0:
+    if request.full_steps and request.strength == 0:
         raise field_error("full_steps", "at strength 0 there are no steps to make")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -12,6 +12,9 @@ from sdcli.prompts.lora_tags import split
 from sdcli.prompts.schedule import Pass, timeline
 from sdcli.request.fields import field_error, flag, parsed
 from sdcli.sampling import Sampler
+
+if TYPE_CHECKING:
+    from sdcli.request.request import GenerationRequest
 
 _PANEL = "Inpainting"
 
@@ -102,44 +105,44 @@ class MaskFields(BaseModel):
     ] = 10
 
 
-def check_mask(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def check_mask(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture or a mask, or does not go with one."""
-    masks = [key for key in MASKS if given[key]]
-    asked = next((key for key, unset in OF_A_MASK.items() if given[key] != unset), None)
+    masks = [key for key in MASKS if getattr(request, key)]
+    asked = next((key for key, unset in OF_A_MASK.items() if getattr(request, key) != unset), None)
     if asked and not masks:
         raise field_error(asked, "there is no mask", "draw one with --mask or --mask-rect")
     if not masks:
         return
-    if given["init_img"] is None:
+    if request.init_img is None:
         raise field_error(masks[0], "there is no picture to begin from", "name it with --init-img")
-    for key, pixels in _numbers(given):
+    for key, pixels in _numbers(request):
         if not 0 <= pixels <= _MOST:
             raise field_error(key, f"pixels are numbers from 0 to {_MOST}")
-    if given["invert"]:
+    if request.invert:
         raise field_error(masks[0], "an inversion makes all of the picture")
-    if given["resize_mode"] == "latent":
+    if request.resize_mode == "latent":
         raise field_error("resize_mode", "latents have no pixels to keep", "use just, crop or fill")
-    if given["padding"] != OF_A_MASK["padding"] and given["inpaint_area"] == "whole":
+    if request.padding != OF_A_MASK["padding"] and request.inpaint_area == "whole":
         raise field_error("padding", "the model sees the whole picture", "--inpaint-area masked")
-    if given["resize_mode"] != "just" and given["inpaint_area"] == "masked":
+    if request.resize_mode != "just" and request.inpaint_area == "masked":
         raise field_error("resize_mode", "the model sees the mask's surroundings, not the picture")
-    if given["inpaint_method"] == "repaint":
-        _check_repaint(sampler, given)
+    if request.inpaint_method == "repaint":
+        _check_repaint(request, sampler)
         return
     for key in ("repaint_jump", "repaint_times"):
-        if given[key] != OF_A_MASK[key]:
+        if getattr(request, key) != OF_A_MASK[key]:
             raise field_error(key, "it belongs to --inpaint-method repaint")
 
 
-def _numbers(given: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _numbers(request: GenerationRequest) -> Iterator[tuple[str, int]]:
     """All that rectangles and margins hold, with their fields."""
-    for pixels in given["outpaint"] or ():
+    for pixels in request.outpaint or ():
         yield "outpaint", pixels
-    for rectangle in given["mask_rect"]:
+    for rectangle in request.mask_rect:
         yield from (("mask_rect", pixels) for pixels in rectangle)
 
 
-def _check_repaint(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def _check_repaint(request: GenerationRequest, sampler: Sampler) -> None:
     if sampler.ends_only or sampler.brownian:
         raise field_error(
             "inpaint_method",
@@ -147,6 +150,6 @@ def _check_repaint(sampler: Sampler, given: Mapping[str, Any]) -> None:
             "use Euler a, DDIM or DPM++ 2M",
         )
     for key in ("prompt", "negative_prompt"):
-        whole = Pass(sampler.prompt_calls(given["steps"]), old=given["old_timelines"])
-        if len(timeline(split(given[key])[0], whole)) > 1:
+        whole = Pass(sampler.prompt_calls(request.steps), old=request.old_timelines)
+        if len(timeline(split(getattr(request, key))[0], whole)) > 1:
             raise field_error(key, "repaint goes back and forth, so edits have no time")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from sdcli.request.fields import ModelSize, field_error, flag
 from sdcli.sampling import AUTOMATIC, SAMPLERS
+
+if TYPE_CHECKING:
+    from sdcli.request.request import GenerationRequest
 
 
 class SamplingFields(BaseModel):
@@ -139,13 +141,13 @@ class VariationFields(BaseModel):
     ] = None
 
 
-def check_variation(given: Mapping[str, Any]) -> None:
+def check_variation(request: GenerationRequest) -> None:
     """Raise a field error for a variation that lacks its seed or its strength, or a bad size."""
-    if given["variation_strength"] and given["variation_seed"] is None:
+    if request.variation_strength and request.variation_seed is None:
         raise field_error("variation_strength", "there is no variation seed to go towards")
-    if given["variation_seed"] is not None and not given["variation_strength"]:
+    if request.variation_seed is not None and not request.variation_strength:
         raise field_error("variation_seed", "at variation strength 0 it would do nothing")
-    if given["variation_strength"] and given["invert"]:
+    if request.variation_strength and request.invert:
         raise field_error("variation_strength", "an inversion begins from the picture's own noise")
-    if given["seed_resize"] is not None and given["invert"]:
+    if request.seed_resize is not None and request.invert:
         raise field_error("seed_resize", "an inversion begins from the picture's own noise")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -20,6 +20,9 @@ from sdcli.request.fields import (
     parsed,
 )
 from sdcli.sampling import Sampler
+
+if TYPE_CHECKING:
+    from sdcli.request.request import GenerationRequest
 
 _PANEL = "Hires fix"
 
@@ -88,16 +91,18 @@ class HiresFields(BaseModel):
     ] = None
 
 
-def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
+def check_hires(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a second pass, or does not go with one."""
-    asked = next((key for key, unset in OF_A_SECOND_PASS.items() if given[key] != unset), None)
-    size = given["hires_size"]
-    key = "hires_scale" if given["hires_scale"] is not None else "hires_size"
-    if given["hires_scale"] is None and size is None:
+    asked = next(
+        (key for key, unset in OF_A_SECOND_PASS.items() if getattr(request, key) != unset), None
+    )
+    size = request.hires_size
+    key = "hires_scale" if request.hires_scale is not None else "hires_size"
+    if request.hires_scale is None and size is None:
         if asked:
             raise field_error(asked, "there is no second pass", "ask for one with --hires-scale 2")
         return
-    if given["hires_scale"] is not None and size is not None:
+    if request.hires_scale is not None and size is not None:
         raise field_error("hires_size", "hires_scale says another")
     if size is not None:
         for side in size:
@@ -105,14 +110,14 @@ def check_hires(sampler: Sampler, given: Mapping[str, Any]) -> None:
                 raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
         if not any(size):
             raise field_error(key, "one of its sides must not be 0")
-    if not given["hires_strength"]:
+    if not request.hires_strength:
         own = OF_A_SECOND_PASS.keys() - {"hires_strength", "hires_upscaler"}
         for wasted in sorted(own):
-            if given[wasted] is not None:
+            if getattr(request, wasted) is not None:
                 raise field_error(wasted, "at strength 0 the second pass makes no steps")
-    if given["init_img"] is not None:
+    if request.init_img is not None:
         raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
-    if sampler.scheduler and given["hires_sampler"] is None:
+    if sampler.scheduler and request.hires_sampler is None:
         raise field_error(key, f"{sampler.name} cannot begin from a picture", "--hires-sampler")
 
 
@@ -177,21 +182,23 @@ _OF_TILES: Mapping[str, Any] = {"upscaler": LANCZOS, "tile_overlap": 64}
 _OF_A_WHOLE = ("mask", "mask_rect", "outpaint", "invert", "seed_resize", "tiling")
 
 
-def check_tiles(given: Mapping[str, Any]) -> None:
+def check_tiles(request: GenerationRequest) -> None:
     """Raise a field error for what needs tiles, or does not go with them."""
-    if given["upscale"] is None:
-        asked = next((key for key, unset in _OF_TILES.items() if given[key] != unset), None)
+    if request.upscale is None:
+        asked = next(
+            (key for key, unset in _OF_TILES.items() if getattr(request, key) != unset), None
+        )
         if asked:
             raise field_error(asked, "nothing is made larger by tiles", "ask with --upscale 2")
         return
-    if given["init_img"] is None:
+    if request.init_img is None:
         raise field_error("upscale", "there is no picture to enlarge", "name it with --init-img")
-    if wrong := next((key for key in _OF_A_WHOLE if given[key]), None):
+    if wrong := next((key for key in _OF_A_WHOLE if getattr(request, key)), None):
         raise field_error(wrong, "it is for a picture in one piece, not for tiles")
-    if given["resize_mode"] != "just":
+    if request.resize_mode != "just":
         raise field_error("resize_mode", "tiles are cut to size, so it would do nothing")
-    sides = [side for side in (given["width"], given["height"]) if side]
-    if sides and given["tile_overlap"] > min(sides) // 2:
+    sides = [side for side in (request.width, request.height) if side]
+    if sides and request.tile_overlap > min(sides) // 2:
         raise field_error(
             "tile_overlap",
             f"it is more than half of a tile of {min(sides)} pixels",
