@@ -41,8 +41,9 @@ def in_folders(kind: Kind) -> list[str]:
     """What the models folders hold of a kind, as the config or the environment names them."""
     from sdcli.models.library import library
     from sdcli.request.settings import Settings
+    from sdcli.request.validate import validate
     from sdcli.sources import config
-    from sdcli.sources.layers import merge, validate
+    from sdcli.sources.layers import merge
 
     try:
         merged = merge([config.read(), config.environment()])

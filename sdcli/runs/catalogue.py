@@ -16,9 +16,10 @@ from sdcli.notices import Say
 from sdcli.prompts.styles import Style, read_styles
 from sdcli.prompts.wildcards import Wildcards, read_wildcards
 from sdcli.request.settings import Settings
+from sdcli.request.validate import validate
 from sdcli.sources import config, presets
-from sdcli.sources.infotext.recipe import Recipe, read_recipe
-from sdcli.sources.layers import Layer, Merged, validate
+from sdcli.sources.layers import Layer, Merged
+from sdcli.sources.recipes import Recipe, read_recipe
 
 from .output import Target
 

@@ -13,9 +13,9 @@ from sdcli.models.hashes import HashJob
 from sdcli.models.library import in_texts
 from sdcli.notices import Say
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import write_text
+from sdcli.request.infotext.keys import COARSE, NUMBER_FORMAT, OUTCOMES
 from sdcli.request.settings import Settings
-from sdcli.sources.infotext import write_text
-from sdcli.sources.infotext.keys import COARSE, NUMBER_FORMAT, OUTCOMES
 
 from .journal import Journal, Keys
 from .output import Target, template_values

@@ -9,8 +9,8 @@ from typing import Any
 
 from sdcli.errors import Problems, UsageError
 from sdcli.request.fields import parse_size
+from sdcli.request.infotext.keys import COARSE, NUMBER_FORMAT
 from sdcli.request.settings import Settings
-from sdcli.sources.infotext.keys import COARSE, NUMBER_FORMAT
 from sdcli.sources.layers import Layer
 from sdcli.sources.rows import checked
 from sdcli.sources.seeds import Draw, random_seed

@@ -10,7 +10,8 @@ from sdcli.errors import Problems, UsageError
 from sdcli.request import GenerationRequest
 from sdcli.request.pictures import files_of
 from sdcli.request.settings import Settings
-from sdcli.sources.layers import REQUEST_KEYS, Merged, merge, validate
+from sdcli.request.validate import validate
+from sdcli.sources.layers import REQUEST_KEYS, Merged, merge
 from sdcli.sources.seeds import Draw, parse_seeds, with_variation_seed
 
 from .host import Host, PipedText

@@ -9,10 +9,11 @@ from pathlib import Path
 from sdcli.prompts.styles import named, styled, without_comments
 from sdcli.prompts.wildcards import Wildcards, resolved
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext.keys import TEMPLATES
 from sdcli.request.options import names_of
 from sdcli.request.settings import Settings
-from sdcli.sources.infotext.keys import TEMPLATES
-from sdcli.sources.layers import Merged, validate
+from sdcli.request.validate import validate
+from sdcli.sources.layers import Merged
 
 from .catalogue import Catalogue
 

@@ -15,8 +15,9 @@ from sdcli.files import write_atomically
 from sdcli.files.toml import parse_toml, to_toml
 from sdcli.request import GenerationRequest
 from sdcli.request.settings import Settings
+from sdcli.request.validate import validate
 
-from .layers import ALL_KEYS, Layer, merge, read_toml, validate
+from .layers import ALL_KEYS, Layer, merge, read_toml
 
 CONFIG_KEYS = ALL_KEYS - {"prompt", "seed"}
 """A prompt or a seed for every run is more likely a mistake than a wish."""

@@ -14,7 +14,7 @@ from PIL import Image
 from sdcli.images.compare import likeness
 from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import write_text
+from sdcli.request.infotext import write_text
 
 
 def saved(name: str, *, change: int = 0, **values: Any) -> GenerationRequest:

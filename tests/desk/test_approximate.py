@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
 from sdcli.runs.costs import Speeds
-from sdcli.sources.infotext import read_text, to_values, write_text
 
 A1111 = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 512x512, "
 

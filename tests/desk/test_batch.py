@@ -12,7 +12,7 @@ from fakes import FakeEngine
 from safetensors.numpy import save_file
 
 from sdcli.images.formats import read_file
-from sdcli.sources.infotext import read_text
+from sdcli.request.infotext import read_text
 
 
 def write(text: str, name: str = "p.txt") -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sdcli.errors import UsageError
 from sdcli.sources.prompt_lines import values_of
-from sdcli.sources.rows import FORMATS, Format, Row, read_rows, rows_of, told_by
+from sdcli.sources.rows import FORMATS, Format, Row, format_of_text, read_rows, rows_of
 
 
 def rows(text: str, how: Format = "txt") -> list[Row]:
@@ -178,8 +178,8 @@ def test_files_are_read_by_their_endings(tmp_path: Path) -> None:
             read_rows(tmp_path / name)
 
 
-def test_a_pipe_is_told_by_how_it_begins() -> None:
-    assert [told_by(text) for text in (' {"a": 1}', "\n[[picture]]", "a fox", "")] == [
+def test_a_pipe_is_format_of_text_how_it_begins() -> None:
+    assert [format_of_text(text) for text in (' {"a": 1}', "\n[[picture]]", "a fox", "")] == [
         "jsonl",
         "toml",
         "txt",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.request.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
 from sdcli.sources.layers import REQUEST_KEYS
 from tools.fuzz import seeds, targets
 from tools.fuzz.targets import TARGETS, Ran

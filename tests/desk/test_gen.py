@@ -14,7 +14,7 @@ from PIL import Image
 from sdcli.cli import run
 from sdcli.images.formats import read_file
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import read_text, to_values
+from sdcli.request.infotext import read_text, to_values
 
 
 def test_prints_one_path_a_picture_and_nothing_else(sdcli: Any, engine: FakeEngine) -> None:

@@ -10,8 +10,8 @@ from fakes import FakeEngine
 
 from sdcli.images.upscalers import LATENT_UPSCALERS, upscaler_name
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
 from sdcli.request.schema.upscale import enlarging
-from sdcli.sources.infotext import read_text, to_values, write_text
 
 
 def request(**changes: Any) -> GenerationRequest:

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from sdcli.errors import Problems, UsageError
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text
+from sdcli.request.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
 from sdcli.request.pictures import open_patch
 from sdcli.sources import presets
-from sdcli.sources.infotext import read_text
-from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
 from sdcli.sources.layers import REQUEST_KEYS
 from sdcli.sources.prompt_lines import values_of
 from sdcli.sources.rows import rows_of

@@ -12,8 +12,8 @@ from PIL import Image
 
 from sdcli.images.resize import resized
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
 from sdcli.request.pictures import open_init, sized
-from sdcli.sources.infotext import read_text, to_values, write_text
 
 
 def request(path: Path | str, **changes: Any) -> GenerationRequest:

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from sdcli.errors import UsageError
 from sdcli.images.masks import blurred, box_around, filled, parse_margins, parse_rectangle
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
 from sdcli.request.pictures import open_patch, sized
-from sdcli.sources.infotext import read_text, to_values, write_text
 
 RECTANGLE = {"mask_rect": "16,16,32,32"}
 

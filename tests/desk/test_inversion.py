@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from toys import gaussian, no_noise
 
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
 from sdcli.sampling import SAMPLERS, resolve
 from sdcli.sampling.solvers import invert as inversion
-from sdcli.sources.infotext import read_text, to_values, write_text
 
 SPREAD = 0.7
 

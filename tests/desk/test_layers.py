@@ -11,7 +11,8 @@ import pytest
 from sdcli.errors import UsageError, UsageErrors
 from sdcli.request import GenerationRequest
 from sdcli.request.settings import Settings
-from sdcli.sources.layers import Layer, Merged, merge, read_toml, validate
+from sdcli.request.validate import validate
+from sdcli.sources.layers import Layer, Merged, merge, read_toml
 
 ORDER = ["config", "preset", "picture", "environment", ""]
 

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
+from sdcli.request.validate import validate
 from sdcli.sampling.noise_tables import scaled_linear
 from sdcli.sampling.schedules.custom import parse_sigmas, parse_timesteps, respaced
-from sdcli.sources.infotext import read_text, to_values, write_text
-from sdcli.sources.layers import Layer, merge, validate
+from sdcli.sources.layers import Layer, merge
 
 TABLE = scaled_linear()
 

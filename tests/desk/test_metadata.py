@@ -13,10 +13,10 @@ from PIL import Image
 from sdcli.errors import UsageError
 from sdcli.images.formats import encode, read_file
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values, write_text
+from sdcli.request.infotext.keys import OUTCOMES
 from sdcli.request.options import legal_options, obeys_ensd
 from sdcli.sampling import SAMPLERS, SCHEDULES, resolve
-from sdcli.sources.infotext import read_text, to_values, write_text
-from sdcli.sources.infotext.keys import OUTCOMES
 from sdcli.version import __version__
 
 IMAGE = Image.new("RGB", (8, 8), "red")

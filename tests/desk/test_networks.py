@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from sdcli.errors import UsageError
 from sdcli.prompts.lora_tags import Tag, split
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import read_text, to_values, write_text
+from sdcli.request.infotext import read_text, to_values, write_text
 
 
 @pytest.mark.parametrize(

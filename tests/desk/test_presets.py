@@ -9,7 +9,8 @@ from platformdirs import user_config_path
 
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
-from sdcli.sources.layers import merge, validate
+from sdcli.request.validate import validate
+from sdcli.sources.layers import merge
 from sdcli.sources.presets import PRESET_KEYS, Preset, find, presets, shipped_folder
 
 SHIPPED = sorted(shipped_folder().glob("*.toml"))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import write_text
+from sdcli.request.infotext import write_text
 
 
 def kept(result: Any) -> dict[str, Any]:

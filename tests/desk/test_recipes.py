@@ -15,10 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import read_text, to_values
-from sdcli.sources.infotext.comfyui import comfyui_values
-from sdcli.sources.infotext.invokeai import invokeai_values, old_invokeai_values
-from sdcli.sources.infotext.recipe import read_recipe
+from sdcli.request.infotext import read_text, to_values
+from sdcli.sources.recipes import read_recipe
+from sdcli.sources.recipes.comfyui import comfyui_values
+from sdcli.sources.recipes.invokeai import invokeai_values, old_invokeai_values
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdcli.images.formats import encode
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import read_text, to_values, write_text
+from sdcli.request.infotext import read_text, to_values, write_text
 
 IMG = {"init_img": "in.png"}
 MASKED = IMG | {"mask": "alpha"}

@@ -16,7 +16,7 @@ from sdcli.cli import run
 from sdcli.engine import Engine
 from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext.recipe import read_recipe
+from sdcli.sources.recipes import read_recipe
 
 SAMPLERS = ("Euler", "DPM++ 2M Karras", "Euler a", "DDIM", "DPM++ 2M SDE", "Heun")
 SIZES = ("64x64", "80x64")

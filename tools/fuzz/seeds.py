@@ -12,8 +12,8 @@ from PIL import Image
 from sdcli.files.toml import to_toml
 from sdcli.images.formats import encode, encode_animation
 from sdcli.request import GenerationRequest
-from sdcli.sources.infotext import write_text
-from sdcli.sources.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
+from sdcli.request.infotext import write_text
+from sdcli.request.infotext.keys import AFTER_MODEL, BEFORE_MODEL, OUR_PROMPTS
 from sdcli.sources.layers import REQUEST_KEYS
 
 from .targets import CHUNKS

@@ -18,12 +18,13 @@ from PIL import Image
 
 from sdcli.errors import SdcliError
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import read_text, to_values
 from sdcli.request.settings import Settings
-from sdcli.sources.infotext import read_text, to_values
-from sdcli.sources.infotext.comfyui import comfyui_values
-from sdcli.sources.infotext.invokeai import invokeai_values, old_invokeai_values
-from sdcli.sources.infotext.recipe import read_recipe
-from sdcli.sources.layers import Layer, merge, validate
+from sdcli.request.validate import validate
+from sdcli.sources.layers import Layer, merge
+from sdcli.sources.recipes import read_recipe
+from sdcli.sources.recipes.comfyui import comfyui_values
+from sdcli.sources.recipes.invokeai import invokeai_values, old_invokeai_values
 from sdcli.sources.rows import FORMATS, Format, rows_of
 from sdcli.sources.seeds import expand, parse_seeds, with_variation_seed
 

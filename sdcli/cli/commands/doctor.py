@@ -13,8 +13,9 @@ from sdcli.cli.command import Json, command, new_app
 from sdcli.cli.console import Console
 from sdcli.errors import ModelError
 from sdcli.request.settings import Settings
+from sdcli.request.validate import validate
 from sdcli.sources import config
-from sdcli.sources.layers import merge, validate
+from sdcli.sources.layers import merge
 from sdcli.version import __version__
 
 app = new_app()

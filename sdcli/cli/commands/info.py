@@ -16,10 +16,11 @@ from sdcli.images.formats import open_picture
 from sdcli.prompts.wildcards import escaped
 from sdcli.request import GenerationRequest
 from sdcli.request.fields import flags_of
-from sdcli.sources.infotext.keys import COARSE, NUMBER_FORMAT, TEMPLATES
-from sdcli.sources.infotext.recipe import Recipe, read_recipe
-from sdcli.sources.layers import Layer, merge, validate
+from sdcli.request.infotext.keys import COARSE, NUMBER_FORMAT, TEMPLATES
+from sdcli.request.validate import validate
+from sdcli.sources.layers import Layer, merge
 from sdcli.sources.presets import preset_text, unsaid
+from sdcli.sources.recipes import Recipe, read_recipe
 
 app = new_app()
 

@@ -21,8 +21,9 @@ from sdcli.models.describe import facts_of, family_title, model_facts, short_has
 from sdcli.models.library import KINDS, library, shelves
 from sdcli.models.vae import AUTOMATIC, with_vae
 from sdcli.request.settings import Settings
+from sdcli.request.validate import validate
 from sdcli.sources import config
-from sdcli.sources.layers import Layer, merge, validate
+from sdcli.sources.layers import Layer, merge
 
 app = new_app(help="List, tell apart, fetch and convert models.")
 

@@ -18,13 +18,14 @@ from sdcli.images.formats import encode, open_picture, read_file
 from sdcli.images.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enlarged, upscaler_name
 from sdcli.request import GenerationRequest
 from sdcli.request.fields import MOST_SIDE, Size, flags_of, parse_size
+from sdcli.request.infotext import with_items
 from sdcli.request.pictures import files_of, in_colour
 from sdcli.request.settings import Settings
+from sdcli.request.validate import validate
 from sdcli.runs.events import Queued
 from sdcli.runs.output import Target, named_after
 from sdcli.sources import config
-from sdcli.sources.infotext import with_items
-from sdcli.sources.layers import Layer, merge, validate
+from sdcli.sources.layers import Layer, merge
 from sdcli.startup import fast_torch_import
 
 if TYPE_CHECKING:

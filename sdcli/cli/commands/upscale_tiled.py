@@ -19,7 +19,7 @@ from sdcli.runs.inputs import Inputs
 from sdcli.runs.output import named_after
 from sdcli.runs.plan import joined, plan_inputs
 from sdcli.sources import config
-from sdcli.sources.infotext.recipe import read_recipe
+from sdcli.sources.recipes import read_recipe
 
 _STRENGTH = "0.3"  # more, and each tile becomes a picture of the prompt by itself
 _CARRIED = {

@@ -1,4 +1,4 @@
-"""Owns what made a picture, whatever program did: its settings as fields of a request."""
+"""What made a picture, whatever program did: its settings as fields of a request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.images.formats import read_chunks
+from sdcli.request.infotext import read_text, to_values
 
-from . import read_text, to_values
 from .comfyui import comfyui_values
 from .invokeai import invokeai_values, old_invokeai_values
 
