@@ -21,7 +21,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("request",),
     ("engine", "sources"),
     ("runs",),
-    ("cli", "server"),
+    ("cli", "server", "api"),
 )
 FOUNDATION = LADDER[0]
 """Small enough to know each other, as long as they go in no circle."""

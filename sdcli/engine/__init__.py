@@ -2,8 +2,8 @@
 
 from .engine import Engine
 from .hires import TwoPasses
-from .picture import Picture, Step
+from .picture import Picture, Preview, Step
 from .run import Run
 from .tiled import Tiled
 
-__all__ = ["Engine", "Picture", "Run", "Step", "Tiled", "TwoPasses"]
+__all__ = ["Engine", "Picture", "Preview", "Run", "Step", "Tiled", "TwoPasses"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from typing import Any, Self
 
 import torch
@@ -18,17 +21,18 @@ from sdcli.engine.noise.streams import NvStream
 from sdcli.engine.text.clip import TextEncoder
 from sdcli.engine.weights.components import Components, load, settled
 from sdcli.errors import UsageError
-from sdcli.models.library import Folders, find_lora, library
+from sdcli.models.library import Folders, find_lora, hash_files, library
 from sdcli.models.vae import AUTOMATIC, OWN, with_vae
-from sdcli.notices import silent
+from sdcli.notices import Say, silent
 from sdcli.prompts.lora_tags import split
 from sdcli.request import GenerationRequest
+from sdcli.request.build import Source, build_request
 from sdcli.request.pictures import sized, tiles_sized
 
 from .capacity import room
 from .device import Placement, choose, counts_in_bf16, memory_errors
 from .hires import TwoPasses, enlarger
-from .picture import Picture
+from .picture import Picture, Preview, Step
 from .run import Run
 from .tiled import Tiled
 
@@ -47,7 +51,7 @@ class Engine:
     ) -> None:
         self.folder = folder
         self.placement = placement
-        self._components = components
+        self._loaded: Components | None = components
         self.folders = tuple(folders)
         known = library(self.folders, "embedding")
         self._embeddings = Embeddings(known, components.text_encoder.clips)
@@ -59,6 +63,7 @@ class Engine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        offload: str = "none",
         vae: str = "automatic",
         compile: bool = False,
         graphs: bool = False,
@@ -78,6 +83,7 @@ class Engine:
             found,
             device=device,
             dtype=dtype,
+            offload=offload,
             compile=compile,
             graphs=graphs,
             folders=folders,
@@ -103,6 +109,12 @@ class Engine:
             folder, placement, offload=offload, compile=compile, graphs=graphs, say=say
         )
         return cls(settled(folder, components, placement), placement, components, folders)
+
+    @property
+    def _components(self) -> Components:
+        if self._loaded is None:
+            raise UsageError("the engine is closed", "load the model again")
+        return self._loaded
 
     @property
     def text_encoder(self) -> TextEncoder:
@@ -153,12 +165,90 @@ class Engine:
         unet, device = self._components.unet, self.placement.device
         return room(unet, device, height=request.height, width=request.width, rows=rows)
 
-    def generate(self, request: GenerationRequest) -> Picture:
-        """Make one picture. Raises SdcliError."""
-        run = self.start([request])
+    def generate(
+        self,
+        prompt: str | GenerationRequest,
+        *,
+        init_image: Source | None = None,
+        mask: Source | None = None,
+        loras: Mapping[str, float] | None = None,
+        say: Say = silent,
+        **settings: Any,
+    ) -> Picture:
+        """Make one picture of a prompt and any of a request's fields, or of a whole request.
+
+        `init_image` and `mask` are files or PIL images, `loras` strengths by name or path. A
+        missing seed, or -1, is drawn, and stands in the picture's `request`. `say` is told what a
+        person should know. Raises SdcliError.
+        """
+        if isinstance(prompt, GenerationRequest):
+            if init_image is not None or mask is not None or loras or settings:
+                raise UsageError(
+                    "a request has its settings", "give a prompt, or change the request"
+                )
+            request = prompt
+        else:
+            settings = {"model": self.folder.name, **settings}
+            request = build_request(
+                prompt, init_image=init_image, mask=mask, loras=loras, **settings
+            )
+        run = self.start([request], say=say)
         for _ in run:
             pass
-        return run.pictures()[0]
+        return self._signed(run.pictures())[0]
+
+    def stream(
+        self,
+        requests: Iterable[GenerationRequest],
+        *,
+        preview_every: int = 0,
+        say: Say = silent,
+    ) -> Iterator[Step | Preview | Picture]:
+        """Make pictures and yield what happens: steps, previews every so many steps, pictures.
+
+        Neighbours that differ in prompts and seeds only are made at once, as far as memory allows;
+        pictures come in the requests' order. Raises SdcliError.
+        """
+        for _, alike in groupby(requests, key=lambda request: repr(request.shared)):
+            waiting = list(alike)
+            while waiting:
+                first = waiting[0]
+                single = first.adaptive or first.upscale is not None
+                count = 1 if single else self.fits(first)
+                batch, waiting = waiting[:count], waiting[count:]
+                run = self.start(batch, say=say)
+                for step in run:
+                    yield step
+                    if preview_every and step.index % preview_every == 0:
+                        image = run.preview()
+                        if image is not None:
+                            yield Preview(image, step)
+                yield from self._signed(run.pictures())
+
+    def _signed(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Let the pictures know what their texts say of the files that made them."""
+        requests = [picture.request for picture in pictures]
+        texts = {text for request in requests for text in request.texts}
+        tags = {tag.name for request in requests for tag in request.tags}
+        hashes = hash_files(self.folder, self.folders, texts=texts, loras=tags)
+        dtype = self.placement.dtype_name
+        return [replace(picture, dtype=dtype, hashes=hashes) for picture in pictures]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the weights go; the engine makes no more pictures."""
+        self._loaded = None
+        vars(self).pop("_embeddings", None)
+        gc.collect()
+        if self.placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.placement.device.type == "mps":
+            torch.mps.empty_cache()
 
     def start(
         self,

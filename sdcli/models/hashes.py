@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 from sdcli.errors import ModelError
 from sdcli.files import write_atomically
 
+from .embedding_names import in_texts
 from .folder import weight_files
 from .header import read_header
 from .model import Model
@@ -110,12 +111,13 @@ class HashJob:
         self._found: Future[tuple[dict[str, str], dict[str, dict[str, str]]]] = Future()
         Thread(target=self._fill, name="hashes", daemon=True).start()  # an end does not wait for it
 
-    def text(self, names: Collection[str]) -> dict[str, str]:
-        """By key, of LoRAs and embeddings those that a picture uses; waits for what is not ready.
+    def text(self, loras: Collection[str], texts: Collection[str]) -> dict[str, str]:
+        """Return by key what a picture with these LoRAs and prompts has; waits for the rest.
 
-        Raises ModelError.
+        Raises ModelError for a file that cannot be read.
         """
         single, named = self._found.result()
+        names = {*loras, *in_texts(self.embeddings, texts)}
         used = {
             key: ", ".join(f"{name}: {digest}" for name, digest in digests.items() if name in names)
             for key, digests in named.items()

@@ -13,7 +13,9 @@ from sdcli.errors import ModelError, did_you_mean
 from sdcli.files import is_file, path_of
 
 from . import hashes
+from .embedding_names import in_texts
 from .header import ENDINGS
+from .model import Model
 
 Kind = Literal["checkpoint", "vae", "lora", "embedding"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -178,27 +180,6 @@ def nearest(name: str, found: Sequence[Found]) -> str:
     return did_you_mean(name, [item.name for item in found])
 
 
-def in_texts(names: Iterable[str], texts: Iterable[str]) -> list[str]:
-    """Of the names of embeddings those that stand in the texts, in any case, sorted.
-
-    Only where CLIP's tokenizer would part the text as well: not `art` in `party`. Brackets may be
-    escaped.
-    """
-    whole = "\n".join(texts).replace("\\", "").casefold()
-    return sorted(name for name in names if re.search(_alone(name.casefold()), whole))
-
-
-def _alone(name: str) -> str:
-    """A pattern for the name where what is of one kind does not go on; digits never do."""
-
-    def kind(end: str) -> str:
-        if end.isdigit():
-            return "(?!)"  # is nothing
-        return r"[^\W\d_]" if end.isalpha() else r"[^\w\s]|_"
-
-    return f"(?<!{kind(name[0])}){re.escape(name)}(?!{kind(name[-1])})"
-
-
 def find_lora(name: str, folders: Folders) -> Path:
     """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
     path = path_of(name)
@@ -210,4 +191,20 @@ def find_lora(name: str, folders: Folders) -> Path:
     where = "in the models folders" if folders else "here, and no models folder is known"
     raise ModelError(
         f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
+    )
+
+
+def hash_files(
+    model: Model, folders: Folders, *, texts: Iterable[str], loras: Iterable[str]
+) -> hashes.HashJob:
+    """Begin to hash the files that make pictures of a model, of these prompts and LoRAs.
+
+    Raises ModelError for a LoRA that is not there.
+    """
+    known = {item.name: item.path for item in library(folders, "embedding")}
+    return hashes.HashJob(
+        model=None if model.header is None else model.path,
+        vae=model.vae.path if model.vae else None,
+        loras={name: find_lora(name, folders) for name in sorted(loras)},
+        embeddings={name: known[name] for name in in_texts(known, texts)},
     )

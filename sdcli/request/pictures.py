@@ -136,7 +136,13 @@ def read_init(request: GenerationRequest) -> Image:
     from PIL import ImageOps
 
     assert request.init_img is not None
-    return ImageOps.exif_transpose(open_picture(Path(request.init_img)))
+    return ImageOps.exif_transpose(_open(request, request.init_img))
+
+
+def _open(request: GenerationRequest, name: str) -> Image:
+    """Open a picture that the request names: one in memory, or a file. Raises UsageError."""
+    held = request.pictures.get(name)
+    return open_picture(Path(name)) if held is None else held
 
 
 def size_of(request: GenerationRequest, image: Image) -> tuple[int, int]:
@@ -219,7 +225,7 @@ def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) 
             )
         mask = ImageChops.invert(_alpha(image, soft=request.soft_mask))
     elif request.mask is not None:
-        upright = ImageOps.exif_transpose(open_picture(Path(request.mask)))
+        upright = ImageOps.exif_transpose(_open(request, request.mask))
         mask = _drawn(upright, soft=request.soft_mask)
     if mask.size != image.size:
         say(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from sdcli.errors import UsageError
 from sdcli.prompts import lora_tags as networks
@@ -39,6 +39,9 @@ from sdcli.sampling.schedules.custom import sigmas_at
 from . import options as choices
 from .fields import field_error
 from .options import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DEFAULT_STRENGTH = 0.75  # A1111's
 FIRST_PASS = "<first pass>"
@@ -71,6 +74,19 @@ class GenerationRequest(
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    _pictures: Mapping[str, Image] = PrivateAttr(default_factory=dict)
+
+    @property
+    def pictures(self) -> Mapping[str, Image]:
+        """Pictures that were handed over and are in no file, by the names that fields have."""
+        return self._pictures
+
+    def with_pictures(self, pictures: Mapping[str, Image]) -> Self:
+        """Return the request with pictures in memory; `init_img` and `mask` may name them."""
+        copy = self.model_copy()
+        copy._pictures = dict(pictures)
+        return copy
 
     @model_validator(mode="before")
     @classmethod

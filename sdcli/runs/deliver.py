@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from sdcli.errors import ModelError, OutputError
 from sdcli.images.formats import encode, encode_animation
 from sdcli.models.hashes import HashJob
-from sdcli.models.library import in_texts
 from sdcli.notices import Say
 from sdcli.request import GenerationRequest
-from sdcli.request.infotext import write_text
-from sdcli.request.infotext.keys import COARSE, NUMBER_FORMAT, OUTCOMES
+from sdcli.request.infotext import outcome, write_text
 from sdcli.request.settings import Settings
 
 from .journal import Journal, Keys
@@ -119,33 +117,13 @@ class Animation:
         return Target.at(name, overwrite=overwrite, flag="--animate").save(data, {})
 
 
-def format_facts(dtype: str) -> Mapping[str, str]:
-    """Return what a picture's text says of its number format: the coarse one's name.
-
-    A1111's own, fp16 on a GPU, is not named.
-    """
-    return {NUMBER_FORMAT: dtype} if dtype == COARSE else {}
-
-
-def infotext(
-    job: Job, picture: Picture, hashes: HashJob, facts: Mapping[str, str], warn: Say
-) -> str:
-    """Write the text that goes into the picture's file, with the `facts` of its making."""
+def infotext(job: Job, picture: Picture, hashes: HashJob, dtype: str, warn: Say) -> str:
+    """Write the text that goes into the file of a picture that was made in that format."""
     request = picture.request
-    names = [tag.name for tag in request.tags]
-    names += in_texts(hashes.embeddings, request.texts)
-    outcome = {**job.templates, **_outcome(picture), **facts}
+    facts = outcome(dtype=dtype, evaluations=picture.evaluations, tries=picture.tries)
     try:
-        known = hashes.text(names)
+        known = hashes.text([tag.name for tag in request.tags], request.texts)
     except ModelError as error:  # a file that went away must not take the picture along
         warn(f"{error.message}: the picture's text has no hashes")
         known = {}
-    return write_text(request, outcome, hashes=known)
-
-
-def _outcome(picture: Picture) -> dict[str, str]:
-    """Return what only a sampler that chooses its own steps finds out."""
-    if picture.tries is None:
-        return {}
-    counts = (picture.evaluations, picture.tries.accepted, picture.tries.rejected)
-    return dict(zip(OUTCOMES, map(str, counts), strict=True))
+    return write_text(request, {**job.templates, **facts}, hashes=known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sdcli.models import Model
 from sdcli.models.hashes import HashJob
-from sdcli.models.library import find_lora, in_texts, library
+from sdcli.models.library import hash_files
 from sdcli.models.prefetch import read_ahead
 from sdcli.notices import Say
 from sdcli.request.settings import Settings
@@ -54,20 +54,13 @@ class Engines:
         self._listener(Notice(text, warning=True))
 
 
-def hash_files(jobs: Sequence[Job], settings: Settings) -> HashJob:
+def hash_jobs(jobs: Sequence[Job], settings: Settings) -> HashJob:
     """Begin to hash the files that make the pictures of these jobs, all of one model."""
     if settings.no_metadata:
         return HashJob()
-    model, folders = jobs[0].model, settings.models_folders
-    known = {item.name: item.path for item in library(folders, "embedding")}
-    used = in_texts(known, {text for job in jobs for text in job.request.texts})
-    tags = {tag.name for job in jobs for tag in job.request.tags}
-    return HashJob(
-        model=None if model.header is None else model.path,
-        vae=model.vae.path if model.vae else None,
-        loras={name: find_lora(name, folders) for name in sorted(tags)},
-        embeddings={name: known[name] for name in used},
-    )
+    texts = {text for job in jobs for text in job.request.texts}
+    loras = {tag.name for job in jobs for tag in job.request.tags}
+    return hash_files(jobs[0].model, settings.models_folders, texts=texts, loras=loras)
 
 
 def load_engine(model: Model, settings: Settings, warn: Say) -> Engine:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdcli.errors import Problems, UsageError
+from sdcli.request.build import random_seed
 from sdcli.request.fields import parse_size
 from sdcli.request.infotext.keys import COARSE, NUMBER_FORMAT
 from sdcli.request.settings import Settings
 from sdcli.sources.layers import Layer
 from sdcli.sources.rows import checked
-from sdcli.sources.seeds import Draw, random_seed
+from sdcli.sources.seeds import Draw
 from sdcli.sources.sweeps import ONLY, Cell
 
 from .catalogue import Catalogue

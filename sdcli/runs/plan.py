@@ -11,12 +11,13 @@ from sdcli.images.formats import check_fits
 from sdcli.images.upscalers import check_upscaler
 from sdcli.models import Model
 from sdcli.request import GenerationRequest
+from sdcli.request.build import random_seed
 from sdcli.request.infotext import write_text
 from sdcli.request.pictures import enlarged_size, open_patch, read_init, sized
 from sdcli.request.settings import Settings
 from sdcli.sources.layers import Layer
 from sdcli.sources.rows import Row
-from sdcli.sources.seeds import draws_from, expand, random_seed, walk
+from sdcli.sources.seeds import draws_from, expand, walk
 from sdcli.sources.sweeps import ONLY, Cell, cells, parse_sweeps
 
 from .host import Host

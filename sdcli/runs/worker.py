@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from sdcli.request import GenerationRequest
 from . import events
 from .batches import batch_size, by_model, groups
 from .costs import Speeds, Timing
-from .deliver import Animation, Delivery, delivery_of, format_facts, infotext
-from .engines import Engines, hash_files
+from .deliver import Animation, Delivery, delivery_of, infotext
+from .engines import Engines, hash_jobs
 from .events import Listener
 from .ordered import After, Ordered
 from .plan import Job, Plan
@@ -97,7 +97,7 @@ class _Finished:
     run: Run | TwoPasses | Tiled
     jobs: Sequence[Job]
     hashes: HashJob
-    facts: Mapping[str, str]
+    dtype: str
 
 
 class _Worker:
@@ -152,7 +152,7 @@ class _Worker:
         model, dtype = jobs[0].model, jobs[0].dtype
         if self._engines.replaces(model, dtype):
             self._wait()  # for what the model that goes has to decode
-        hashes = hash_files(jobs, self._settings)  # worked out while it is loaded
+        hashes = hash_jobs(jobs, self._settings)  # worked out while it is loaded
         try:
             engine = self._engines.of(model, dtype)
         except SdcliError as error:
@@ -213,8 +213,7 @@ class _Worker:
                 if request.upscale is None and not request.hires:
                     self._learn(timing, like, way, len(batch))
                 self._wait(_WAITING - 1)
-                facts = format_facts(engine.placement.dtype_name)
-                finished = _Finished(run, batch, hashes, facts)
+                finished = _Finished(run, batch, hashes, engine.placement.dtype_name)
                 self._saving.append(self._thread.submit(self._save, finished))
             jobs = rest
 
@@ -250,7 +249,7 @@ class _Worker:
             try:
                 text = None
                 if not self._settings.no_metadata:
-                    text = infotext(job, picture, batch.hashes, batch.facts, warn)
+                    text = infotext(job, picture, batch.hashes, batch.dtype, warn)
                 if self._settings.animate:
                     self._animation.add(job, picture, text)
                 delivered = self._delivery.deliver(job, picture, text)

@@ -9,9 +9,8 @@ from typing import Any
 
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
+from sdcli.request.build import RANDOM_SEEDS, random_seed
 
-_RANDOM_SEEDS = 4294967294
-"""A1111 draws its random seeds below this."""
 _MOST = 100_000  # pictures of one row
 
 
@@ -19,15 +18,10 @@ Draw = Callable[[], int]
 """Gives a seed where -1 was asked for."""
 
 
-def random_seed() -> int:
-    """One as A1111 draws it."""
-    return random.randrange(_RANDOM_SEEDS)
-
-
 def draws_from(start: int) -> Draw:
     """Draws that are the same ones again for the same `start`."""
     source = random.Random(start)
-    return lambda: source.randrange(_RANDOM_SEEDS)
+    return lambda: source.randrange(RANDOM_SEEDS)
 
 
 def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:

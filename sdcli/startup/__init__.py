@@ -1,4 +1,4 @@
-"""Owns crossing the wall: what holds while torch is imported and weights are loaded."""
+"""Crossing the wall: what holds while torch is imported and weights are loaded."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def fast_torch_import(*, compiling: bool = False) -> Iterator[None]:
-    """Do not look for garbage inside, nor ever again among what was made there; keep freed memory.
+def fast_torch_import(*, compiling: bool = False, whole_process: bool = True) -> Iterator[None]:
+    """Import without collecting garbage, and without packages that no run uses.
 
     The imports make half a million objects, and all of them live to the end. Going through them
     over and over costs a fifth of the imports' time, and then a fifth of a second now and again.
-    Packages that no run uses are not run; where it is `compiling`, the compiler is used.
+    Where it is `compiling`, the compiler is used. If the `whole_process` is ours, nothing made here
+    is ever looked at again, and freed memory is kept.
     """
-    pass
     from .lazy_packages import COMPILER, UNUSED, postpone
 
-    keep_freed_memory()
+    if whole_process:
+        keep_freed_memory()
+    collected = gc.isenabled()
     postpone(UNUSED if compiling else {**UNUSED, **COMPILER})
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if whole_process:
+            gc.freeze()
+        if collected:
+            gc.enable()
 
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of <malloc.h>

@@ -17,7 +17,8 @@ from sdcli import models
 from sdcli.errors import ModelError
 from sdcli.images.formats import encode
 from sdcli.models import hashes
-from sdcli.models.library import in_texts, library, named
+from sdcli.models.embedding_names import in_texts
+from sdcli.models.library import library, named
 
 
 def weights(path: Path, *, fill: float = 0.0) -> Path:

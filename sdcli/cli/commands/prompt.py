@@ -15,8 +15,9 @@ from sdcli.cli.console import Console, piped
 from sdcli.cli.execute import host_of
 from sdcli.cli.flags import parameters
 from sdcli.errors import ModelError
+from sdcli.models.embedding_names import in_texts
 from sdcli.models.header import read_header
-from sdcli.models.library import Found, find_lora, in_texts, library
+from sdcli.models.library import Found, find_lora, library
 from sdcli.models.tokenizers.clip import ClipTokenizer, tokenizer_of
 from sdcli.prompts.and_prompts import Share, shares
 from sdcli.prompts.chunks import Token, read

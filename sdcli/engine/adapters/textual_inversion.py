@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sdcli.engine.text.clip import Clip
 from sdcli.errors import ModelError
-from sdcli.models.library import Found, in_texts
+from sdcli.models.embedding_names import in_texts
+from sdcli.models.library import Found
 from sdcli.prompts.chunks import CHUNK
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sdcli.errors import UsageError
 from sdcli.images.upscalers import upscaler_name
@@ -23,7 +23,17 @@ from sdcli.request.schema.inpaint import MASKS, OF_A_MASK
 from sdcli.sampling import AUTOMATIC, resolve, split_name
 from sdcli.version import __version__
 
-from .keys import AFTER_MODEL, BEFORE_MODEL, NOT_SETTINGS, OUR_PROMPTS, Row, file_name
+from .keys import (
+    AFTER_MODEL,
+    BEFORE_MODEL,
+    COARSE,
+    NOT_SETTINGS,
+    NUMBER_FORMAT,
+    OUR_PROMPTS,
+    OUTCOMES,
+    Row,
+    file_name,
+)
 from .legacy import of_stable_diffusion_cpp, schedule_before_1_9, timelines_before_1_6
 
 _NEGATIVE = "Negative prompt:"
@@ -50,14 +60,14 @@ class PictureText:
 
 def write_text(
     request: GenerationRequest,
-    outcome: Mapping[str, str] | None = None,
+    facts: Mapping[str, str] | None = None,
     *,
     hashes: Mapping[str, str] | None = None,
 ) -> str:
     """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
 
-    `outcome` says under the keys of OUTCOMES and TEMPLATES what came of a run, `hashes` under those
-    of HASHES which files made it.
+    `facts` say under the keys of OUTCOMES and TEMPLATES what came of a run, `hashes` under those of
+    HASHES which files made it.
 
     A prompt that A1111's layout cannot carry (a line "Negative prompt: …", outer blanks) is
     written a second time as JSON, so that it still comes back to the letter. `rng` is written
@@ -84,13 +94,38 @@ def write_text(
     items.pop("Eta" if sampler.unit_start else "Eta DDIM", None)  # A1111 keeps the two apart
     if is_hub_id(request.model):
         items["Model id"] = request.model
-    items |= outcome or {}
+    items |= facts or {}
     plain = _layout(request, items)
     read_back = read_text(plain)
     for key, field in OUR_PROMPTS.items():
         if getattr(read_back, field) != getattr(request, field):
             items[key] = getattr(request, field)
     return _layout(request, items)
+
+
+class Tries(Protocol):
+    """The steps of a sampler that chooses them: those taken, and those taken back."""
+
+    @property
+    def accepted(self) -> int:
+        """Steps that were taken."""
+
+    @property
+    def rejected(self) -> int:
+        """Steps that were taken back."""
+
+
+def outcome(*, dtype: str, evaluations: int, tries: Tries | None) -> dict[str, str]:
+    """Return what a text says of a picture's making, by its keys.
+
+    The number format where it is a coarse one (A1111's own, fp16 on a GPU, is not named), and the
+    steps where the sampler chose them.
+    """
+    facts = {NUMBER_FORMAT: dtype} if dtype == COARSE else {}
+    if tries is not None:
+        counts = (evaluations, tries.accepted, tries.rejected)
+        facts |= dict(zip(OUTCOMES, map(str, counts), strict=True))
+    return facts
 
 
 def _shown(request: GenerationRequest) -> dict[str, Any]:
