@@ -17,18 +17,18 @@ from .console import Console
 
 COMMANDS = {
     "gen": "Make pictures of one prompt.",
-    "batch": "Make all pictures of a file of prompts.",
-    "again": "Make pictures again, from the settings in them.",
-    "upscale": "Make pictures larger.",
-    "info": "Print what made a picture.",
-    "samplers": "List the samplers, or tell all about one.",
-    "schedulers": "List the schedules, or tell all about one.",
-    "prompt": "Tell what a prompt means: its parts, times, tokens and weights.",
-    "explain": "Show where a run goes: noise levels, timesteps, model calls.",
-    "models": "List, tell apart, fetch and convert models.",
-    "presets": "List, show and keep presets.",
+    "batch": "Make the pictures of a file of prompts.",
+    "again": "Make pictures again from the settings in them.",
+    "upscale": "Enlarge pictures.",
+    "info": "Print the settings in a picture.",
+    "samplers": "List the samplers, or show one in full.",
+    "schedulers": "List the schedules, or show one in full.",
+    "prompt": "Show how a prompt is read: its parts, timing, tokens and weights.",
+    "explain": "Show the noise levels, timesteps and model calls of a run.",
+    "models": "List, inspect, fetch and convert models.",
+    "presets": "List, show and save presets.",
     "config": "Show and change your defaults.",
-    "doctor": "Tell versions, devices, memory, and what would be chosen.",
+    "doctor": "Show versions, devices, memory, and what sdcli would use.",
 }
 
 
@@ -58,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=help_settings,
     help="Stable Diffusion on the command line, with A1111's sampler names and pictures.",
-    epilog="`sdcli COMMAND --help` tells more.",
+    epilog="See `sdcli COMMAND --help` for its options.",
 )
 
 

@@ -20,12 +20,28 @@ _SECTIONS = (
     *("Comparison", "General"),
 )
 
+# What most people use: the options that `--help` shows of a command that has many.
+_EVERYDAY = frozenset(
+    (
+        *("--prompt", "--negative-prompt", "--from", "--preset"),
+        *("--sampler", "--scheduler", "--steps", "--cfg-scale", "--seed", "--count", "--sweep"),
+        *("--size", "--init-img", "--strength", "--mask", "--hires-scale", "--upscale"),
+        *("--model", "--lora", "--vae", "--models-dir", "--device"),
+        *("--output", "--format", "--overwrite", "--json", "--plan", "--grid", "--show"),
+    )
+)
+_MANY = 40  # options, above which a command's help is shortened
+_OWN_SECTIONS = ("Arguments", "Batch", "Comparison")
+_HELP = ("-h", "--help", "--help-all")
+_SHOWN = "sdcli.help"
+"""Under this key a context keeps which help is wanted: a section's title, "all", or nothing."""
+
 help_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMON: dict[str, Any] = {
-    "quiet": typer.Option("--quiet", "-q", help="Only errors.", rich_help_panel="General"),
-    "verbose": typer.Option("--verbose", "-v", help="Tell more.", rich_help_panel="General"),
-    "debug": typer.Option("--debug", help="Tracebacks for errors.", rich_help_panel="General"),
+    "quiet": typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel="General"),
+    "verbose": typer.Option("--verbose", "-v", help="Print more.", rich_help_panel="General"),
+    "debug": typer.Option("--debug", help="Show tracebacks of errors.", rich_help_panel="General"),
 }
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
@@ -54,20 +70,58 @@ class _TakesAsTyped:
 
 
 class _Command(_TakesAsTyped, TyperCommand):
-    """A command whose help is plain text in sections, quick to print and easy to search."""
+    """A command whose help is plain text in sections, quick to print and easy to search.
+
+    Where it has many options, `--help` shows those of every day, `--help SECTION` those of a
+    section, and `--help-all` all of them.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed = args[: args.index("--")] if "--" in args else args
+        place = next((place for place, word in enumerate(typed) if word in _HELP), None)
+        if place is None:
+            return super().parse_args(ctx, args)
+        after = typed[place + 1 : place + 2]
+        ctx.meta[_SHOWN] = "all" if typed[place] == "--help-all" else self._section(after)
+        typer.echo(self.get_help(ctx))
+        raise typer.Exit
+
+    def _section(self, words: list[str]) -> str:
+        """Return the title of the section that the word after --help begins, in any case."""
+        word = words[0].casefold() if words else ""
+        titles = [title for title in _SECTIONS if word and title.casefold().startswith(word)]
+        return titles[0] if titles else ""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {title: [] for title in _SECTIONS}
-        for parameter in self.get_params(ctx):
+        parameters = self.get_params(ctx)
+        wanted = ctx.meta.get(_SHOWN, "") if len(parameters) > _MANY else "all"
+        left_out = dict.fromkeys(_SECTIONS, 0)
+        for parameter in parameters:
             if isinstance(parameter, TyperArgument):
-                sections["Arguments"].append((parameter.metavar or "", parameter.help or ""))
+                title, record = "Arguments", (parameter.metavar or "", parameter.help or "")
             elif record := parameter.get_help_record(ctx):
                 title = getattr(parameter, "rich_help_panel", None) or "General"
+            else:
+                continue
+            everyday = title in _OWN_SECTIONS or _EVERYDAY & {*parameter.opts}
+            if wanted in ("all", title) or (
+                not wanted and (everyday or "--help" in parameter.opts)
+            ):
                 sections[title].append(record)
+            else:
+                left_out[title] += 1
         for title, records in sections.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records, col_max=32)
+        if wanted != "all":
+            titles = "; ".join(title for title, count in left_out.items() if count)
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"More options: `{ctx.command_path} --help-all`, or `--help SECTION` for one of "
+                f"{titles}."
+            )
 
 
 class HelpfulGroup(_TakesAsTyped, TyperGroup):

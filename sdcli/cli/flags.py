@@ -25,13 +25,15 @@ SweepFlag = Annotated[
         "--sweep",
         panel="Sampling",
         metavar="KEY=VALUES",
-        help="Every one of them: steps=10,20 or sampler=Euler|DDIM; may be repeated.",
+        help="Try every value: steps=10,20 or sampler=Euler|DDIM; repeatable.",
     ),
 ]
 GridFlag = Annotated[
     bool,
     typer.Option(
-        "--grid", help="A sheet of all pictures, and results.csv.", rich_help_panel="Output"
+        "--grid",
+        help="Also save a labeled sheet of all pictures, and results.csv.",
+        rich_help_panel="Output",
     ),
 ]
 PresetFlag = Annotated[
@@ -40,7 +42,7 @@ PresetFlag = Annotated[
         "--preset",
         panel="Prompt",
         metavar="NAME",
-        help="Named settings; may be repeated, later ones win.",
+        help="Named settings; repeatable, later ones win.",
         autocompletion=preset_names,
     ),
 ]

@@ -23,7 +23,7 @@ PlanFlag = Annotated[
     typer.Option(
         "--plan",
         "--dry-run",
-        help="Tell what would be made, and make nothing.",
+        help="Print what would be made, and make nothing.",
         rich_help_panel="Output",
     ),
 ]

@@ -22,27 +22,29 @@ class Settings(BaseModel):
 
     count: Annotated[
         int,
-        Field(ge=1, le=10_000, description="Pictures for each seed: seed, seed+1, …"),
+        Field(ge=1, le=10_000, description="Pictures per seed: seed, seed+1, …"),
         flag("--count", "-c", panel="Sampling", metavar="N"),
     ] = 1
     interpolate_seeds: Annotated[
         str | None,
-        Field(description="Seeds, as 1,2: walk from picture to picture, through their noises."),
+        Field(description="Walk between the pictures of these seeds, such as 1,2."),
         flag("--interpolate-seeds", panel="Variations", metavar="SEEDS"),
     ] = None
     frames: Annotated[
         int,
-        Field(ge=2, le=10_000, description="Pictures of that walk."),
+        Field(ge=2, le=10_000, description="Number of pictures in that walk."),
         flag("--frames", panel="Variations", metavar="N"),
     ] = 16
     batch_size: Annotated[
         Annotated[int, Field(ge=1)] | Literal["auto"],
-        Field(description="Pictures made at once; changes none beyond rounding."),
+        Field(description="Pictures to make at once; changes none beyond rounding."),
         flag("--batch-size", "-b", panel="Sampling", metavar="N|auto"),
     ] = "auto"
     device: Annotated[
         str,
-        Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cuda, cuda:N, mps, cpu."),
+        Field(
+            pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cuda, cuda:N, mps or cpu."
+        ),
         flag("--device", panel="Model", metavar="DEVICE"),
     ] = "auto"
     dtype: Annotated[
@@ -52,94 +54,101 @@ class Settings(BaseModel):
     ] = "auto"
     offload: Annotated[
         Literal["none", "model", "sequential"],
-        Field(description="Keep weights off the GPU till used: network by network, or by layers."),
+        Field(description="Keep weights in main memory until needed, by network or by layer."),
         flag("--offload", panel="Model", metavar="none|model|sequential"),
     ] = "none"
     compile: Annotated[
         bool,
-        Field(description="Compile the UNet: faster steps for long runs, after a slow first one."),
+        Field(description="Compile the UNet: a slow first step, then faster ones."),
         flag("--compile", panel="Model", metavar=""),
     ] = False
     cuda_graphs: Annotated[
         bool,
-        Field(description="Launch a step's kernels at once: faster small pictures on fast cards."),
+        Field(
+            description="Launch each step as one CUDA graph: helps small pictures on fast cards."
+        ),
         flag("--cuda-graphs", panel="Model", metavar=""),
     ] = False
     models_dir: Annotated[
         tuple[str, ...],
-        Field(description="Where models are found by name: A1111's folder, ComfyUI's, or any."),
+        Field(description="Folder with your models: A1111's, ComfyUI's or your own; repeatable."),
         flag("--models-dir", panel="Model", metavar="FOLDER", repeatable=True),
     ] = ()
     embeddings_dir: Annotated[
         tuple[str, ...],
-        Field(description="Folders of nothing but embeddings, beside those of --models-dir."),
+        Field(description="Folder of embeddings, besides those of --models-dir; repeatable."),
         flag("--embeddings-dir", panel="Model", metavar="FOLDER", repeatable=True),
     ] = ()
     style: Annotated[
         tuple[str, ...],
-        Field(description="Words of that name from A1111's styles.csv; may be repeated."),
+        Field(description="Add a style from A1111's styles.csv; repeatable."),
         flag("--style", panel="Prompt", metavar="NAME", repeatable=True),
     ] = ()
     styles_file: Annotated[
         tuple[str, ...],
-        Field(description="Where styles are; else styles.csv in the models folders."),
+        Field(description="Style file; else styles.csv in the models folders."),
         flag("--styles-file", panel="Prompt", metavar="FILE", repeatable=True),
     ] = ()
     wildcards_dir: Annotated[
         tuple[str, ...],
-        Field(description="Where the lines for __name__ in prompts are; may be repeated."),
+        Field(description="Folder with the lines for __name__ in prompts; repeatable."),
         flag("--wildcards-dir", panel="Prompt", metavar="FOLDER", repeatable=True),
     ] = ()
     offline: Annotated[
         bool,
-        Field(description="Never go to the network; use what is on disk."),
+        Field(description="Never use the network."),
         flag("--offline", panel="Model", metavar=""),
     ] = False
     output: Annotated[
         str,
         Field(
-            min_length=1, description="A template, a folder (ends in /), a file, or - for bytes."
+            min_length=1,
+            description="Template, folder (ending in /), file, or - for bytes on stdout.",
         ),
         flag("--output", "-o", panel="Output", metavar="PATH"),
     ] = DEFAULT_OUTPUT
     format: Annotated[
         Format | None,
-        Field(description="png, jpg or webp; else the output's ending, else png."),
+        Field(description="png, jpg or webp; else by the output's ending, else png."),
         flag("--format", panel="Output", metavar="png|jpg|webp"),
     ] = None
     quality: Annotated[
         int,
-        Field(ge=1, le=100, description="For jpg and webp."),
+        Field(ge=1, le=100, description="Quality of jpg and webp."),
         flag("--quality", panel="Output", metavar="1-100"),
     ] = 90
     animate: Annotated[
         str | None,
-        Field(pattern=r"\.(?i:gif|webp)$", description="All pictures as one .gif or .webp, too."),
+        Field(
+            pattern=r"\.(?i:gif|webp)$", description="Also save all pictures as one .gif or .webp."
+        ),
         flag("--animate", panel="Output", metavar="FILE"),
     ] = None
     preview: Annotated[
         str | None,
-        Field(pattern=r"\.(?i:png|jpe?g|webp)$", description="A file of the picture so far."),
+        Field(
+            pattern=r"\.(?i:png|jpe?g|webp)$", description="Keep the picture so far in this file."
+        ),
         flag("--preview", panel="Output", metavar="FILE"),
     ] = None
     preview_every: Annotated[
         int,
-        Field(ge=1, description="Steps from preview to preview."),
+        Field(ge=1, description="Steps between previews."),
         flag("--preview-every", panel="Output", metavar="N"),
     ] = 5
     show: Annotated[
         bool,
-        Field(description="Each picture in the terminal, too."),
+        Field(description="Also show each picture in the terminal."),
         flag("--show", panel="Output", metavar=""),
     ] = False
     overwrite: Annotated[
         bool,
-        Field(description="Replace files that exist."),
+        Field(description="Replace existing files."),
         flag("--overwrite", panel="Output", metavar=""),
     ] = False
     no_metadata: Annotated[
         bool,
-        Field(description="Leave the settings out of the picture's file."),
+        Field(description="Leave the settings out of the file."),
         flag("--no-metadata", panel="Output", metavar=""),
     ] = False
 

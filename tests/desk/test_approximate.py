@@ -124,7 +124,7 @@ def test_flags_sweeps_and_a_file_of_prompts_have_them(sdcli: Any, engine: FakeEn
 
 
 def test_help_says_that_the_picture_is_another(sdcli: Any) -> None:
-    told = sdcli("gen", "--help").out
+    told = sdcli("gen", "--help-all").out
     section = told.partition("Faster, but another picture:\n")[2].partition("\n\n")[0]
     flags = [line.split()[0] for line in section.splitlines() if line.strip().startswith("--")]
     assert flags == ["--token-merging-ratio", "--token-merging-ratio-hr", "--deep-cache"]

@@ -283,3 +283,28 @@ def test_lists_and_switches_are_typed_as_they_must_be(sdcli: Any, engine: FakeEn
     Path("presets/mine.toml").write_text(sdcli("info", "x.png", "--as-preset").out)
     assert sdcli("gen", "a fox", "--preset", "mine", "-s", "1", "-o", "z.png").code == 0
     assert sdcli("info", "z.png").out == texts[0]
+
+
+def test_help_of_many_options_shows_those_of_every_day(sdcli: Any) -> None:
+    everyday, whole = sdcli("gen", "--help"), sdcli("gen", "--help-all")
+    assert everyday.code == whole.code == 0
+    assert "--sampler" in everyday.out
+    assert "--repaint-jump" not in everyday.out
+    assert "--repaint-jump" in whole.out
+    options = [line for line in everyday.lines if line.startswith("  -")]
+    assert 20 <= len(options) <= 32
+    assert len([line for line in whole.lines if line.startswith("  -")]) > 90
+    assert "--help-all" in everyday.out
+    assert "--help-all" not in whole.out
+
+
+@pytest.mark.parametrize("word", ["inpainting", "Inpainting", "inp"])
+def test_help_of_one_section(sdcli: Any, word: str) -> None:
+    shown = sdcli("gen", "--help", word).out
+    assert "--repaint-jump" in shown
+    assert "--sampler" not in shown.partition("More options")[0]
+
+
+def test_a_prompt_about_help_is_a_prompt(sdcli: Any, engine: FakeEngine) -> None:
+    assert sdcli("gen", "--seed", "1", "--", "--help").code == 0
+    assert engine.made[0].prompt == "--help"

@@ -35,7 +35,7 @@ def again(
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Compare each with what it was.", rich_help_panel="Comparison"
+            "--check", help="Compare each picture with the original.", rich_help_panel="Comparison"
         ),
     ] = False,
     tolerance: Annotated[
@@ -44,7 +44,7 @@ def again(
             "--tolerance",
             panel="Comparison",
             metavar="LEVELS",
-            help="The greatest difference that is no failure, of 255 [default: 1].",
+            help="Largest difference to accept, of 255 [default: 1].",
         ),
     ] = "",
     size: SizeFlag = "",
@@ -52,10 +52,11 @@ def again(
     plan: PlanFlag = False,
     **typed: Any,
 ) -> int:
-    """Make pictures again, from the settings in them.
+    """Make pictures again from the settings in them.
 
-    Any option changes them; your config and environment do not, but for where models are and
-    pictures go. With --check the exit code is 1 if one differs by more than --tolerance.
+    Any option overrides them. Your config and environment do not, except for where models are and
+    where pictures go. With --check, the exit code is 1 if a picture differs by more than
+    --tolerance.
     """
     problems = Problems()
     plans: list[Plan] = []

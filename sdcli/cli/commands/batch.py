@@ -30,21 +30,21 @@ app = new_app()
 @command(app, more=parameters())
 def batch(
     console: Console,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Prompts; `-`: from stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="File of prompts; `-` reads stdin.")],
     input_format: Annotated[
         str,
         option(
             "--input-format",
             panel="Batch",
             metavar="|".join(FORMATS),
-            help="What the file is; else its ending tells.",
+            help="Format of the file; else by its ending.",
         ),
     ] = "",
     keep_going: Annotated[
         bool,
         typer.Option(
             "--keep-going",
-            help="Make the good rows even so.",
+            help="Make the good rows even if others are wrong.",
             rich_help_panel="Batch",
         ),
     ] = False,
@@ -52,7 +52,7 @@ def batch(
         bool,
         typer.Option(
             "--resume",
-            help="Make what an earlier run of the file did not finish.",
+            help="Make only what an earlier run did not finish.",
             rich_help_panel="Batch",
         ),
     ] = False,
@@ -62,7 +62,7 @@ def batch(
             "--shard",
             panel="Batch",
             metavar="I/N",
-            help="Make every N-th row, from the I-th on: for N processes at once.",
+            help="Make every Nth row, starting at row I: for N processes at once.",
         ),
     ] = "",
     preset: PresetFlag = [],  # noqa: B006  # typer copies it
@@ -73,11 +73,11 @@ def batch(
     plan: PlanFlag = False,
     **typed: Any,
 ) -> int:
-    """Make all pictures of a file of prompts.
+    """Make the pictures of a file of prompts.
 
-    A row is a prompt, or settings: a line of text with A1111's or gen's own options, an object of
-    JSON, a row of CSV, a [[picture]] of TOML. Options of the command are defaults for all rows. A
-    model is loaded once, and rows that are alike are made at once; paths come in the rows' order.
+    Each row is a prompt, or a set of settings: a line of text with A1111's or gen's options, a JSON
+    object, a CSV row, or a TOML [[picture]]. Options given here are defaults for all rows. The
+    model is loaded once, and similar rows are made together; paths are printed in the rows' order.
     Rows from a pipe (`-`) are made as they arrive.
     """
     inputs = Inputs(presets=tuple(preset), size=size, flags=typed)

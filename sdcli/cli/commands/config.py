@@ -13,7 +13,7 @@ from sdcli.errors import UsageError, did_you_mean
 from sdcli.files.toml import to_toml
 from sdcli.sources import config
 
-app = new_app(help="Show and change your defaults, kept in one TOML file.")
+app = new_app(help="Show and change your defaults.")
 _Key = Annotated[
     str,
     typer.Argument(
@@ -58,7 +58,7 @@ def get(console: Console, key: _Key) -> int:
 def set_value(
     console: Console,
     key: _Key,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="Its new value.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value.")],
 ) -> int:
     """Set one value."""
     name = _known(key)
@@ -69,7 +69,7 @@ def set_value(
 
 @command(app)
 def unset(console: Console, key: _Key) -> int:
-    """Take one value out."""
+    """Remove one value."""
     path = config.unset_value(_known(key))
     console.say(f"taken out of {path}")
     return 0
@@ -79,6 +79,6 @@ def unset(console: Console, key: _Key) -> int:
 def path(
     console: Console,
 ) -> int:
-    """Print where the file is, or would be."""
+    """Print the path of the config file."""
     console.out(str(config.config_path()))
     return 0

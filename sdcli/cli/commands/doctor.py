@@ -24,7 +24,7 @@ _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", 
 
 @command(app)
 def doctor(console: Console, json: Json = False) -> int:
-    """Tell versions, devices, memory, and what would be chosen."""
+    """Show versions, devices, memory, and what sdcli would use."""
     from sdcli.engine.device import choose, describe_devices
 
     merged = merge([config.read(), config.environment()])

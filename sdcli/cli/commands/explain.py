@@ -44,19 +44,26 @@ def explain(
     ] = "",
     on: Annotated[
         str,
-        option("--on", panel="Picture", metavar="IMAGE", help="Draw this picture at them instead."),
+        option(
+            "--on",
+            panel="Picture",
+            metavar="IMAGE",
+            help="Draw this picture at those noise levels instead.",
+        ),
     ] = "",
     model: Annotated[
         str,
-        option("--model", "-m", panel="Model", metavar="MODEL", help="Whose VAE sees IMAGE."),
+        option(
+            "--model", "-m", panel="Model", metavar="MODEL", help="Model whose VAE encodes IMAGE."
+        ),
     ] = "",
     json: Json = False,
 ) -> int:
-    """Show where a run goes: noise levels, timesteps, model calls.
+    """Show the noise levels, timesteps and model calls of a run.
 
-    Over Stable Diffusion's training table. Several samplers are told one after the other, and
+    For Stable Diffusion's noise schedule. Several samplers are printed one after the other and
     share one plot. λ is -log σ; Δλ is the length of a step. `--on` with `--plot` draws what the
-    model is given on its way: a picture of yours with the noise of some of the steps.
+    model gets on the way: your picture with the noise of some of the steps.
     """
     count = _count(steps)
     table = scaled_linear()

@@ -24,12 +24,12 @@ app = new_app()
 def gen(
     console: Console,
     text: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="What to draw; `-` or a pipe: from stdin.")
+        str, typer.Argument(metavar="PROMPT", help="What to draw; `-` or a pipe reads stdin.")
     ] = "",
     preset: PresetFlag = [],  # noqa: B006  # typer copies it
     picture: Annotated[
         str,
-        option("--from", panel="Prompt", metavar="IMAGE", help="Take a picture's settings."),
+        option("--from", panel="Prompt", metavar="IMAGE", help="Take the settings of a picture."),
     ] = "",
     size: SizeFlag = "",
     sweep: SweepFlag = [],  # noqa: B006  # typer copies it
@@ -40,7 +40,7 @@ def gen(
 ) -> int:
     """Make pictures of one prompt.
 
-    The path of each picture is printed on stdout as soon as it is saved.
+    Each picture's path is printed as soon as it is saved.
     """
     inputs = Inputs(text, tuple(preset), picture, size, typed)
     host = host_of(console, json=json)

@@ -32,20 +32,22 @@ def info(
     json: Json = False,
     as_command: Annotated[
         bool,
-        typer.Option("--as-command", help="As a gen command line.", rich_help_panel="Output"),
+        typer.Option("--as-command", help="Print a gen command line.", rich_help_panel="Output"),
     ] = False,
     as_preset: Annotated[
-        bool, typer.Option("--as-preset", help="As a preset file.", rich_help_panel="Output")
+        bool, typer.Option("--as-preset", help="Print a preset file.", rich_help_panel="Output")
     ] = False,
     show: Annotated[
         bool,
-        typer.Option("--show", help="The picture in the terminal, too.", rich_help_panel="Output"),
+        typer.Option(
+            "--show", help="Also show the picture in the terminal.", rich_help_panel="Output"
+        ),
     ] = False,
 ) -> int:
-    """Print what made a picture.
+    """Print the settings in a picture.
 
-    Without options: the picture's own text, as the program that made it wrote it. Exit code 1 if a
-    picture has none.
+    Without options, print the text as the program that made the picture wrote it. The exit code is
+    1 if a picture has none.
     """
     if json + as_command + as_preset > 1:
         raise UsageError("--json, --as-command and --as-preset exclude each other")

@@ -25,7 +25,7 @@ from sdcli.request.validate import validate
 from sdcli.sources import config
 from sdcli.sources.layers import Layer, merge
 
-app = new_app(help="List, tell apart, fetch and convert models.")
+app = new_app(help="List, inspect, fetch and convert models.")
 
 _Name = Annotated[
     str,
@@ -33,7 +33,7 @@ _Name = Annotated[
 ]
 _Folders = Annotated[
     list[str],
-    option("--models-dir", panel="Model", metavar="FOLDER", help="Look here; may be repeated."),
+    option("--models-dir", panel="Model", metavar="FOLDER", help="Folder to look in; repeatable."),
 ]
 
 
@@ -78,7 +78,7 @@ def list_models(
 
 @command(app)
 def info(console: Console, name: _Name, models_dir: _Folders = [], json: Json = False) -> int:  # noqa: B006
-    """Tell what a model is, without loading it."""
+    """Show what a model is, without loading it."""
     path = _path(name, models_dir)
     facts = model_facts(path)
     if json:
@@ -114,9 +114,9 @@ def hash(
     models_dir: _Folders = [],  # noqa: B006
     json: Json = False,
 ) -> int:
-    """Print the hashes of single files, as A1111 has them.
+    """Print the hashes of single files, as A1111 shows them.
 
-    Ten digits, the eight of old, and all of SHA-256.
+    Ten digits, the old eight, and the whole SHA-256.
     """
     for name in names:
         path = _path(name, models_dir)
@@ -135,7 +135,7 @@ def hash(
 
 @command(app)
 def dirs(console: Console, models_dir: _Folders = []) -> int:  # noqa: B006
-    """Print where each kind is looked for."""
+    """Print the folders that are searched for each kind."""
     rows = [
         (kind, str(shelf))
         for folder in _settings(models_dir).models_folders
@@ -171,7 +171,13 @@ def convert(
         str, typer.Argument(metavar="TARGET", help="NAME.safetensors, or a folder (ends in /).")
     ],
     dtype: Annotated[
-        str, option("--dtype", panel="Model", metavar="fp16|bf16|fp32", help="Else its own.")
+        str,
+        option(
+            "--dtype",
+            panel="Model",
+            metavar="fp16|bf16|fp32",
+            help="Number format; else the model's own.",
+        ),
     ] = "",
     models_dir: _Folders = [],  # noqa: B006
 ) -> int:

@@ -18,7 +18,7 @@ from sdcli.sources.presets import PRESET_KEYS, find, folders, preset_text
 from sdcli.sources.presets import presets as all_presets
 from sdcli.sources.presets import save as keep
 
-app = new_app(help="List, show and keep presets: named settings, given to gen as --preset NAME.")
+app = new_app(help="List, show and save presets: named settings, used as --preset NAME.")
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A preset's name.", autocompletion=preset_names)
 ]
@@ -61,28 +61,31 @@ def save(
     name: _Name,
     picture: Annotated[
         str,
-        option("--from", panel="Prompt", metavar="IMAGE", help="Keep a picture's settings."),
+        option("--from", panel="Prompt", metavar="IMAGE", help="Take the settings of a picture."),
     ] = "",
     size: SizeFlag = "",
     description: Annotated[
         str,
         option(
-            "--description", panel="General", metavar="TEXT", help="What it is for, for the list."
+            "--description",
+            panel="General",
+            metavar="TEXT",
+            help="What it is for, shown in the list.",
         ),
     ] = "",
     project: Annotated[
         bool,
-        typer.Option("--project", help="Keep it in ./presets.", rich_help_panel="General"),
+        typer.Option("--project", help="Save it in ./presets.", rich_help_panel="General"),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace one of that name.", rich_help_panel="General"),
+        typer.Option("--overwrite", help="Replace an existing preset.", rich_help_panel="General"),
     ] = False,
     **typed: Any,
 ) -> int:
-    """Keep settings under a name: those of flags, of a picture, or both.
+    """Save settings under a name: from flags, from a picture, or both.
 
-    Flags win over the picture. The path of the preset is printed.
+    Flags win over the picture. The preset's path is printed.
     """
     values = explicit_values(Inputs(picture=picture, size=size, flags=typed), host_of(console))
     if not values:
@@ -97,7 +100,7 @@ def save(
 def path(
     console: Console,
 ) -> int:
-    """Print the folders that presets are looked for in, the first found winning."""
+    """Print the folders that are searched for presets; the first match wins."""
     for _, folder in folders():
         console.out(str(folder.absolute()))
     return 0

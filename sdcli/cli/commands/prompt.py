@@ -56,18 +56,20 @@ class Reading:
 def prompt(
     console: Console,
     text: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="The prompt; `-` or a pipe: from stdin.")
+        str, typer.Argument(metavar="PROMPT", help="The prompt; `-` or a pipe reads stdin.")
     ] = "",
     preset: Annotated[
-        list[str], option("--preset", panel="Prompt", metavar="NAME", help="As of gen.")
+        list[str],
+        option("--preset", panel="Prompt", metavar="NAME", help="Named settings, as for gen."),
     ] = [],  # noqa: B006  # typer copies it
     picture: Annotated[
-        str, option("--from", panel="Prompt", metavar="IMAGE", help="The prompts of a picture.")
+        str,
+        option("--from", panel="Prompt", metavar="IMAGE", help="Take the prompts of a picture."),
     ] = "",
     json: Json = False,
     **typed: Any,
 ) -> int:
-    """Tell what a prompt means: its parts, when each holds, and its tokens with their weights."""
+    """Show how a prompt is read: its parts, when each applies, its tokens and weights."""
     found = resolve(Inputs(text, tuple(preset), picture, flags=typed), host_of(console))
     request, folders = found.base, found.settings.models_folders
     model = models.find(request.model, folders=folders, offline=True, say=console.say)

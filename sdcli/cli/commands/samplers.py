@@ -22,12 +22,12 @@ def samplers(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="Tell all about this one.", autocompletion=sampler_names
+            metavar="NAME", help="Show everything about this one.", autocompletion=sampler_names
         ),
     ] = "",
     json: Json = False,
 ) -> int:
-    """List the samplers, or tell all about one."""
+    """List the samplers, or show one in full."""
     if name:
         _one(console, resolve(name), json=json)
     elif json:

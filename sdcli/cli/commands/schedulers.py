@@ -17,10 +17,12 @@ app = new_app()
 @command(app)
 def schedulers(
     console: Console,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Tell all about this one.")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Show everything about this one.")
+    ] = "",
     json: Json = False,
 ) -> int:
-    """List the schedules, or tell all about one."""
+    """List the schedules, or show one in full."""
     rows = [resolve_schedule(name)] if name else list(SCHEDULES)
     if json:
         for row in rows:

@@ -47,10 +47,11 @@ def upscale(
     console: Console,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files or folders.")],
     scale: Annotated[
-        str, option("--scale", panel=_PANEL, metavar="X", help="How many times [default: 2].")
+        str, option("--scale", panel=_PANEL, metavar="X", help="Factor [default: 2].")
     ] = "",
     size: Annotated[
-        str, option("--size", panel=_PANEL, metavar="WxH", help="Or the size; 0 keeps proportions.")
+        str,
+        option("--size", panel=_PANEL, metavar="WxH", help="Target size; 0 keeps the proportions."),
     ] = "",
     upscaler: Annotated[
         str,
@@ -65,18 +66,18 @@ def upscale(
     tile: Annotated[
         bool,
         typer.Option(
-            "--tile", help="Make it anew tile by tile: SD upscale.", rich_help_panel="Tiles"
+            "--tile", help="Refine it tile by tile (SD upscale).", rich_help_panel="Tiles"
         ),
     ] = False,
     **typed: Any,
 ) -> int:
-    """Make pictures larger.
+    """Enlarge pictures.
 
-    By Lanczos or Nearest, or by a network (ESRGAN's and the like, with `sdcli[upscalers]`). The
-    path of each picture is printed as soon as it is saved. What made a picture stays in its text.
+    By Lanczos or Nearest, or by a network such as ESRGAN (with `sdcli[upscalers]`). Each path is
+    printed as soon as the picture is saved. The settings in a picture are kept.
 
-    With --tile, Stable Diffusion goes over what was enlarged, tile by tile: by the prompt, sampler,
-    seed and model that the picture's own text names, or as you say.
+    With --tile, Stable Diffusion refines the enlarged picture tile by tile, with the prompt,
+    sampler, seed and model in the picture, or those that you give.
     """
     given = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
     name = upscaler_name(upscaler, latents=False)

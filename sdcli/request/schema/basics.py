@@ -20,17 +20,19 @@ class PromptFields(BaseModel):
     ] = ""
     negative_prompt: Annotated[
         str,
-        Field(description="What to keep away from."),
+        Field(description="What to avoid."),
         flag("--negative-prompt", "-n", panel="Prompt", metavar="TEXT"),
     ] = ""
     old_timelines: Annotated[
         bool,
-        Field(description="Times in prompts as A1111 before 1.6 read them."),
+        Field(description="Count the steps of prompt edits as A1111 did before 1.6."),
         flag("--old-timelines", panel="Prompt", metavar=""),
     ] = False
     emphasis: Annotated[
         Emphasis,
-        Field(description="Weights: evened out as in A1111, not so, ignored, or not even read."),
+        Field(
+            description="Weights like (red:1.3): as A1111, not normalized, ignored or plain text."
+        ),
         flag("--emphasis", panel="Prompt", metavar="original|no-norm|ignore|none"),
     ] = "original"
 
@@ -41,23 +43,31 @@ class ModelFields(BaseModel):
     model: Annotated[
         str,
         Field(
-            min_length=1, description="File, folder, name, hash or hub id; `builtin` ships with us."
+            min_length=1,
+            description="File, folder, name, hash or hub id; `builtin` comes with sdcli.",
         ),
         flag("--model", "-m", panel="Model", metavar="MODEL"),
     ] = "builtin"
     lora: Annotated[
         tuple[str, ...],
-        Field(description="NAME[:STRENGTH]; may be repeated. As <lora:NAME:0.8> in the prompt."),
+        Field(
+            description="LoRA as NAME[:STRENGTH], repeatable; like <lora:NAME:0.8> in the prompt."
+        ),
         flag("--lora", panel="Model", metavar="LORA", repeatable=True),
     ] = ()
     clip_skip: Annotated[
         int,
-        Field(ge=1, le=12, description="Take CLIP's layer so far from its end; 1 is the last."),
+        Field(
+            ge=1, le=12, description="Which CLIP layer to use, counted from the end; 1 is the last."
+        ),
         flag("--clip-skip", panel="Model", metavar="N"),
     ] = 1
     vae: Annotated[
         str,
-        Field(min_length=1, description="A VAE's file or name, own, or automatic (A1111's rule)."),
+        Field(
+            min_length=1,
+            description="VAE file or name; own is the model's, automatic follows A1111's rule.",
+        ),
         flag("--vae", panel="Model", metavar="VAE"),
     ] = "automatic"
 
@@ -67,16 +77,26 @@ class PictureFields(BaseModel):
 
     width: Annotated[
         int | None,
-        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
+        Field(
+            ge=LEAST_SIDE,
+            le=MOST_SIDE,
+            multiple_of=8,
+            description="Width in pixels, a multiple of 8.",
+        ),
         flag("--width", "-W", panel="Picture", metavar="PIXELS"),
     ] = None
     height: Annotated[
         int | None,
-        Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=8, description="Pixels, a multiple of 8."),
+        Field(
+            ge=LEAST_SIDE,
+            le=MOST_SIDE,
+            multiple_of=8,
+            description="Height in pixels, a multiple of 8.",
+        ),
         flag("--height", "-H", panel="Picture", metavar="PIXELS"),
     ] = None
     tiling: Annotated[
         bool,
-        Field(description="A picture whose edges meet, to be laid side by side."),
+        Field(description="Make a seamless tile: opposite edges match."),
         flag("--tiling", panel="Picture", metavar=""),
     ] = False

@@ -23,37 +23,39 @@ class GuidanceFields(BaseModel):
 
     cfg_rescale: Annotated[
         float,
-        Field(ge=0, le=1, description="Against overexposure: a share of the prompt's own spread."),
+        Field(ge=0, le=1, description="Counter overexposure at high CFG; 0.7 is usual."),
         flag("--cfg-rescale", panel=_PANEL, metavar="0-1"),
     ] = 0.0
     mimic_scale: Annotated[
         float | None,
-        Field(ge=0, description="Dynamic thresholding: as contrasty as at this CFG scale."),
+        Field(ge=0, description="Dynamic thresholding: keep the contrast of this lower CFG scale."),
         flag("--mimic-scale", panel=_PANEL, metavar="X"),
     ] = None
     threshold_percentile: Annotated[
         float,
-        Field(gt=0, le=1, description="Share of the values that thresholding leaves unclipped."),
+        Field(gt=0, le=1, description="Share of values that thresholding leaves unclipped."),
         flag("--threshold-percentile", panel=_PANEL, metavar="0-1"),
     ] = 1.0
     skip_early_cfg: Annotated[
         float,
-        Field(ge=0, le=1, description="No negative prompt in this first share of the run."),
+        Field(ge=0, le=1, description="Ignore the negative prompt in this first share of the run."),
         flag("--skip-early-cfg", panel=_PANEL, metavar="0-1"),
     ] = 0.0
     ngms: Annotated[
         float,
-        Field(ge=0, description="No negative prompt below this sigma, at every other call."),
+        Field(ge=0, description="Skip the negative prompt below this sigma at every other call."),
         flag("--ngms", panel=_PANEL, metavar="SIGMA"),
     ] = 0.0
     ngms_all: Annotated[
         bool,
-        Field(description="At every call below it."),
+        Field(description="Skip it at every call below that sigma."),
         flag("--ngms-all", panel=_PANEL, metavar=""),
     ] = False
     pag_scale: Annotated[
         float,
-        Field(ge=0, le=100, description="Perturbed-attention guidance; 3 is usual, 0 is none."),
+        Field(
+            ge=0, le=100, description="Perturbed-attention guidance; 3 is usual, 0 turns it off."
+        ),
         flag("--pag-scale", panel=_PANEL, metavar="X"),
     ] = 0.0
 
@@ -87,18 +89,20 @@ class ApproximateFields(BaseModel):
     token_merging_ratio: Annotated[
         float,
         Field(
-            ge=0, le=MOST_MERGED, description="Share of tokens merged in the finest self-attention."
+            ge=0,
+            le=MOST_MERGED,
+            description="Share of tokens to merge in the largest self-attention layers.",
         ),
         flag("--token-merging-ratio", panel=_FASTER, metavar="0-0.75"),
     ] = 0.0
     token_merging_ratio_hr: Annotated[
         float | None,
-        Field(ge=0, le=MOST_MERGED, description="That of a hires fix's second pass, if another."),
+        Field(ge=0, le=MOST_MERGED, description="The same for the hires fix's second pass."),
         flag("--token-merging-ratio-hr", panel=_FASTER, metavar="0-0.75"),
     ] = None
     deep_cache: Annotated[
         int,
-        Field(ge=1, le=1000, description="Run the whole UNet at every Nth call only."),
+        Field(ge=1, le=1000, description="Run the whole UNet only at every Nth call."),
         flag("--deep-cache", panel=_FASTER, metavar="N"),
     ] = 1
 

@@ -34,42 +34,48 @@ class InitFields(BaseModel):
 
     init_img: Annotated[
         str | None,
-        Field(min_length=1, description="The picture to begin from."),
+        Field(min_length=1, description="Image to start from (img2img)."),
         flag("--init-img", "-i", panel=_PANEL, metavar="IMAGE"),
     ] = None
     strength: Annotated[
         float | None,
-        Field(ge=0, le=1, description="How much of it is made anew, 0 to 1; 0.75 if not said."),
+        Field(
+            ge=0,
+            le=1,
+            description="Denoising strength: how much to change it, 0 to 1 [default: 0.75].",
+        ),
         flag("--strength", panel=_PANEL, metavar="X"),
     ] = None
     full_steps: Annotated[
         bool,
-        Field(description="Make all the steps, not that share of them."),
+        Field(description="Run all steps, not only that share of them."),
         flag("--full-steps", panel=_PANEL, metavar=""),
     ] = False
     resize_mode: Annotated[
         Literal["just", "crop", "fill", "latent"],
-        Field(description="How it comes to the size: stretched, cropped, filled up, as latents."),
+        Field(
+            description="How to fit it to the size: stretch, crop, fill borders, or resize latents."
+        ),
         flag("--resize-mode", panel=_PANEL, metavar="just|crop|fill|latent"),
     ] = "just"
     noise_multiplier: Annotated[
         float,
-        Field(ge=0, le=10, description="Of the noise that is put over it."),
+        Field(ge=0, le=10, description="Multiply the noise that is added to it."),
         flag("--noise-multiplier", panel=_PANEL, metavar="X"),
     ] = 1.0
     extra_noise: Annotated[
         float,
-        Field(ge=0, le=10, description="A share of that noise besides, which no step takes away."),
+        Field(ge=0, le=10, description="Extra noise that no step removes."),
         flag("--extra-noise", panel=_PANEL, metavar="X"),
     ] = 0.0
     invert: Annotated[
         bool,
-        Field(description="Begin from the noise that would become the picture."),
+        Field(description="Start from the noise that would produce the image."),
         flag("--invert", panel=_PANEL, metavar=""),
     ] = False
     invert_prompt: Annotated[
         str | None,
-        Field(description="What the picture shows, if not the prompt."),
+        Field(description="What the image shows, if the prompt says something else."),
         flag("--invert-prompt", panel=_PANEL, metavar="TEXT"),
     ] = None
 

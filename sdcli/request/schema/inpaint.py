@@ -43,64 +43,67 @@ class MaskFields(BaseModel):
 
     mask: Annotated[
         str | None,
-        Field(min_length=1, description="A picture, white where it is made anew; or alpha."),
+        Field(
+            min_length=1,
+            description="Image, white where to repaint; or alpha for the image's own transparency.",
+        ),
         flag("--mask", panel=_PANEL, metavar="IMAGE|alpha"),
     ] = None
     mask_rect: Annotated[
         tuple[Annotated[Rectangle, parsed(parse_rectangle)], ...],
         BeforeValidator(_split),
-        Field(description="A rectangle made anew, in the picture's pixels; may be repeated."),
+        Field(description="Rectangle to repaint, in the image's pixels; repeatable."),
         flag("--mask-rect", panel=_PANEL, metavar="X,Y,W,H", repeatable=True),
     ] = ()
     outpaint: Annotated[
         Margins | None,
         parsed(parse_margins),
-        Field(description="Go on beyond the edges by so many pixels: left=64,top=32."),
+        Field(description="Extend the image by this many pixels: left=64,top=32."),
         flag("--outpaint", panel=_PANEL, metavar="SIDES"),
     ] = None
     mask_blur: Annotated[
         int,
-        Field(ge=0, le=256, description="Pixels over which new and old run into each other."),
+        Field(ge=0, le=256, description="Pixels over which the repainted part blends in."),
         flag("--mask-blur", panel=_PANEL, metavar="PIXELS"),
     ] = 4
     invert_mask: Annotated[
         bool,
-        Field(description="Make anew what the mask does not cover."),
+        Field(description="Repaint what the mask does not cover."),
         flag("--invert-mask", panel=_PANEL, metavar=""),
     ] = False
     soft_mask: Annotated[
         bool,
-        Field(description="Grey is made anew in part: the darker, the later it may change."),
+        Field(description="Repaint gray areas partly: darker areas change later and less."),
         flag("--soft-mask", panel=_PANEL, metavar=""),
     ] = False
     inpaint_fill: Annotated[
         Literal["fill", "original", "noise", "nothing"],
-        Field(description="What is under the mask at first: blurred surroundings, the picture, …"),
+        Field(description="What to put under the mask first."),
         flag("--inpaint-fill", panel=_PANEL, metavar="fill|original|noise|nothing"),
     ] = "original"
     inpaint_area: Annotated[
         Literal["whole", "masked"],
-        Field(description="What the model sees: all, or the mask's surroundings at full size."),
+        Field(description="Work on the whole image, or on the masked area at full resolution."),
         flag("--inpaint-area", panel=_PANEL, metavar="whole|masked"),
     ] = "whole"
     padding: Annotated[
         int,
-        Field(ge=0, le=2048, description="Pixels around the mask that the model sees then."),
+        Field(ge=0, le=2048, description="Pixels around the masked area to include."),
         flag("--padding", panel=_PANEL, metavar="PIXELS"),
     ] = 32
     inpaint_method: Annotated[
         Literal["blend", "repaint"],
-        Field(description="repaint goes back and forth till old and new agree; many more calls."),
+        Field(description="repaint resamples until old and new agree; it takes many more calls."),
         flag("--inpaint-method", panel=_PANEL, metavar="blend|repaint"),
     ] = "blend"
     repaint_jump: Annotated[
         int,
-        Field(ge=1, le=1000, description="Steps that repaint goes back."),
+        Field(ge=1, le=1000, description="Steps that repaint jumps back."),
         flag("--repaint-jump", panel=_PANEL, metavar="N"),
     ] = 10
     repaint_times: Annotated[
         int,
-        Field(ge=1, le=100, description="How often it makes those steps."),
+        Field(ge=1, le=100, description="How often repaint repeats those steps."),
         flag("--repaint-times", panel=_PANEL, metavar="N"),
     ] = 10
 

@@ -18,7 +18,7 @@ class SamplingFields(BaseModel):
 
     sampler: Annotated[
         str,
-        Field(description="An A1111 name, old or new, or an alias; see `sdcli samplers`."),
+        Field(description="Any A1111 name, old or new, or an alias; see `sdcli samplers`."),
         flag("--sampler", "-S", panel="Sampling", metavar="NAME"),
     ] = SAMPLERS[0].name
     scheduler: Annotated[
@@ -33,7 +33,11 @@ class SamplingFields(BaseModel):
     ] = 20
     cfg_scale: Annotated[
         float,
-        Field(ge=0, le=100, description="Pull of the prompt; 1 is none, at half the cost."),
+        Field(
+            ge=0,
+            le=100,
+            description="How closely to follow the prompt; 1 turns guidance off at half the cost.",
+        ),
         flag("--cfg-scale", "--cfg", panel="Sampling", metavar="X"),
     ] = 7.0
     seed: Annotated[
@@ -43,52 +47,52 @@ class SamplingFields(BaseModel):
     ]
     eta: Annotated[
         float | None,
-        Field(ge=0, description="Share of noise put back at each step."),
+        Field(ge=0, description="How much noise to add back at each step."),
         flag("--eta", panel="Sampling", metavar="X"),
     ] = None
     s_churn: Annotated[
         float | None,
-        Field(ge=0, description="Noise added before each step, spread over the run."),
+        Field(ge=0, description="Noise to add before each step, spread over the run."),
         flag("--s-churn", panel="Sampling", metavar="X"),
     ] = None
     s_tmin: Annotated[
         float | None,
-        Field(ge=0, description="Least σ at which churn acts."),
+        Field(ge=0, description="Lowest sigma at which churn acts."),
         flag("--s-tmin", panel="Sampling", metavar="SIGMA"),
     ] = None
     s_tmax: Annotated[
         float | None,
-        Field(gt=0, description="Greatest σ at which churn acts."),
+        Field(gt=0, description="Highest sigma at which churn acts."),
         flag("--s-tmax", panel="Sampling", metavar="SIGMA"),
     ] = None
     s_noise: Annotated[
         float | None,
-        Field(gt=0, description="Strength of added noise."),
+        Field(gt=0, description="Strength of the added noise."),
         flag("--s-noise", panel="Sampling", metavar="X"),
     ] = None
     rtol: Annotated[
         float | None,
-        Field(gt=0, le=1, description="Tolerated error of a step, relative to the picture."),
+        Field(gt=0, le=1, description="Relative error tolerance of a step."),
         flag("--rtol", panel="Sampling", metavar="X"),
     ] = None
     atol: Annotated[
         float | None,
-        Field(gt=0, le=1, description="Tolerated error of a step, at least."),
+        Field(gt=0, le=1, description="Absolute error tolerance of a step."),
         flag("--atol", panel="Sampling", metavar="X"),
     ] = None
     max_evals: Annotated[
         int | None,
-        Field(ge=1, description="Model calls at most; then the best so far is the picture."),
+        Field(ge=1, description="Stop after this many model calls and keep the best estimate."),
         flag("--max-evals", panel="Sampling", metavar="N"),
     ] = None
     sigma_min: Annotated[
         float | None,
-        Field(gt=0, description="Where the schedule ends."),
+        Field(gt=0, description="Last sigma of the schedule."),
         flag("--sigma-min", panel="Sampling", metavar="SIGMA"),
     ] = None
     sigma_max: Annotated[
         float | None,
-        Field(gt=0, description="Where the schedule starts."),
+        Field(gt=0, description="First sigma of the schedule."),
         flag("--sigma-max", panel="Sampling", metavar="SIGMA"),
     ] = None
     rho: Annotated[
@@ -98,22 +102,26 @@ class SamplingFields(BaseModel):
     ] = None
     sigmas: Annotated[
         tuple[float, ...] | None,
-        Field(description="Own noise levels instead of a schedule: falling, comma separated."),
+        Field(description="Your own sigmas instead of a schedule: decreasing, comma separated."),
         flag("--sigmas", panel="Sampling", metavar="LIST"),
     ] = None
     timesteps: Annotated[
         tuple[float, ...] | None,
-        Field(description="The same as training timesteps, or sections:10,15,20 to respace."),
+        Field(description="Your own timesteps, or sections:10,15,20 to respace them."),
         flag("--timesteps", panel="Sampling", metavar="LIST"),
     ] = None
     rng: Annotated[
         Literal["nv", "cpu", "gpu"],
-        Field(description="Noise source: nv is an NVIDIA card's, on every device."),
+        Field(description="Noise source; nv matches an NVIDIA card on every device."),
         flag("--rng", panel="Sampling", metavar="nv|cpu|gpu"),
     ] = "nv"
     ensd: Annotated[
         int,
-        Field(ge=0, lt=2**32, description="Added to the seed for all noise after the first."),
+        Field(
+            ge=0,
+            lt=2**32,
+            description="A1111's eta noise seed delta: added to the seed after the first noise.",
+        ),
         flag("--ensd", panel="Sampling", metavar="N"),
     ] = 0
 
@@ -126,17 +134,21 @@ class VariationFields(BaseModel):
 
     variation_strength: Annotated[
         float,
-        Field(ge=0, le=1, description="How far from the seed's noise to another's, 0 to 1."),
+        Field(
+            ge=0,
+            le=1,
+            description="How far to go from the seed's noise toward the variation seed's.",
+        ),
         flag("--variation-strength", panel=_PANEL, metavar="0-1"),
     ] = 0.0
     variation_seed: Annotated[
         int | None,
-        Field(ge=0, lt=2**64, description="That other seed; -1, or none, is random."),
+        Field(ge=0, lt=2**64, description="Seed of the variation; -1, or none, is random."),
         flag("--variation-seed", panel=_PANEL, metavar="SEED"),
     ] = None
     seed_resize: Annotated[
         ModelSize | None,
-        Field(description="The size whose picture of this seed is to be kept in the middle."),
+        Field(description="Keep the composition that this seed has at another size."),
         flag("--seed-resize", panel=_PANEL, metavar="WxH"),
     ] = None
 

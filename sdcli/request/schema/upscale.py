@@ -44,49 +44,53 @@ class HiresFields(BaseModel):
 
     hires_scale: Annotated[
         float | None,
-        Field(gt=1, le=16, description="Make it so many times as large in a second pass."),
+        Field(
+            gt=1,
+            le=16,
+            description="Hires fix: upscale by this factor and refine in a second pass.",
+        ),
         flag("--hires-scale", panel=_PANEL, metavar="X"),
     ] = None
     hires_size: Annotated[
         Size | None,
         parsed(parse_size),
-        Field(description="Or of that size; 1024x0 keeps the proportions."),
+        Field(description="Upscale to this size instead; 1024x0 keeps the proportions."),
         flag("--hires-size", panel=_PANEL, metavar="WxH"),
     ] = None
     hires_upscaler: Annotated[
         str,
         parsed(partial(upscaler_name, latents=True)),
-        Field(description="A1111's of latents, Lanczos, Nearest, or a network's file."),
+        Field(description="A1111's latent upscalers, Lanczos, Nearest, or a network's file."),
         flag("--hires-upscaler", panel=_PANEL, metavar="NAME|FILE"),
     ] = LATENT
     hires_strength: Annotated[
         float,
-        Field(ge=0, le=1, description="How much of it the second pass makes anew."),
+        Field(ge=0, le=1, description="Denoising strength of the second pass."),
         flag("--hires-strength", panel=_PANEL, metavar="0-1"),
     ] = 0.7
     hires_steps: Annotated[
         int | None,
-        Field(ge=1, le=1000, description="Its steps; as many as the first if not said."),
+        Field(ge=1, le=1000, description="Steps of the second pass, if different."),
         flag("--hires-steps", panel=_PANEL, metavar="N"),
     ] = None
     hires_sampler: Annotated[
         str | None,
-        Field(description="Its sampler, if another."),
+        Field(description="Sampler of the second pass, if different."),
         flag("--hires-sampler", panel=_PANEL, metavar="NAME"),
     ] = None
     hires_scheduler: Annotated[
         str | None,
-        Field(description="Its schedule type, if another."),
+        Field(description="Schedule type of the second pass, if different."),
         flag("--hires-scheduler", panel=_PANEL, metavar="NAME"),
     ] = None
     hires_prompt: Annotated[
         str | None,
-        Field(description="Its prompt, if another."),
+        Field(description="Prompt of the second pass, if different."),
         flag("--hires-prompt", panel=_PANEL, metavar="TEXT"),
     ] = None
     hires_negative_prompt: Annotated[
         str | None,
-        Field(description="Its negative prompt, if another."),
+        Field(description="Negative prompt of the second pass, if different."),
         flag("--hires-negative-prompt", panel=_PANEL, metavar="TEXT"),
     ] = None
 
@@ -160,7 +164,7 @@ class TileFields(BaseModel):
         Field(
             ge=1,
             le=16,
-            description="Make it so many times as large, by tiles of --size.",
+            description="SD upscale: enlarge by this factor and refine in tiles of --size.",
         ),
         flag("--upscale", panel=_TILES, metavar="X"),
     ] = None
@@ -172,7 +176,7 @@ class TileFields(BaseModel):
     ] = LANCZOS
     tile_overlap: Annotated[
         int,
-        Field(ge=0, le=1024, description="How many pixels tiles share with their neighbours."),
+        Field(ge=0, le=1024, description="Pixels by which neighboring tiles overlap."),
         flag("--tile-overlap", panel=_TILES, metavar="PX"),
     ] = 64
 
