@@ -1,4 +1,4 @@
-.PHONY: test quick lint fix bench fuzz ci
+.PHONY: test quick painter lint fix bench fuzz ci
 
 SECONDS ?= 30
 
@@ -7,6 +7,9 @@ test:  ## everything
 
 quick:  ## under two minutes
 	pytest -m "not slow"
+
+painter:  ## what drew the shipped model's training set, and reads its pictures
+	python -m pytest tools/builtin_model
 
 lint:
 	ruff check .

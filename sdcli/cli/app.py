@@ -23,7 +23,7 @@ COMMANDS = {
     "info": "Print the settings in a picture.",
     "samplers": "List the samplers, or show one in full.",
     "schedulers": "List the schedules, or show one in full.",
-    "prompt": "Show how a prompt is read: its parts, timing, tokens and weights.",
+    "prompt": "Show how a prompt is read: parts, timing, tokens, weights.",
     "explain": "Show the noise levels, timesteps and model calls of a run.",
     "models": "List, inspect, fetch and convert models.",
     "presets": "List, show and save presets.",

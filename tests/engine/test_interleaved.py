@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from recorder import Recorder
+from repository import SEPIA
 from safetensors.torch import save_file
-from test_graphs import SEPIA, Recorder
 
 from sdcli.engine import Engine
 from sdcli.engine.speed.graphs import Graphs

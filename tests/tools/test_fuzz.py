@@ -9,10 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
 from tools.fuzz.__main__ import main
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_without_atheris_it_says_what_to_install(

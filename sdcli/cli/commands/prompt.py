@@ -69,7 +69,7 @@ def prompt(
     json: Json = False,
     **typed: Any,
 ) -> int:
-    """Show how a prompt is read: its parts, when each applies, its tokens and weights."""
+    """Show how a prompt is read: parts, timing, tokens, weights."""
     found = resolve(Inputs(text, tuple(preset), picture, flags=typed), host_of(console))
     request, folders = found.base, found.settings.models_folders
     model = models.find(request.model, folders=folders, offline=True, say=console.say)

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from sdcli.engine import Engine
 from sdcli.engine.device import Placement
+from sdcli.engine.weights import offload
 from sdcli.engine.weights.components import load
-from sdcli.engine.weights.fill import offload
 from sdcli.errors import UsageError
 from sdcli.models import find
 from sdcli.request import GenerationRequest

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sdcli.engine.weights.fill import pages as paging
+from sdcli.engine.weights import pages as paging
 from sdcli.engine.weights.fill import tensors_in
 
 MIB = 2**20

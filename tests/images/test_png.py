@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
+from repository import DOCS
 
 from sdcli.images.png import write_png
 
 DEPTHS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 def in_mode(pixels: np.ndarray, mode: str) -> Image.Image:

@@ -6,43 +6,24 @@ where there is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from recorder import Recorder
+from repository import SEPIA
 
 from sdcli.engine import Engine
-from sdcli.engine.speed.graphs import Graphs, Replay
+from sdcli.engine.speed.graphs import Graphs
 from sdcli.errors import UsageError
 from sdcli.request import GenerationRequest
-
-SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 
 
 def request(**asked: object) -> GenerationRequest:
     values = {"prompt": "a red circle", "seed": 1, "steps": 4, "sampler": "Euler", "cfg_scale": 5.0}
     return GenerationRequest.model_validate(values | asked)
-
-
-class Recorder:
-    """In the place of a card's: counts recordings and replays."""
-
-    def __init__(self) -> None:
-        self.recordings = self.replays = 0
-
-    def __call__(self, work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
-        self.recordings += 1
-        answer = work().clone()
-
-        def replay() -> None:
-            self.replays += 1
-            answer.copy_(work())
-
-        return replay, answer
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from repository import SEPIA
 
 from sdcli import Engine, GenerationRequest
 from sdcli.engine import capacity as module
@@ -19,7 +19,6 @@ from sdcli.engine.text.clip import Clip
 
 MIB = 2**20
 CPU = Placement(torch.device("cpu"), torch.float32)
-SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 
 
 def fitting(engine: Engine, **more: object) -> int:

@@ -35,9 +35,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("row", [*SAMPLERS, *SHELF], ids=lambda row: row.name)
-def test_a_yellow_figure_on_blue_is_seen(engine: Engine, row: Sampler) -> None:
+def test_a_yellow_figure_on_blue_is_seen(builtin: Engine, row: Sampler) -> None:
     settings = {"steps": 20, "cfg_scale": 5} | SETTINGS.get(row.name, {})
-    picture = engine.generate(
+    picture = builtin.generate(
         GenerationRequest(prompt=PROMPT, sampler=row.name, seed=11, **settings)
     )
     seen = reading.read(picture.image)

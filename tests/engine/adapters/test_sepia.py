@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from repository import SEPIA
 
 from sdcli.engine import Engine
 from sdcli.request import GenerationRequest
 
 pytestmark = pytest.mark.slow
 
-SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 PROMPTS = (
     "a red house in the snow at night",
     "a boat by the sea at sunset",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from repository import ROOT
 from tiny import write_tiny_model
 
 from benchmarks.speed import card, clock, giant, peak
@@ -22,8 +23,6 @@ from benchmarks.speed.setup import Model, Setup
 from benchmarks.speed.table import HEAD, LEGEND, line
 from benchmarks.speed.worker import crew, racing
 from sdcli import models
-
-ROOT = Path(__file__).parents[2]
 
 
 def always(value: float, busy: float | None = None) -> Callable[[], Sample]:

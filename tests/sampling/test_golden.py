@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mixture import SEED, denoise, noise_rows
+from repository import ROOT
 
 from sdcli.engine.noise.brownian import BrownianNoise
 from sdcli.sampling import resolve, resolve_schedule
 from sdcli.sampling.noise_tables import scaled_linear
 
-FOLDER = Path(__file__).parents[1] / "golden"
-sys.path.insert(0, str(FOLDER))
-from mixture import SEED, denoise, noise_rows  # noqa: E402
-
-RECORD = json.loads((FOLDER / "k_diffusion.json").read_text())
+RECORD = json.loads((ROOT / "tests" / "golden" / "k_diffusion.json").read_text())
 # Relative L2. The reference has its σ's in float32, and each logarithm and midpoint with them.
 # LMS's weights come from a quadrature of tolerance 1e-4 there, in closed form here; DPM fast's
 # first steps are e^6 long; DPM adaptive chooses its steps by differences of near equals.

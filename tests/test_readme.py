@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import FakeEngine
+from repository import README
 from safetensors.numpy import save_file
 
 import sdcli.runs.output
 from sdcli.sampling import SAMPLERS, SCHEDULES
 from sdcli.sources.presets import presets
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

@@ -16,19 +16,19 @@ from tools.builtin_model.landscape_reading import LandscapeReader
 pytestmark = pytest.mark.slow
 
 
-def test_a_figure_has_its_shape_and_colours(engine: Engine) -> None:
-    shares = measures.one_figure(engine, questions.one_figure(24))
+def test_a_figure_has_its_shape_and_colours(builtin: Engine) -> None:
+    shares = measures.one_figure(builtin, questions.one_figure(24))
     assert shares.shape >= 19 / 24
     assert shares.colour >= 22 / 24
     assert shares.background >= 23 / 24
 
 
-def test_two_figures_have_their_colours_on_their_sides(engine: Engine) -> None:
-    assert measures.two_figures(engine, questions.two_figures(24)) >= 17 / 24
+def test_two_figures_have_their_colours_on_their_sides(builtin: Engine) -> None:
+    assert measures.two_figures(builtin, questions.two_figures(24)) >= 17 / 24
 
 
-def test_landscapes_have_their_time_and_terrain(engine: Engine) -> None:
-    seen = measures.landscapes(engine, questions.landscapes(16), LandscapeReader.fitted(1500))
+def test_landscapes_have_their_time_and_terrain(builtin: Engine) -> None:
+    seen = measures.landscapes(builtin, questions.landscapes(16), LandscapeReader.fitted(1500))
     assert seen.both >= 13 / 16
 
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from repository import SEPIA
 from torch import Tensor, nn
 
 from sdcli.engine import Engine
@@ -36,7 +36,6 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     PackedConv2d: nn.Conv2d,
     SmallGroupNorm: nn.GroupNorm,
 }
-SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 ROUNDING = {torch.float32: 2e-6, torch.bfloat16: 1e-2}
 
 pytestmark = pytest.mark.skipif(

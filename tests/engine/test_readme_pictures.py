@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from repository import ROOT
 
 from sdcli.cli import run
 
-ROOT = Path(__file__).parents[2]
 LINES = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from repository import README
 
 from benchmarks.approximate import EXACT, ROWS
 from sdcli.request import GenerationRequest
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def test_readmes_rows_are_those_of_the_benchmark() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from repository import README
 
 from benchmarks import parity
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ROUNDING = 3e-7  # below it errors are this machine's
 
 

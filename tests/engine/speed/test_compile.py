@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from repository import SEPIA
 from torch._dynamo.utils import counters
 
 from sdcli.engine import Engine
@@ -22,7 +23,6 @@ from sdcli.errors import UsageError
 from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
 
-SEPIA = Path(__file__).parents[1] / "assets" / "sepia.safetensors"
 CPU = Placement(torch.device("cpu"), torch.float32)
 
 
@@ -101,7 +101,7 @@ def test_compiled_code_is_kept_for_the_next_process(
     """By the compiler itself, where the machine has one."""
     program = """
 import json, sys
-from sdcli.engine import compiling, packing
+from sdcli.engine.speed import compile as compiling, packing
 compiling.packs = packing.packs = lambda _: False
 from sdcli.engine import Engine
 from sdcli.request import GenerationRequest
