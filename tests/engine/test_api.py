@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_graphs import SEPIA
+from repository import SEPIA
 
 import sdcli
 from sdcli.engine import Engine
