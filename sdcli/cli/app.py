@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 from typer.main import get_command
 
 from sdcli.errors import SdcliError
@@ -78,7 +77,12 @@ def root(
     """Nothing happens without a command."""
 
 
-def _show_usage_error(error: TyperException) -> None:
+# What typer raises for a command line that is wrong: the class above BadParameter's parent, which
+# is click's in older versions and that of typer's own copy of it in newer ones.
+_Refusal: Any = typer.BadParameter.__mro__[2]
+
+
+def _show_usage_error(error: Any) -> None:
     context = getattr(error, "ctx", None)
     hint = f"see `{context.command_path} --help`" if context else ""
     Console().show_error(SdcliError(error.format_message().rstrip("."), hint))
@@ -88,7 +92,7 @@ def invoke(arguments: list[str]) -> int:
     """Run one command; returns the exit code. Raises SdcliError, KeyboardInterrupt."""
     try:
         code = get_command(app).main(arguments, prog_name="sdcli", standalone_mode=False)
-    except TyperException as error:
+    except _Refusal as error:
         _show_usage_error(error)
         return int(error.exit_code)
     if code == 130:  # typer turns Ctrl-C into this

@@ -48,7 +48,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 
 
 class _AsTyped:
-    """Stands in for the validator that typer builds, with pydantic, for every parameter.
+    """Stands in for the validator that newer typers build, with pydantic, for every parameter.
 
     Ours are strings and flags and need none: their values are checked once, by the schema. So
     the commands that do not need pydantic start in half the time.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,9 @@ def counts_in_bf16(placement: Placement) -> bool:
     """Whether this CPU, asked for fp32, has instructions that multiply bf16 twice as fast."""
     if placement.device.type != "cpu" or placement.dtype != torch.float32:
         return False
-    able = torch.cpu.get_capabilities()
+    capabilities: Callable[[], dict[str, Any]]
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # older versions do not tell
+    able = capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
@@ -70,8 +72,12 @@ def prepare(placement: Placement) -> None:
     """Let an NVIDIA card multiply float32 in TF32, for the whole process, as A1111 does."""
     if placement.device.type == "cuda":
         backends: Any = torch.backends
-        backends.cuda.matmul.fp32_precision = "tf32"
-        backends.cudnn.conv.fp32_precision = "tf32"
+        if hasattr(backends.cudnn, "conv"):
+            backends.cuda.matmul.fp32_precision = "tf32"
+            backends.cudnn.conv.fp32_precision = "tf32"
+        else:  # an older torch
+            backends.cuda.matmul.allow_tf32 = True
+            backends.cudnn.allow_tf32 = True
 
 
 def _available() -> list[str]:

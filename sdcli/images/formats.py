@@ -50,7 +50,7 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
     buffer, exif = BytesIO(), Exif()
     if text is not None:
         check_fits(text, file_format)
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+        exif[_EXIF_IFD] = {_USER_COMMENT: _UNICODE + text.encode("utf-16-be")}
     kind = {"jpg": "JPEG", "webp": "WEBP"}[file_format]
     image.convert("RGB").save(buffer, kind, quality=quality, exif=exif)
     return buffer.getvalue()
@@ -68,7 +68,7 @@ def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> 
     else:
         exif = Exif()
         if text is not None:
-            exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+            exif[_EXIF_IFD] = {_USER_COMMENT: _UNICODE + text.encode("utf-16-be")}
         images[0].save(buffer, "WEBP", **frames, exif=exif)
     return buffer.getvalue()
 

@@ -41,14 +41,14 @@ def choose_files(names: Iterable[str]) -> list[str]:
 def cached(model: str) -> Path | None:
     """The hub model's folder in the cache, complete or not; None if there is none. No network."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, local_files_only=True))
-    except IncompleteSnapshotError as incomplete:
-        return Path(incomplete.snapshot_path)  # without the files that we never fetch
-    except LocalEntryNotFoundError:
-        return None
+    except LocalEntryNotFoundError as error:
+        # It may lack the files that we never fetch: newer versions tell so, older give the folder.
+        incomplete = getattr(error, "snapshot_path", None)
+        return Path(incomplete) if incomplete else None
 
 
 def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
@@ -64,7 +64,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import disable_progress_bars, httpx
+    from huggingface_hub.utils import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -92,7 +92,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
         raise ModelError(
             f"--model: {model} on the hub lacks the revision that was asked for", "try again"
         ) from error
-    except (httpx.HTTPError, OSError) as error:
+    except _network_errors() as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise ModelError(
                 f"--model: there is no room on the disk for {model}",
@@ -102,6 +102,13 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
             f"--model: there is no folder {model} here and the hub cannot be reached: {error}",
             "check the name and the network",
         ) from error
+
+
+def _network_errors() -> tuple[type[BaseException], ...]:
+    """What the hub's client raises where the network fails: requests', httpx's or httpx2's."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (*HfHubHTTPError.__bases__, OSError)
 
 
 TOKENIZER = "openai/clip-vit-large-patch14"
@@ -114,7 +121,6 @@ def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> 
     Raises ModelError where it is in neither.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import httpx
 
     folder = cached(TOKENIZER)
     if folder and all((folder / name).is_file() for name in _TOKENIZER_FILES):
@@ -125,7 +131,7 @@ def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> 
     say(f"fetching CLIP's tokenizer from the hub, once: {TOKENIZER}")
     try:
         return Path(snapshot_download(TOKENIZER, allow_patterns=list(_TOKENIZER_FILES)))
-    except (httpx.HTTPError, OSError) as error:
+    except _network_errors() as error:
         raise ModelError(
             f"--model: {lacking}, and the hub cannot be reached: {error}", _PULL
         ) from error

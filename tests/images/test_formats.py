@@ -31,7 +31,7 @@ def test_a_png_holds_latin_text_as_latin_and_other_text_as_utf_8(prompt: str, ki
 @pytest.mark.parametrize("prompt", ["a", "一", "\u0100"])
 def test_exif_text_is_read_in_either_byte_order(order: str, prompt: str) -> None:
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + f"{prompt}\n{SETTINGS}".encode(order)
+    exif[0x8769] = {0x9286: b"UNICODE\0" + f"{prompt}\n{SETTINGS}".encode(order)}
     IMAGE.save("a.jpg", exif=exif)
     assert read_file(Path("a.jpg")) == f"{prompt}\n{SETTINGS}"
 
@@ -63,7 +63,7 @@ def test_what_is_no_file_is_a_usage_error() -> None:
 
 def test_exif_text_marked_as_ascii_is_read() -> None:
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + SETTINGS.encode()
+    exif[0x8769] = {0x9286: b"ASCII\0\0\0" + SETTINGS.encode()}
     IMAGE.save("a.jpg", exif=exif)
     assert read_file(Path("a.jpg")) == SETTINGS
 

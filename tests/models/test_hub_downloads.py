@@ -13,6 +13,7 @@ from threading import Thread
 
 import huggingface_hub.constants
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from sdcli.cli import run
 from sdcli.errors import ModelError
@@ -115,11 +116,9 @@ def hub(
     Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(
-        huggingface_hub.constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        endpoint + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    address = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in (huggingface_hub.constants, huggingface_hub.file_download):  # one or the other
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", address, raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_XET_CACHE", str(tmp_path / "xet"))
     yield server
@@ -163,6 +162,10 @@ def test_a_model_in_another_layout_is_told(hub: ThreadingHTTPServer) -> None:
         find("some/model")
 
 
+@pytest.mark.skipif(
+    issubclass(HfHubHTTPError.__bases__[0], OSError),
+    reason="a client on requests takes a cut connection up in its next run only",
+)
 def test_a_connection_that_is_cut_is_taken_up_where_it_ended(
     hub: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import write_tokenizer
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizerFast
 
 import sdcli
 from sdcli.errors import ModelError
 from sdcli.models.tokenizers.clip import END, ClipTokenizer, parse_tokenizer, read_tokenizer
 
 BUILTIN = Path(sdcli.__file__).parent / "builtin" / "tokenizer"
-THEIRS = CLIPTokenizer.from_pretrained(BUILTIN)
+THEIRS = CLIPTokenizerFast.from_pretrained(BUILTIN)
 OURS = read_tokenizer(BUILTIN)
 PARTS = ("a red circle", "snow's", " it'll ", "3.5D", "é", "e\u0301", END, "猫", "\n")
 
 
-def ids(tokenizer: CLIPTokenizer, text: str) -> list[int]:
+def ids(tokenizer: CLIPTokenizerFast, text: str) -> list[int]:
     mended = ftfy.fix_text(text)
     found: list[int] = tokenizer(mended, add_special_tokens=False, verbose=False)["input_ids"]
     return found
@@ -60,7 +60,7 @@ def test_special_words() -> None:
 def test_what_fills_up_is_as_the_files_say_or_as_asked(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, pad="!")
     found = read_tokenizer(tmp_path)
-    assert found.pad == found.id("!") == CLIPTokenizer.from_pretrained(tmp_path).pad_token_id
+    assert found.pad == found.id("!") == CLIPTokenizerFast.from_pretrained(tmp_path).pad_token_id
     assert read_tokenizer(tmp_path, pad=END).pad == found.end
 
 

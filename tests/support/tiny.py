@@ -100,13 +100,15 @@ _NO_CHECKER = {"safety_checker": [None, None], "requires_safety_checker": False}
 
 def write_tokenizer(folder: Path, *, pad: str = "<|endoftext|>") -> int:
     """A vocabulary of single letters; returns its size."""
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizerFast
 
     words = [*LETTERS, *(letter + "</w>" for letter in LETTERS)]
     vocabulary = {word: index for index, word in enumerate(words)}
     for special in ("<|startoftext|>", "<|endoftext|>"):
         vocabulary[special] = len(vocabulary)
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77, pad_token=pad)
+    _write_json(folder / "vocab.json", vocabulary)
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizerFast.from_pretrained(folder, model_max_length=77, pad_token=pad)
     tokenizer.save_pretrained(folder)
     return len(vocabulary)
 

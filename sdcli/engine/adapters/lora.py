@@ -138,7 +138,8 @@ def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:
         for inside in layers:
             paths = {inside}
             if part in ENCODERS:
-                paths.add(f"text_model.{inside}")
+                bare = inside.removeprefix("text_model.")
+                paths = {bare, f"text_model.{bare}"}
             names = {f"{part}.{path}" for path in paths}
             names |= {f"base_model.model.{path}" for path in paths if part == "unet"}
             original = places[part](f"{inside}.weight").name.removesuffix(".weight")

@@ -32,8 +32,9 @@ def compile_blocks(unet: Any, placement: Placement, say: Callable[[str], None]) 
         return False
     _check(placement.device.type)
     cache = _cache()
-    limits: Any = torch._dynamo.config
-    limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
+    limits: Any = getattr(torch, "_dynamo", None) and torch._dynamo.config
+    if hasattr(limits, "recompile_limit"):  # else torch gives up compiling a little earlier
+        limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
     for block in unet.modules():
         if isinstance(block, BasicTransformerBlock | ResnetBlock2D):
             block.forward = torch.compile(block.forward, dynamic=False)
@@ -45,10 +46,13 @@ def compile_blocks(unet: Any, placement: Placement, say: Callable[[str], None]) 
 
 
 def _cache() -> str:
-    """The folder of compiled code: one that stays, unless another was chosen."""
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+    """Return the folder of compiled code: one that stays, unless another was chosen."""
+    try:
+        from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-    temporary = default_cache_dir()  # which torch sets as if it were chosen
+        temporary = default_cache_dir()  # which torch sets as if it were chosen
+    except ImportError:  # torch's own, which has moved before
+        temporary = ""
     if os.environ.get(_CACHE, temporary) == temporary:
         os.environ[_CACHE] = str(user_cache_path("sdcli", appauthor=False) / "code")
     return os.environ[_CACHE]
@@ -68,6 +72,8 @@ def _check(device: str) -> None:
             able = bool(get_cpp_compiler())
     except RuntimeError:  # what torch raises where it finds no compiler
         able = False
+    except ImportError:  # torch's own question, which may move: it will say so itself
+        able = True
     if not able:
         needed = "Triton" if device == "cuda" else "a C++ compiler"
         raise UsageError(

@@ -6,6 +6,7 @@ import ctypes
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,9 +33,13 @@ def pack(network: nn.Module, placement: Placement) -> None:
         if type(module) is nn.GroupNorm:
             module.__class__ = SmallGroupNorm
         elif type(module) in _PACKED:
-            point = getattr(module, "kernel_size", None) == (1, 1)
-            module.__class__ = PackedPointwise if point else _PACKED[type(module)]
-            module.dtype = placement.dtype
+            _pack_layer(module, placement.dtype)
+
+
+def _pack_layer(layer: Any, dtype: torch.dtype) -> None:
+    point = getattr(layer, "kernel_size", None) == (1, 1)
+    layer.__class__ = PackedPointwise if point else _PACKED[type(layer)]
+    layer.dtype = dtype
 
 
 def packs(placement: Placement) -> bool:
@@ -42,11 +47,39 @@ def packs(placement: Placement) -> bool:
     here = (
         platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
     )
-    if placement.device.type != "cpu" or not here:
+    if placement.device.type != "cpu" or not here or not _works():
         return False
     if placement.dtype == torch.bfloat16:
         return bool(_ONEDNN._is_mkldnn_bf16_supported())
     return placement.dtype == torch.float32
+
+
+# torch's own, under names that it may change: whoever lacks one goes on with torch's layers.
+_NEEDED = (
+    *("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported"),
+    *("_reorder_convolution_weight", "_convolution_pointwise", "_nbytes", "data_ptr"),
+)
+
+
+@cache
+def _works() -> bool:
+    """Whether this torch has what packing needs, and packed layers give what plain ones do."""
+    if not all(hasattr(_ONEDNN, name) for name in _NEEDED):
+        return False
+    x = torch.linspace(-1, 1, 64).reshape(1, 4, 4, 4)
+    plain_ones: list[Any] = [nn.Linear(4, 4), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1)]
+    try:
+        for layer in plain_ones:
+            for parameter in layer.parameters():
+                parameter.requires_grad_(False)
+                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).reshape(parameter.shape))
+            expected = layer(x)
+            _pack_layer(layer, torch.float32)
+            if not torch.allclose(layer(x), expected, atol=1e-5):
+                return False
+    except (RuntimeError, TypeError):  # another signature than the one that is known here
+        return False
+    return True
 
 
 def plain(layer: nn.Module) -> Tensor:

@@ -131,7 +131,9 @@ class Clip:
         if self._bare:
             hidden = said.hidden_states[-2]
         elif early:
-            hidden = self._model.final_layer_norm(said.hidden_states[-skip])
+            # Some versions of transformers keep it one level further in.
+            inner = getattr(self._model, "text_model", self._model)
+            hidden = inner.final_layer_norm(said.hidden_states[-skip])
         if any(weight != 1 for _, row in rows for weight in row):
             weights = torch.tensor([row for _, row in rows], device=self._device)
             shares = [texts.count(text) for text in parts]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizerFast
 
 from sdcli.models import Model
 from sdcli.models.key_mapping import VAE, Place
@@ -87,7 +87,7 @@ def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -
         name = ("tokenizer", "tokenizer_2")[number]
         tokenizer = tokenizer_of(model, number)
         pad = tokenizer.backend.id_to_token(tokenizer.pad)
-        whole = CLIPTokenizer(
+        whole = CLIPTokenizerFast(
             tokenizer_object=tokenizer.backend,
             pad_token=pad,
             model_max_length=CHUNK + 2,  # to which a pipeline cuts and fills up

@@ -54,8 +54,10 @@ def in_folder(tensors: Tensors) -> Source:
     """The tensors of a network in the files of its component's folder."""
 
     def source(name: str) -> Tensor | None:
-        # As it is, as transformers named a text encoder's before 5, or a VAE's by its first names.
-        names = (name, f"text_model.{name}", first_name(name))
+        # A text encoder's names have this before them, or not, by the version of transformers that
+        # wrote them and that reads them; a VAE's may be its first ones.
+        bare = name.removeprefix("text_model.")
+        names = (bare, f"text_model.{bare}", first_name(name))
         return next((tensors[known] for known in names if known in tensors), None)
 
     return source

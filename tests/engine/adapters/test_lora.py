@@ -30,7 +30,8 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 def networks(engine: Engine) -> dict[str, Any]:
     parts = engine._components
-    return {"unet": parts.unet, "text_encoder": parts.text_encoder.clips[0]._model}
+    clip = parts.text_encoder.clips[0]._model
+    return {"unet": parts.unet, "text_encoder": getattr(clip, "text_model", clip)}
 
 
 def dense(tensor: Tensor) -> Tensor:

@@ -51,6 +51,63 @@ def packed(layer: nn.Module, dtype: torch.dtype) -> Any:
     return layer
 
 
+class Without:
+    """torch's operators of oneDNN as another version may have them: without one of the names."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            raise AttributeError(name)
+        return getattr(torch.ops.mkldnn, name)
+
+
+class Changed(Without):
+    """The same with another signature."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            return lambda only: only
+        return getattr(torch.ops.mkldnn, name)
+
+
+@pytest.fixture
+def other_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
+    """Puts other operators in the place of torch's."""
+
+    def put(operators: Any) -> None:
+        monkeypatch.setattr(packing, "_ONEDNN", operators)
+        packing._works.cache_clear()
+
+    yield put
+    packing._works.cache_clear()
+
+
+def test_a_torch_without_one_of_the_private_names_goes_on_plainly(
+    other_torch: Callable[[Any], None],
+) -> None:
+    placement = Placement(CPU, torch.float32)
+    assert packing.packs(placement)
+    for name in packing._NEEDED:
+        other_torch(Without(name))
+        assert not packing.packs(placement), name
+    for name in ("_linear_pointwise", "_convolution_pointwise"):
+        other_torch(Changed(name))
+        assert not packing.packs(placement), name
+
+
+def test_the_plain_pictures_are_the_same(
+    builtin: Engine, other_torch: Callable[[Any], None]
+) -> None:
+    request = GenerationRequest(prompt="a red circle", seed=1, steps=4)
+    other_torch(Without("_reorder_convolution_weight"))
+    engine = Engine.load(device="cpu")
+    assert not any(isinstance(m, Packed) for m in engine._components.unet.modules())
+    ours = builtin.generate(request).image
+    assert likeness(engine.generate(request).image, ours).greatest <= 1
+
+
 @contextmanager
 def unpacked(engine: Engine) -> Iterator[None]:
     """The engine's networks with torch's own layers."""

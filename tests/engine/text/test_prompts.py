@@ -18,7 +18,8 @@ from sdcli.request import GenerationRequest
 def tiny(tiny_folder: Path) -> Engine:
     """With embeddings whose mean is not nearly 0, as a trained encoder's is not."""
     engine = Engine.load(str(tiny_folder), device="cpu")
-    norm = engine.text_encoder.clips[0]._model.final_layer_norm
+    clip = engine.text_encoder.clips[0]._model
+    norm = getattr(clip, "text_model", clip).final_layer_norm
     norm.bias.data += 0.3
     return engine
 
