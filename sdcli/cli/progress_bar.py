@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sdcli.engine import Step
+    from sdcli.runs.protocols import PictureStep
 
 
 _PERIOD = 600.0  # seconds whose speed tells what is left of all pictures
@@ -80,7 +80,7 @@ class Pace:
         self._batch = self._evaluations = 0
         self._started = self._begun = time.monotonic()
 
-    def step(self, job: int, batch: int, step: Step) -> None:
+    def step(self, job: int, batch: int, step: PictureStep) -> None:
         """Pictures job … job+batch-1 have come one step further."""
         now = time.monotonic()
         numbers = str(job) if batch == 1 else f"{job}–{job + batch - 1}"

@@ -38,6 +38,8 @@ class JsonReport:
                     evals=step.evaluations,
                 )
             case events.Saved(job, row, picture):
+                tries = picture.tries
+                counts = {"accepted": tries.accepted, "rejected": tries.rejected} if tries else {}
                 self._emit(
                     "picture",
                     job=job,
@@ -47,7 +49,7 @@ class JsonReport:
                     request=picture.request.model_dump(exclude_none=True),
                     seconds=round(picture.seconds, 4),
                     evals=picture.evaluations,
-                    **({} if picture.tries is None else asdict(picture.tries)),
+                    **counts,
                 )
             case events.Compared(job, old, likeness, same):
                 # A difference that cannot be told, of other sizes, is null.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from sdcli.errors import SdcliError
 from sdcli.runs import events
 from sdcli.runs.events import Event
+from sdcli.runs.protocols import PictureResult
 
 from .console import Console
 from .progress_bar import Bars, Pace
-
-if TYPE_CHECKING:
-    from sdcli.engine import Picture
 
 _PLAIN_EVERY = 10.0  # seconds between lines, so that a log stays readable
 
@@ -80,7 +77,7 @@ class TextReport:
             line = f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}"
             self._console.say(line)
 
-    def _saved(self, job: int, picture: Picture) -> None:
+    def _saved(self, job: int, picture: PictureResult) -> None:
         """Write the path to stdout; how the picture was made to stderr."""
         self._path(str(picture.path))
         if not self._bars or self._console.verbose:
@@ -116,7 +113,7 @@ def of_picture(error: SdcliError, job: int, row: int) -> SdcliError:
     return type(error)(f"picture {job}{line}: {error.message}", error.hint)
 
 
-def _tries(picture: Picture) -> str:
+def _tries(picture: PictureResult) -> str:
     if picture.tries is None:
         return ""
     return f" in {picture.tries.accepted} steps ({picture.tries.rejected} taken back)"

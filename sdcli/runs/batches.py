@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sdcli.request import GenerationRequest
 from sdcli.request.settings import Settings
 
 from .costs import Costs
 from .plan import Job
-
-if TYPE_CHECKING:
-    from sdcli.engine import Engine
+from .protocols import PictureEngine
 
 # Where nothing was measured yet: beyond these more at once is seldom faster, and the first of them
 # comes later.
@@ -46,7 +43,12 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def batch_size(
-    engine: Engine, settings: Settings, request: GenerationRequest, *, left: int, costs: Costs
+    engine: PictureEngine,
+    settings: Settings,
+    request: GenerationRequest,
+    *,
+    left: int,
+    costs: Costs,
 ) -> int:
     """How many pictures to make at once: as asked, or as many as fit and are worth it.
 

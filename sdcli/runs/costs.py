@@ -8,16 +8,13 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
 from sdcli.files import write_atomically
 from sdcli.request import GenerationRequest
 
-if TYPE_CHECKING:
-    from sdcli.engine import Step
-
+from .protocols import PictureStep
 
 Costs = Mapping[int, float]
 """Seconds that a model call took for each picture, by how many were made at once."""
@@ -104,7 +101,7 @@ class Timing:
         self._begun = self._first = self._last = time.monotonic()
         self._calls_first = self._calls = 0
 
-    def step(self, step: Step) -> None:
+    def step(self, step: PictureStep) -> None:
         """It is done."""
         self._last, self._calls = time.monotonic(), step.evaluations
         if not self._calls_first:

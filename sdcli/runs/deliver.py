@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sdcli.errors import ModelError, OutputError
 from sdcli.images.formats import encode, encode_animation
@@ -18,15 +18,13 @@ from sdcli.request.settings import Settings
 from .journal import Journal, Keys
 from .output import Target, template_values
 from .plan import Job, Plan
-
-if TYPE_CHECKING:
-    from sdcli.engine import Picture
+from .protocols import PictureResult
 
 
 class Delivery(Protocol):
     """Where the pictures of a plan go."""
 
-    def deliver(self, job: Job, picture: Picture, text: str | None) -> Picture:
+    def deliver(self, job: Job, picture: PictureResult, text: str | None) -> PictureResult:
         """Deliver a picture with its text, and return it as it then is. Raises SdcliError."""
 
 
@@ -40,7 +38,7 @@ class FileDelivery:
     journal: Journal | None
     keys: Keys
 
-    def deliver(self, job: Job, picture: Picture, text: str | None) -> Picture:
+    def deliver(self, job: Job, picture: PictureResult, text: str | None) -> PictureResult:
         """Save the picture and return it with its path. Raises OutputError, UsageError."""
         data = encode(picture.image, text, self.settings.file_format, quality=self.settings.quality)
 
@@ -67,7 +65,7 @@ class StreamDelivery:
     settings: Settings
     write: Callable[[bytes], None]
 
-    def deliver(self, job: Job, picture: Picture, text: str | None) -> Picture:
+    def deliver(self, job: Job, picture: PictureResult, text: str | None) -> PictureResult:
         """Write the picture's file. Raises UsageError."""
         settings = self.settings
         self.write(encode(picture.image, text, settings.file_format, quality=settings.quality))
@@ -100,9 +98,9 @@ def _values(job: Job, request: GenerationRequest) -> dict[str, object]:
 class Animation:
     """The frames of a run, for a file that shows them in turn."""
 
-    _frames: dict[int, tuple[Picture, str | None]] = field(default_factory=dict)
+    _frames: dict[int, tuple[PictureResult, str | None]] = field(default_factory=dict)
 
-    def add(self, job: Job, picture: Picture, text: str | None) -> None:
+    def add(self, job: Job, picture: PictureResult, text: str | None) -> None:
         """Take a frame in."""
         self._frames[job.number] = picture, text
 
@@ -117,7 +115,7 @@ class Animation:
         return Target.at(name, overwrite=overwrite, flag="--animate").save(data, {})
 
 
-def infotext(job: Job, picture: Picture, hashes: HashJob, dtype: str, warn: Say) -> str:
+def infotext(job: Job, picture: PictureResult, hashes: HashJob, dtype: str, warn: Say) -> str:
     """Write the text that goes into the file of a picture that was made in that format."""
     request = picture.request
     facts = outcome(dtype=dtype, evaluations=picture.evaluations, tries=picture.tries)

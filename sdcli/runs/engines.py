@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sdcli.models import Model
 from sdcli.models.hashes import HashJob
@@ -15,9 +14,7 @@ from sdcli.startup import fast_torch_import
 
 from .events import Busy, Idle, Listener, Notice
 from .plan import Job
-
-if TYPE_CHECKING:
-    from sdcli.engine import Engine
+from .protocols import PictureEngine
 
 
 class Engines:
@@ -26,14 +23,14 @@ class Engines:
     def __init__(self, settings: Settings, listener: Listener) -> None:
         self._settings = settings
         self._listener = listener
-        self._engine: Engine | None = None
+        self._engine: PictureEngine | None = None
         self._loaded: tuple[Model, str] | None = None
 
     def replaces(self, model: Model, dtype: str) -> bool:
         """Return True if jobs of that model in that number format need another engine."""
         return self._loaded is not None and self._loaded != (model, dtype)
 
-    def of(self, model: Model, dtype: str) -> Engine:
+    def of(self, model: Model, dtype: str) -> PictureEngine:
         """Return the engine of that model. Raises SdcliError if it cannot be loaded."""
         if self._engine is None or self._loaded != (model, dtype):
             self._engine = None  # so that two are never held at once
@@ -63,7 +60,7 @@ def hash_jobs(jobs: Sequence[Job], settings: Settings) -> HashJob:
     return hash_files(jobs[0].model, settings.models_folders, texts=texts, loras=loras)
 
 
-def load_engine(model: Model, settings: Settings, warn: Say) -> Engine:
+def load_engine(model: Model, settings: Settings, warn: Say) -> PictureEngine:
     """Cross the wall: import torch and load the weights."""
     with fast_torch_import(compiling=settings.compile):
         from sdcli.engine import Engine

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from sdcli.errors import SdcliError
 from sdcli.images.compare import Likeness
 from sdcli.request.settings import Settings
 
-if TYPE_CHECKING:
-    from sdcli.engine import Picture, Step
+from .protocols import PictureResult, PictureStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Progress:
 
     job: int
     batch: int
-    step: Step
+    step: PictureStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Saved:
 
     job: int
     row: int
-    picture: Picture
+    picture: PictureResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -19,9 +18,7 @@ from sdcli.images.png import write_png
 from sdcli.sources.sweeps import REPLACED
 
 from .plan import Job
-
-if TYPE_CHECKING:
-    from sdcli.engine import Picture
+from .protocols import PictureResult
 
 _LARGEST_TILE = 512  # pixels of a picture's longer side
 _LARGEST_SHEET = 16_000
@@ -44,9 +41,9 @@ class Grid:
     Where something was swept its first values are the columns; all else that differs is the rows.
     """
 
-    _pictures: list[tuple[Job, Picture, Image.Image]] = field(default_factory=list)
+    _pictures: list[tuple[Job, PictureResult, Image.Image]] = field(default_factory=list)
 
-    def add(self, job: Job, picture: Picture) -> None:
+    def add(self, job: Job, picture: PictureResult) -> None:
         """Take a picture in, as small as it will be shown."""
         small = picture.image
         if max(small.size) > _LARGEST_TILE:

@@ -7,18 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from sdcli.errors import SdcliError
 
 from . import events
 from .events import Event, Listener
 from .plan import Job, Plan
+from .protocols import PictureResult
 
-if TYPE_CHECKING:
-    from sdcli.engine import Picture
-
-After = Callable[[Job, "Picture"], None]
+After = Callable[[Job, PictureResult], None]
 """What is done with a picture once its event has been heard."""
 
 
@@ -70,7 +67,7 @@ class Ordered:
         self.failed += 1
         self(events.Fault(error))
 
-    def saved(self, job: Job, picture: Picture) -> None:
+    def saved(self, job: Job, picture: PictureResult) -> None:
         """Tell of a picture when all jobs before it are told of."""
         with self._lock:
             self.made += 1
@@ -84,7 +81,7 @@ class Ordered:
             self._waiting[job.number] = partial(self._failure, error, job)
             self._tell()
 
-    def _saved(self, job: Job, picture: Picture) -> None:
+    def _saved(self, job: Job, picture: PictureResult) -> None:
         self._listener(events.Saved(job.number, job.row, picture))
         if self._after:
             self._after(job, picture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sdcli.errors import UsageError
 from sdcli.files import write_atomically
@@ -12,9 +11,7 @@ from sdcli.images.formats import encode, format_of, read_file
 from sdcli.request.settings import Settings
 
 from .output import Target
-
-if TYPE_CHECKING:
-    from sdcli.engine import Run, Step, Tiled, TwoPasses
+from .protocols import PictureRun, PictureStep
 
 _TEXT = "a preview by sdcli"
 """Stands in each, so that the next run knows that it may be replaced."""
@@ -44,7 +41,7 @@ class Previews:
         self._quality = settings.quality
         self._last = 0
 
-    def due(self, step: Step) -> bool:
+    def due(self, step: PictureStep) -> bool:
         """Whether one is to be saved after that step, which may be several at once."""
         if self._path is None:
             return False
@@ -52,7 +49,7 @@ class Previews:
         self._last = step.index
         return step.index // self._every > before // self._every
 
-    def save(self, run: Run | TwoPasses | Tiled, say: Callable[[str], None]) -> None:
+    def save(self, run: PictureRun, say: Callable[[str], None]) -> None:
         """Replace the last one by what the run shows now; one that cannot be is the last, and told.
 
         No picture fails for its preview.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models.hashes import HashJob
@@ -24,9 +23,7 @@ from .events import Listener
 from .ordered import After, Ordered
 from .plan import Job, Plan
 from .preview import Previews
-
-if TYPE_CHECKING:
-    from sdcli.engine import Engine, Run, Tiled, TwoPasses
+from .protocols import PictureEngine, PictureRun
 
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
@@ -82,7 +79,7 @@ def make(
 _COMPILED = ", compiled"
 
 
-def _way(engine: Engine, request: GenerationRequest) -> str:
+def _way(engine: PictureEngine, request: GenerationRequest) -> str:
     """Return what a picture's cost depends on, beside its model and size."""
     placement = engine.placement
     alone = ", unguided" if request.cfg_scale == 1 else ""
@@ -94,7 +91,7 @@ def _way(engine: Engine, request: GenerationRequest) -> str:
 class _Finished:
     """A batch whose latents are finished, and what its pictures' texts need."""
 
-    run: Run | TwoPasses | Tiled
+    run: PictureRun
     jobs: Sequence[Job]
     hashes: HashJob
     dtype: str
@@ -169,7 +166,7 @@ class _Worker:
         for group in groups(jobs):
             self._make_group(group, engine, hashes)
 
-    def _make_group(self, group: Sequence[Job], engine: Engine, hashes: HashJob) -> None:
+    def _make_group(self, group: Sequence[Job], engine: PictureEngine, hashes: HashJob) -> None:
         """Make the pictures of jobs that are alike. Raises UsageError if all would be refused."""
         request, model = group[0].request, group[0].model
         like = model.name, request, model.native_size

@@ -79,16 +79,17 @@ def start(engine: Engine, wanted: GenerationRequest) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
-@pytest.mark.parametrize("strength", [0.1, 0.5, 0.75, 1.0])
 def test_every_sampler_makes_the_calls_of_its_tail(
-    tiny: Engine, picture: Path, row: Sampler, strength: float
+    tiny: Engine, picture: Path, row: Sampler, subtests: pytest.Subtests
 ) -> None:
-    wanted = request(picture, sampler=row.name, strength=strength, cfg_scale=2)
-    made = tiny.generate(wanted)
-    if not row.adaptive:
-        sampler = wanted.resolved_sampler.on(tiny.folder.table)
-        sigmas = wanted.tail(TABLE).sigmas
-        assert made.evaluations == (sampler.total_evaluations(sigmas) if sigmas else 0)
+    for strength in (0.1, 0.5, 0.75, 1.0):
+        with subtests.test(strength=strength):
+            wanted = request(picture, sampler=row.name, strength=strength, cfg_scale=2)
+            made = tiny.generate(wanted)
+            if not row.adaptive:
+                sampler = wanted.resolved_sampler.on(tiny.folder.table)
+                sigmas = wanted.tail(TABLE).sigmas
+                assert made.evaluations == (sampler.total_evaluations(sigmas) if sigmas else 0)
 
 
 @pytest.fixture(scope="module")

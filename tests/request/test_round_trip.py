@@ -109,20 +109,21 @@ def test_every_field_has_an_example() -> None:
     assert EXAMPLES.keys() == GenerationRequest.model_fields.keys()
 
 
-@pytest.mark.parametrize("field", EXAMPLES)
-def test_every_field_comes_back_from_a_pictures_text(field: str) -> None:
-    values = {"prompt": "a fox", "seed": 1} | EXAMPLES[field]
-    request = GenerationRequest(**values)
+def test_every_field_comes_back_from_a_pictures_text(subtests: pytest.Subtests) -> None:
     plain = GenerationRequest(prompt="a fox", seed=1)
-    if field != "lora":  # which becomes a tag of the prompt
-        assert getattr(request, field) != getattr(plain, field)
-    found, rest = to_values(read_text(write_text(request)))
-    assert rest == {}
-    again = GenerationRequest(**found)
-    written = {"strength": 0.75} if "init_img" in values and "invert" not in values else {}
-    assert again.model_dump() == written | request.model_dump(
-        exclude=written.keys() if request.strength is None else set()
-    )
+    for field, example in EXAMPLES.items():
+        with subtests.test(field):
+            values = {"prompt": "a fox", "seed": 1} | example
+            request = GenerationRequest(**values)
+            if field != "lora":  # which becomes a tag of the prompt
+                assert getattr(request, field) != getattr(plain, field)
+            found, rest = to_values(read_text(write_text(request)))
+            assert rest == {}
+            again = GenerationRequest(**found)
+            written = {"strength": 0.75} if "init_img" in values and "invert" not in values else {}
+            assert again.model_dump() == written | request.model_dump(
+                exclude=written.keys() if request.strength is None else set()
+            )
 
 
 @pytest.mark.parametrize("field", [key for key in EXAMPLES if key not in OF_FILES])

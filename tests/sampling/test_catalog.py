@@ -11,12 +11,14 @@ from sdcli.sampling.schedules import name_key
 NAMES = [(name, row) for row in SAMPLERS for name in (row.name, *row.aliases)]
 
 
-@pytest.mark.parametrize(("name", "row"), NAMES, ids=[name for name, _ in NAMES])
-@pytest.mark.parametrize("change", [str, str.upper, str.lower, lambda s: f" {s.replace(' ', '')} "])
+@pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
 def test_every_name_resolves_whatever_its_case_and_spaces(
-    name: str, row: Sampler, change: object
+    row: Sampler, subtests: pytest.Subtests
 ) -> None:
-    assert resolve(change(name)).name == row.name  # type: ignore[operator]
+    for name in (row.name, *row.aliases):
+        for typed in (name, name.upper(), name.lower(), f" {name.replace(' ', '')} "):
+            with subtests.test(typed):
+                assert resolve(typed).name == row.name
 
 
 def test_no_two_names_are_alike() -> None:
@@ -95,27 +97,29 @@ FOREIGN_SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize(("ours", "theirs"), FOREIGN.items(), ids=FOREIGN)
-def test_other_programs_names_are_understood(ours: str, theirs: list[str]) -> None:
-    assert {resolve(name).name for name in theirs} == {ours}
+def test_other_programs_names_are_understood(subtests: pytest.Subtests) -> None:
+    for ours, theirs in FOREIGN.items():
+        with subtests.test(ours):
+            assert {resolve(name).name for name in theirs} == {ours}
 
 
-@pytest.mark.parametrize(("ours", "theirs"), FOREIGN_SCHEDULES.items(), ids=FOREIGN_SCHEDULES)
-def test_other_programs_schedules_are_understood(ours: str, theirs: list[str]) -> None:
-    assert {resolve_schedule(name).name for name in theirs} == {ours}
+def test_other_programs_schedules_are_understood(subtests: pytest.Subtests) -> None:
+    for ours, theirs in FOREIGN_SCHEDULES.items():
+        with subtests.test(ours):
+            assert {resolve_schedule(name).name for name in theirs} == {ours}
 
 
 FREE = [row for row in SAMPLERS if row.grid is None]
 
 
 @pytest.mark.parametrize("row", FREE, ids=lambda row: row.name)
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda row: row.name)
-def test_old_combined_names_set_the_schedule(row: Sampler, schedule: object) -> None:
-    name = schedule.name  # type: ignore[attr-defined]
-    found = resolve(f"{row.name} {name}")
-    assert found.name == row.name
-    assert found.resolved_schedule.name == name
-    assert found == resolve(row.name, name)
+def test_old_combined_names_set_the_schedule(row: Sampler, subtests: pytest.Subtests) -> None:
+    for schedule in SCHEDULES:
+        with subtests.test(schedule.name):
+            found = resolve(f"{row.name} {schedule.name}")
+            assert found.name == row.name
+            assert found.resolved_schedule.name == schedule.name
+            assert found == resolve(row.name, schedule.name)
 
 
 def test_automatic_is_the_samplers_own_schedule() -> None:
@@ -166,11 +170,12 @@ def test_options_are_read_off_the_solver() -> None:
     assert resolve("DPM++ 2M").options == {}
 
 
-@pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
-def test_every_row_is_complete(row: Sampler) -> None:
-    assert row.advice
-    assert row.grid or resolve_schedule(row.default_schedule)
-    assert row.order in {0, 1, 2, 3, 4}
+def test_every_row_is_complete(subtests: pytest.Subtests) -> None:
+    for row in SAMPLERS:
+        with subtests.test(row.name):
+            assert row.advice
+            assert row.grid or resolve_schedule(row.default_schedule)
+            assert row.order in {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("name", ["DDIM", "PLMS", "UniPC", "DPM fast", "DPM adaptive", "LCM"])

@@ -75,13 +75,14 @@ def test_a_picture_of_unit_variance_gets_its_noise_of_unit_variance() -> None:
 
 
 @pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
-@pytest.mark.parametrize("strength", STRENGTHS)
-def test_every_sampler_has_a_tail(row: Sampler, strength: float) -> None:
+def test_every_sampler_has_a_tail(row: Sampler, subtests: pytest.Subtests) -> None:
     """It falls, lies in the run without a picture, and is longer for a greater strength."""
-    tail = entered(row, 20, strength, table=TABLE)
-    assert all(one > other for one, other in pairwise(tail.sigmas))
-    assert tail.sigmas[0] <= tail.whole[0] * (1 + 1e-6)
-    assert tail.noise >= tail.sigmas[0] * (1 - 1e-6)
-    more = entered(row, 20, min(1, strength + 0.2), table=TABLE)
-    assert more.sigmas[0] >= tail.sigmas[0]
     assert not entered(row, 20, 0.0, table=TABLE).sigmas
+    for strength in STRENGTHS:
+        with subtests.test(strength=strength):
+            tail = entered(row, 20, strength, table=TABLE)
+            assert all(one > other for one, other in pairwise(tail.sigmas))
+            assert tail.sigmas[0] <= tail.whole[0] * (1 + 1e-6)
+            assert tail.noise >= tail.sigmas[0] * (1 - 1e-6)
+            more = entered(row, 20, min(1, strength + 0.2), table=TABLE)
+            assert more.sigmas[0] >= tail.sigmas[0]

@@ -100,15 +100,16 @@ def test_the_old_karras_range_is_a_pair_of_options() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize("steps", [1, 2, 3, 20, 250, 1000])
-def test_every_schedule_falls(row: Schedule, steps: int) -> None:
+def test_every_schedule_falls(row: Schedule, subtests: pytest.Subtests) -> None:
     """From near the table's greatest σ to 0, in as many intervals as asked."""
-    sigmas = row(steps, table=TABLE)
-    assert len(sigmas) == steps + 1 - (row.name == "DDIM" and steps == 1000)
-    assert all(high > low for high, low in itertools.pairwise(sigmas))
-    assert sigmas[-1] == (TABLE.sigma_min if row.name == "KL Optimal" else 0)
-    if row.name != "DDIM":
-        assert sigmas[0] == pytest.approx(TABLE.sigma_max, rel=1e-4)
+    for steps in (1, 2, 3, 20, 250, 1000):
+        with subtests.test(steps=steps):
+            sigmas = row(steps, table=TABLE)
+            assert len(sigmas) == steps + 1 - (row.name == "DDIM" and steps == 1000)
+            assert all(high > low for high, low in itertools.pairwise(sigmas))
+            assert sigmas[-1] == (TABLE.sigma_min if row.name == "KL Optimal" else 0)
+            if row.name != "DDIM":
+                assert sigmas[0] == pytest.approx(TABLE.sigma_max, rel=1e-4)
 
 
 def test_ddim_has_more_steps_where_they_do_not_divide_the_table() -> None:
@@ -202,11 +203,14 @@ def test_an_option_of_another_schedule_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.6, 0.6), (2.0, 5.0), (1.0, 1.0)])
-@pytest.mark.parametrize("p", [0.0, 1e-6, 0.2, 0.5, 0.77, 1.0])
-def test_quantiles_of_the_beta_distribution_are_inverse(p: float, a: float, b: float) -> None:
-    x = inverse_incomplete_beta(p, a, b)
-    assert 0 <= x <= 1
-    assert p in (0, 1) or incomplete_beta(x, a, b) == pytest.approx(p, rel=1e-12)
+def test_quantiles_of_the_beta_distribution_are_inverse(
+    a: float, b: float, subtests: pytest.Subtests
+) -> None:
+    for p in (0.0, 1e-6, 0.2, 0.5, 0.77, 1.0):
+        with subtests.test(p=p):
+            x = inverse_incomplete_beta(p, a, b)
+            assert 0 <= x <= 1
+            assert p in (0, 1) or incomplete_beta(x, a, b) == pytest.approx(p, rel=1e-12)
 
 
 def test_the_beta_distributions_known_values() -> None:

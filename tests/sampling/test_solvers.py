@@ -25,6 +25,8 @@ from sdcli.sampling import SAMPLERS, SCHEDULES, Sampler, resolve
 
 ROWS = [pytest.param(row, id=row.name) for row in SAMPLERS]
 DETERMINISTIC = [pytest.param(row, id=row.name) for row in SAMPLERS if not row.stochastic]
+FREE = [pytest.param(row, id=row.name) for row in SAMPLERS if row.grid is None]
+LISTABLE = [pytest.param(row, id=row.name) for row in SAMPLERS if not row.ends_only]
 TO_ZERO = [pytest.param(row, id=row.name) for row in SAMPLERS if row.sigmas(5)[-1] == 0]
 # Restart makes its own path from the ends of the schedule, DPM adaptive its own steps; DDPM is
 # Euler a that cannot be quiet.
@@ -117,32 +119,35 @@ def test_yields_once_a_step(row: Sampler) -> None:
         assert len(states) == steps
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("row", ROWS)
-def test_the_fewest_steps_work_or_are_refused(row: Sampler, steps: int) -> None:
-    if steps < row.least_steps:
-        with pytest.raises(UsageError, match=f"at least {row.least_steps} steps"):
-            row.sigmas(steps)
-        return
-    sigmas = row.sigmas(steps)
-    assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(8)))
+def test_the_fewest_steps_work_or_are_refused(row: Sampler, subtests: pytest.Subtests) -> None:
+    for steps in (1, 2, 3):
+        with subtests.test(steps=steps):
+            if steps < row.least_steps:
+                with pytest.raises(UsageError, match=f"at least {row.least_steps} steps"):
+                    row.sigmas(steps)
+            else:
+                sigmas = row.sigmas(steps)
+                assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(8)))
 
 
-@pytest.mark.parametrize("schedule", [row.name for row in SCHEDULES])
-@pytest.mark.parametrize("row", [row for row in ROWS if row.values[0].grid is None])
-def test_every_schedule_carries_every_sampler(row: Sampler, schedule: str) -> None:
-    for steps in (1, 2, 3, 20, 40):
-        sigmas = resolve(row.name, schedule).sigmas(steps)
-        assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(9)))
+@pytest.mark.parametrize("row", FREE)
+def test_every_schedule_carries_every_sampler(row: Sampler, subtests: pytest.Subtests) -> None:
+    for schedule in SCHEDULES:
+        with subtests.test(schedule.name):
+            for steps in (1, 2, 3, 20, 40):
+                sigmas = resolve(row.name, schedule.name).sigmas(steps)
+                assert math.isfinite(solve(row, two_modes, 5.0, sigmas, seeded_noise(9)))
 
 
-@pytest.mark.parametrize("levels", [(5.0, 0.0), (9.0, 2.0, 0.0), (14.0, 6.0, 2.0, 0.5, 0.0)])
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.values[0].ends_only])
+@pytest.mark.parametrize("row", LISTABLE)
 def test_listed_levels_lead_to_a_sure_models_belief(
-    row: Sampler, levels: tuple[float, ...]
+    row: Sampler, subtests: pytest.Subtests
 ) -> None:
-    last = solve(row, constant(0.25), 3.0, levels, seeded_noise(1))
-    assert last == pytest.approx(0.25, abs=1e-12)
+    for levels in ((5.0, 0.0), (9.0, 2.0, 0.0), (14.0, 6.0, 2.0, 0.5, 0.0)):
+        with subtests.test(levels=levels):
+            last = solve(row, constant(0.25), 3.0, levels, seeded_noise(1))
+            assert last == pytest.approx(0.25, abs=1e-12)
 
 
 @pytest.mark.parametrize("row", SPREADING)

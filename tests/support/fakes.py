@@ -1,12 +1,11 @@
-"""Owns the fake engine: all of gen is tested without torch, on pictures that show their request."""
+"""The fake engine: all of gen is tested without torch, on pictures that show their request."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -14,7 +13,9 @@ import sdcli
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models import Model
 from sdcli.models.families import FAMILIES
+from sdcli.notices import Say, silent
 from sdcli.request import GenerationRequest
+from sdcli.request.infotext import Tries
 from sdcli.sampling.noise_tables import scaled_linear
 
 WORDS = Path(sdcli.__file__).parent / "builtin" / "tokenizer"
@@ -25,7 +26,7 @@ class FakeStep:
     """As the engine's Step."""
 
     index: int
-    steps: int
+    steps: int | None
     sigma: float
     evaluations: int
     done: float
@@ -40,22 +41,29 @@ class FakePicture:
     seconds: float
     evaluations: int
     path: Path | None = None
-    tries: Any = None
+    tries: Tries | None = None
+
+
+@dataclass(frozen=True)
+class FakeDevice:
+    """As torch's device."""
+
+    type: str = "cpu"
 
 
 @dataclass(frozen=True)
 class FakePlacement:
     """As the engine's Placement, on a CPU."""
 
-    device: Any = field(default_factory=lambda: type("Device", (), {"type": "cpu"})())
+    device: FakeDevice = FakeDevice()
     device_name: str = "cpu"
     dtype_name: str = "fp32"
 
 
 def paint(request: GenerationRequest) -> Image.Image:
     """A picture in the colour of its request."""
-    digest = hashlib.sha256(request.model_dump_json().encode()).digest()
-    return Image.new("RGB", (request.width or 8, request.height or 8), tuple(digest[:3]))
+    red, green, blue, *_ = hashlib.sha256(request.model_dump_json().encode()).digest()
+    return Image.new("RGB", (request.width or 8, request.height or 8), (red, green, blue))
 
 
 class FakeRun:
@@ -115,7 +123,7 @@ class FakeEngine:
         return self.promised
 
     def start(
-        self, requests: Sequence[GenerationRequest], *, tiles_at_once: int = 1, say: object = None
+        self, requests: Sequence[GenerationRequest], *, tiles_at_once: int = 1, say: Say = silent
     ) -> FakeRun:
         """A run."""
         self.batches.append([request.seed for request in requests])

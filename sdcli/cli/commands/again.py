@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,10 +18,8 @@ from sdcli.images.formats import open_picture
 from sdcli.runs.events import Compared
 from sdcli.runs.inputs import Inputs
 from sdcli.runs.plan import Job, Plan, joined, plan_inputs
+from sdcli.runs.protocols import PictureResult
 from sdcli.runs.worker import make
-
-if TYPE_CHECKING:
-    from sdcli.engine import Picture
 
 app = new_app()
 
@@ -77,7 +75,7 @@ def again(
         listener = report(console, json=json, paths=whole.target is not None)
         differing = 0
 
-        def compare(job: Job, picture: Picture) -> None:
+        def compare(job: Job, picture: PictureResult) -> None:
             nonlocal differing
             path = old[job.number - 1]
             difference = likeness(picture.image, open_picture(path))

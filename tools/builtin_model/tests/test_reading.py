@@ -67,6 +67,7 @@ def test_an_empty_page_has_no_figure(colour: str) -> None:
 
 
 def test_the_model_is_asked_only_what_training_never_said() -> None:
-    for question in (*FIGURES, *PAIRS, *LANDSCAPES):
-        assert question.prompt == sentence(question.scene)
-        assert is_held_out(question.prompt)
+    questions = [*FIGURES, *PAIRS, *LANDSCAPES]
+    for prompt, scene in [(question.prompt, question.scene) for question in questions]:
+        assert prompt == sentence(scene)
+        assert is_held_out(prompt)
