@@ -205,7 +205,7 @@ def plain(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """README's table: the greatest error of each sampler over its schedules and steps."""
+    """The table of docs/parity.md: the greatest error of each sampler over its schedules and steps."""
     lines = ["| sampler | sdcli | diffusers | its class |", "|---|---|---|---|"]
     for sampler, (mine, other, classes) in worst(rows).items():
         shown = "–" if other is None else f"{other:.0e}"
@@ -235,7 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--markdown", action="store_true", help="as in README")
+    parser.add_argument("--markdown", action="store_true", help="as in docs/parity.md")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = table()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 
-from ladder import HEAVY, LADDER, may_import, sources
+from ladder import FOUNDATION, HEAVY, LADDER, may_import, sources
+from repository import ROOT
 
 SOURCES = sources()
 LONGEST, LONG = 400, 300  # lines: more are refused; more than these want a second look
@@ -77,3 +79,15 @@ def test_no_file_is_too_long() -> None:
 def test_every_module_says_what_it_is() -> None:
     silent = [source.name for source in SOURCES if not ast.get_docstring(source.tree)]
     assert not silent, told(silent)
+
+
+def test_architecture_shows_the_ladder() -> None:
+    """Top down; what stands apart does not know its neighbours, the foundation does."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    block = re.search(r"```text\n(7 .*?)```", text, flags=re.DOTALL)
+    assert block is not None
+    shown = [
+        f"{number}  {('  ' if row == FOUNDATION else ' | ').join(row)}"
+        for number, row in reversed(list(enumerate(LADDER, start=1)))
+    ]
+    assert block[1].splitlines() == shown

@@ -1,18 +1,19 @@
-"""What README says of the gains that change a picture is what the benchmark measures."""
+"""What docs/speed.md says of the gains that change a picture is what the benchmark measures."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from repository import README
+from pages import PAGES
 
 from benchmarks.approximate import EXACT, ROWS
 from sdcli.request import GenerationRequest
 
 
-def test_readmes_rows_are_those_of_the_benchmark() -> None:
-    table = README.partition("| off the exact picture |\n")[2].partition("\n\n")[0]
+def test_the_pages_rows_are_those_of_the_benchmark() -> None:
+    page = PAGES["docs/speed.md"]
+    table = page.partition("| off the exact picture |\n")[2].partition("\n\n")[0]
     told = re.findall(r"^\| (?:`([^`]*)`|(another seed))", table, flags=re.MULTILINE)
     assert sorted(map("".join, told)) == sorted(ROWS.keys() - {"exact"})
 

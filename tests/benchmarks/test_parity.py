@@ -1,11 +1,9 @@
-"""README's table of errors is what the benchmark measures, here and now."""
+"""The table of errors in docs/parity.md is what the benchmark measures, here and now."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from repository import README
+from pages import table
 
 from benchmarks import parity
 
@@ -13,11 +11,9 @@ ROUNDING = 3e-7  # below it errors are this machine's
 
 
 @pytest.mark.slow
-def test_readmes_errors_are_those_measured() -> None:
+def test_the_pages_errors_are_those_measured() -> None:
     """To a factor of two: the last digits differ from one processor to the next."""
-    _, _, rest = README.partition("| sampler | sdcli | diffusers | its class |\n")
-    lines = [re.findall(r"[^|]+", line) for line in rest.partition("\n\n")[0].splitlines()[1:]]
-    told = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+    told = {name: cells for name, *cells in table("| sampler | sdcli | diffusers | its class |")}
     measured = parity.worst(parity.table())
     assert list(told) == list(measured)
     for sampler, (ours, theirs, classes) in measured.items():

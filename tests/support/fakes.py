@@ -114,9 +114,9 @@ class FakeEngine:
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """With a size."""
-        return request.model_copy(
-            update={"width": request.width or 64, "height": request.height or 64}
-        )
+        native = self.folder.native_size
+        size = {"width": request.width or native, "height": request.height or native}
+        return request.model_copy(update=size)
 
     def fits(self, request: GenerationRequest) -> int:
         """As many as it says."""

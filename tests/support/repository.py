@@ -4,6 +4,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 SEPIA = ROOT / "tests" / "assets" / "sepia.safetensors"
 """A LoRA that was trained on the shipped model."""
