@@ -205,7 +205,7 @@ def plain(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table of docs/parity.md: the greatest error of each sampler over its schedules and steps."""
+    """The table of docs/parity.md: each sampler's greatest error over schedules and steps."""
     lines = ["| sampler | sdcli | diffusers | its class |", "|---|---|---|---|"]
     for sampler, (mine, other, classes) in worst(rows).items():
         shown = "–" if other is None else f"{other:.0e}"

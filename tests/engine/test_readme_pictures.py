@@ -68,7 +68,7 @@ def test_a_pages_python_works(name: str, capsys: pytest.CaptureFixture[str]) -> 
         exec(compile(block, name, "exec"), session)
     recipe = sdcli.read_recipe("circle.png")
     assert recipe is not None
-    assert recipe.values["prompt"] == "a red circle"
+    assert recipe.values["prompt"] == session["picture"].request.prompt
     assert recipe.values["seed"] == session["picture"].request.seed
     if name == "docs/python.md":
         assert session["recipe"] == recipe
