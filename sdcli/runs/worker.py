@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from .plan import Job, Plan
 from .preview import Previews
 
 if TYPE_CHECKING:
-    from sdcli.engine import Engine, Run, Tiled, TwoPasses
+    from sdcli.engine import Engine, Picture, Run, Tiled, TwoPasses
 
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
@@ -197,7 +197,9 @@ class _Making:
                     self._learn(timing, like, way, len(batch))
                 self._wait(_WAITING - 1)
                 facts = facts_of(engine.placement.dtype_name)
-                self._saving.append(worker.submit(self._save, run, batch, hashes, facts))
+                decoded = self._decoded(run, batch)
+                pictures = decoded if engine.decodes_aside else list(decoded)
+                self._saving.append(worker.submit(self._save, pictures, hashes, facts))
             jobs = rest
 
     def _learn(
@@ -223,19 +225,27 @@ class _Making:
         while len(self._saving) > most:
             self._saving.popleft().result()
 
-    def _save(
-        self,
-        run: Run | TwoPasses | Tiled,
-        batch: Sequence[Job],
-        hashes: Told,
-        facts: Mapping[str, str],
-    ) -> None:
+    def _decoded(
+        self, run: Run | TwoPasses | Tiled, batch: Sequence[Job]
+    ) -> Iterator[tuple[Job, Picture]]:
+        """Each job with its picture, decoded by whoever asks for the first.
+
+        Of a batch that cannot be decoded there is none, and its jobs have failed.
+        """
         try:
             pictures = run.pictures()
         except SdcliError as error:
             self._fail(batch, error)
-            return
-        for job, picture in zip(batch, pictures, strict=True):
+        else:
+            yield from zip(batch, pictures, strict=True)
+
+    def _save(
+        self,
+        pictures: Iterable[tuple[Job, Picture]],
+        hashes: Told,
+        facts: Mapping[str, str],
+    ) -> None:
+        for job, picture in pictures:
             try:
                 delivered = self._destination.deliver(job, picture, hashes, facts)
             except SdcliError as error:
