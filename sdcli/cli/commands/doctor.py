@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from sdcli import models
 from sdcli.cli import console as ui
@@ -14,7 +19,7 @@ from sdcli.cli.command import Json, command, new_app
 from sdcli.errors import ModelError
 from sdcli.request.settings import Settings
 from sdcli.sources import config
-from sdcli.sources.layers import merge, validate
+from sdcli.sources.layers import Layer, Merged, merge, validate
 from sdcli.version import __version__
 
 app = new_app()
@@ -22,12 +27,67 @@ _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", 
 
 
 @command(app)
-def doctor(json: Json = False) -> int:
-    """Tell versions, devices, memory, and what would be chosen."""
+def doctor(
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="Compare the device's pictures with the CPU's."),
+    ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="As gen's.", metavar="DEVICE", show_default=False)
+    ] = "",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="As gen's.", metavar="FORMAT", show_default=False)
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Tell versions, devices, memory, and what would be chosen, or test the device."""
+    given = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
+    merged = merge([config.read(), config.environment(), Layer("", given)])
+    settings = validate(Settings, merged.values, merged)
+    return _test(settings, json) if self_test else _tell(settings, merged, json)
+
+
+def _test(settings: Settings, json: bool) -> int:
+    """Print how far the device's pictures are from the CPU's; 1 if rounding does not explain it."""
+    from sdcli.runs.self_test import self_test
+
+    result = self_test(settings.device, settings.dtype)
+    facts = {
+        "device": result.device,
+        "dtype": result.dtype,
+        "sdcli": __version__,
+        "torch": _version("torch"),
+        "system": platform.platform(),
+        "least_psnr": result.least_psnr,
+        "passed": result.passed,
+        "pictures": [
+            asdict(each) | {"psnr": each.psnr if math.isfinite(each.psnr) else None}
+            for each in result.comparisons
+        ],
+    }
+    if json:
+        ui.out_json(facts)
+        return 0 if result.passed else 1
+    ui.out(
+        f"{result.device}, {result.dtype}, beside the CPU's pictures in fp32 "
+        f"(sdcli {facts['sdcli']}, torch {facts['torch']}, {facts['system']})"
+    )
+    for each in result.comparisons:
+        ui.out(
+            f"{each.work:<36} at most {each.greatest} of 255 levels apart, "
+            f"{each.mean:.2f} on average, PSNR {each.psnr:.1f} dB"
+        )
+    least = f"{result.least_psnr:.0f} dB"
+    if result.passed:
+        ui.out(f"passed: rounding in {result.dtype} leaves at least {least}")
+        return 0
+    ui.out(f"failed: rounding in {result.dtype} leaves at least {least}; please report these lines")
+    return 1
+
+
+def _tell(settings: Settings, merged: Merged, json: bool) -> int:
     from sdcli.engine.device import choose, describe_devices
 
-    merged = merge([config.read(), config.environment()])
-    settings = validate(Settings, merged.values, merged)
     model = str(merged.values.get("model", models.BUILTIN))
     placement = choose(settings.device, settings.dtype)
     facts = {
