@@ -21,22 +21,24 @@ _EXPLICIT = ("CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctiona
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One overload: how it comes to Metal, and whether CUDA's generated code checks devices.
+    """One overload of `name`: how Metal has it, and whether CUDA's generated code checks devices.
 
     `metal` is "kernel", "composite" (of others), "explicit" (one body for all devices, whose calls
     decide) or "none". `checked` is False where the operator sees to its tensors' devices itself, as
     those of TensorIterator do.
     """
 
+    name: str
     metal: str
     checked: bool
 
 
+@cache
 def operator(overload: Any) -> Operator:
     """That of an OpOverload; those which torchgen makes of others have one body for all devices."""
     name = overload._schema.name.removeprefix("aten::")
     full = name if overload._overloadname == "default" else f"{name}.{overload._overloadname}"
-    return operators().get(full, Operator("explicit", checked=True))
+    return operators().get(full, Operator(name.rpartition("::")[2], "explicit", checked=True))
 
 
 @cache
@@ -49,7 +51,11 @@ def operators() -> Mapping[str, Operator]:
         for entry in yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     }
     return {
-        name: Operator(_metal(entry, entries), entry.get("device_check") != "NoCheck")
+        name: Operator(
+            name.partition(".")[0],
+            _metal(entry, entries),
+            checked=entry.get("device_check") != "NoCheck",
+        )
         for name, entry in entries.items()
     }
 

@@ -36,7 +36,7 @@ _FLOATS_ONLY = {
 # common_mps.py: unsupported for torch.bool.
 _NO_BOOLEANS = {"median", "nanmedian", "relu", "max_pool2d_with_indices", "replication_pad2d"}
 
-# getMPSDataType knows them (aten/src/ATen/native/mps/OperationUtils.mm), most kernels do not: #159076.
+# getMPSDataType (native/mps/OperationUtils.mm) knows them, most kernels do not: #159076.
 _UNSIGNED = {torch.uint16, torch.uint32, torch.uint64}
 _MAY_BE_UNSIGNED = {"copy_", "_to_copy", "clone", "view", "_unsafe_view", "detach", "select"}
 _MAY_BE_UNSIGNED |= {"slice", "fill_", "empty", "zeros", "alias", "expand", "permute", "reshape"}
@@ -85,7 +85,7 @@ class Metal(Device):
         if tensor.layout != torch.strided:  # EmptyTensor.cpp: only strided ones
             raise Refused(f"no {tensor.layout} tensors on MPS")
         if tensor.numel() * tensor.element_size() >= _TOO_LARGE:
-            # #143859: not an error, the process is aborted. Of a view no kernel may be asked either.
+            # #143859: not an error, the process is aborted. A view is as large to a kernel.
             raise Refused("total bytes of NDArray > 2**32")
 
     def refuse_copy(
@@ -109,7 +109,9 @@ class Metal(Device):
             raise Refused("pin_memory: not on MPS")
         if name == "scaled_dot_product_attention" and any(_there(each) for each in given):
             # aten/src/ATen/native/mps/operations/Attention.mm
-            named = dict(zip(("query", "key", "value", "attn_mask", "dropout_p"), args, strict=False))
+            named = dict(
+                zip(("query", "key", "value", "attn_mask", "dropout_p"), args, strict=False)
+            )
             named |= kwargs
             if named.get("dropout_p"):
                 raise Refused("_scaled_dot_product_attention_math_for_mps: no dropout")
@@ -146,7 +148,9 @@ class Metal(Device):
         if name in ("sort", "argsort", "topk") and not first.is_contiguous():
             # #175187, open: the strides are ignored.
             raise Refused(f"{name} ignores the strides of its input")
-        if name == "lerp" and not all(torch.isfinite(each.held).all() for each in args[:2] if _there(each)):
+        if name == "lerp" and not all(
+            torch.isfinite(each.held).all() for each in args[:2] if _there(each)
+        ):
             # #111374, open: it is a + w (b - a), so NaN.
             raise Refused("lerp with an infinite end is NaN")
         if name == "_adaptive_avg_pool2d" and any(

@@ -26,7 +26,6 @@ from devices.kernels import Operator, operator
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 CPU = torch.device("cpu")
 
@@ -42,21 +41,18 @@ class Call:
     overload: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+    tensors: list[Tensor]
+    """All that it is given."""
 
     @property
     def name(self) -> str:
         """As in `torch.ops.aten`."""
-        return str(self.overload._schema.name.partition("::")[2])
+        return self.operator.name
 
     @property
     def operator(self) -> Operator:
         """What torch's table tells of it."""
         return operator(self.overload)
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All that it is given."""
-        return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor)]
 
     @property
     def host(self) -> list[Tensor]:
@@ -116,7 +112,9 @@ class OnDevice(Tensor):
     where: Device
 
     @staticmethod
-    def __new__(cls, held: Tensor, where: Device) -> OnDevice:
+    def __new__(cls, held: Tensor, where: Device | None = None, **_: Any) -> Any:
+        if where is None:  # accelerate makes parameters anew, by their class
+            return torch.nn.Parameter(held, requires_grad=False)
         where.refuse_tensor(held)
         made: OnDevice = Tensor._make_wrapper_subclass(
             cls,
@@ -129,7 +127,7 @@ class OnDevice(Tensor):
         made.held, made.where = held, where
         return made
 
-    def __init__(self, held: Tensor, where: Device) -> None:
+    def __init__(self, held: Tensor, where: Device | None = None, **_: Any) -> None:
         super().__init__()
 
     @property  # type: ignore[override]
@@ -162,7 +160,8 @@ class OnDevice(Tensor):
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Outside of the mode too: a tensor never forgets where it lies."""
-        [where, *_] = [leaf.where for leaf in tree_leaves((args, kwargs)) if _lies_there(leaf)]
+        given = _tensors((args, kwargs))
+        [where, *_] = [tensor.where for tensor in given if isinstance(tensor, OnDevice)]
         return _dispatched(where, func, args, kwargs or {})
 
 
@@ -170,11 +169,9 @@ def _lies_there(value: Any) -> bool:
     return isinstance(value, OnDevice)
 
 
-def _dispatched(
-    where: Device, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _dispatched(where: Device, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do on the CPU what is asked of the device, if it may be."""
-    call = Call(func, args, kwargs)
+    call = Call(func, args, kwargs, list(_tensors((args, kwargs))))
     asked = kwargs.get("device")
     made_there = asked is not None and torch.device(asked).type == where.kind
     there = made_there or any(_lies_there(tensor) for tensor in call.tensors)
@@ -185,7 +182,7 @@ def _dispatched(
     if made_there:
         kwargs = {**kwargs, "device": CPU}
     known = {id(t.held): t for t in call.tensors if isinstance(t, OnDevice)}
-    plain = tree_map(lambda leaf: leaf.held if _lies_there(leaf) else leaf, (args, kwargs))
+    plain = _plain((args, kwargs))
     result = func(*plain[0], **plain[1])
     if not there:
         return result
@@ -193,12 +190,39 @@ def _dispatched(
         if wrapper.shape != wrapper.held.shape:
             raise NotImplementedError(f"{func} changes the shape of what it is given")
 
-    def wrapped(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor) or any(leaf is tensor for tensor in call.host):
+    def wrapped(leaf: Tensor) -> Tensor:
+        if any(leaf is tensor for tensor in call.host):
             return leaf
         return known[id(leaf)] if id(leaf) in known else OnDevice(leaf, where)
 
-    return tree_map(wrapped, result)
+    return _with(wrapped, result)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Those in what a function is given; torch's own trees take ten times as long."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _with(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """The same with each tensor changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, list | tuple):
+        changed = [_with(change, each) for each in value]
+        return changed if isinstance(value, list) else tuple(changed)
+    if isinstance(value, dict):
+        return {key: _with(change, each) for key, each in value.items()}
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return _with(lambda tensor: tensor.held if isinstance(tensor, OnDevice) else tensor, value)
 
 
 def _check_copy(where: Device, call: Call) -> None:
@@ -252,7 +276,7 @@ class _Functions(TorchFunctionMode):
             raise Refused(f"can't convert {where.device} device type tensor to numpy")
         if name == "tolist" and there:
             return args[0].held.tolist()
-        if name in _WHOLE and any(map(_lies_there, tree_leaves((args, kwargs)))):
+        if name in _WHOLE and any(map(_lies_there, _tensors((args, kwargs)))):
             return self._whole(func, name, args, kwargs)
         if self._asks_for(kwargs.get("device")):
             kwargs["device"] = where.device
@@ -266,15 +290,10 @@ class _Functions(TorchFunctionMode):
         return False
 
     def _whole(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        leaves = tree_leaves((args, kwargs))
-        for leaf in leaves:
-            if isinstance(leaf, Tensor) and not _lies_there(leaf):
-                raise Refused(f"{name}: expected all tensors to be on the same device")
-        plain = tree_map(lambda leaf: leaf.held if _lies_there(leaf) else leaf, (args, kwargs))
-        return tree_map(
-            lambda leaf: OnDevice(leaf, self._where) if isinstance(leaf, Tensor) else leaf,
-            func(*plain[0], **plain[1]),
-        )
+        if not all(map(_lies_there, _tensors((args, kwargs)))):
+            raise Refused(f"{name}: expected all tensors to be on the same device")
+        plain = _plain((args, kwargs))
+        return _with(lambda made: OnDevice(made, self._where), func(*plain[0], **plain[1]))
 
     def _to(self, name: str, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if name != "to":
@@ -300,6 +319,10 @@ class _Functions(TorchFunctionMode):
         dtype, where = dtype or tensor.dtype, self._where
         if device is None:
             device = tensor.device
+        if torch.device(device).type == "meta":
+            if tensor.device.type == "meta" and dtype == tensor.dtype:
+                return tensor  # as a parameter that it may be
+            return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
         up, there = self._asks_for(device), isinstance(tensor, OnDevice)
         if up is there:  # it stays
             same = tensor.dtype == dtype

@@ -65,9 +65,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "a scalar of the CPU as a target": lambda: torch.tensor(1.0).add_(there()[0, 0]),
     "a CPU tensor indexed": lambda: TABLE[torch.zeros(1, dtype=torch.long, device="mps")],
     "values of the CPU": lambda: there().index_put_((torch.tensor([0]),), torch.ones(3)),
-    "a generator of the CPU": lambda: torch.randn(
-        2, generator=torch.Generator(), device="mps"
-    ),
+    "a generator of the CPU": lambda: torch.randn(2, generator=torch.Generator(), device="mps"),
     "a generator of Metal for the CPU": lambda: torch.randn(2, generator=torch.Generator("mps")),
     "up without waiting": lambda: torch.ones(2).to("mps", non_blocking=True),
     "down without waiting": lambda: there().to("cpu", non_blocking=True),

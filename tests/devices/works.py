@@ -30,7 +30,7 @@ BASE: dict[str, Any] = {
     "cfg_scale": 4.0,
 }
 _OVER: dict[str, Any] = {"init_img": "in.png", "strength": 0.7, "width": None, "height": None}
-_MASKED: dict[str, Any] = _OVER | {"mask_rect": ((0, 0, 32, 32),), "mask_blur": 4}
+MASKED: dict[str, Any] = _OVER | {"mask_rect": ((0, 0, 32, 32),), "mask_blur": 4}
 _TILES: dict[str, Any] = _OVER | {"upscale": 1.5, "tile_overlap": 16, "width": 64, "height": 64}
 _HIRES: dict[str, Any] = {"hires_scale": 1.5, "hires_steps": 2}
 
@@ -38,9 +38,9 @@ WORKS: dict[str, dict[str, Any]] = {
     "txt2img": {},
     "without guidance": {"cfg_scale": 1.0},
     "prompts by turns": {"prompt": "[a|b] [c:d:1] AND e :0.5", "clip_skip": 2},
-    "weights ignored": {"emphasis": "No norm"},
+    "weights ignored": {"emphasis": "no-norm"},
     "a variation": {"variation_seed": 5, "variation_strength": 0.3},
-    "a size seen before": {"seed_resize": (48, 80)},
+    "a size seen before": {"seed_resize": (64, 80), "height": 96},
     "CPU noise": {"rng": "cpu", "ensd": 3, "sampler": "Euler a"},
     "tiling": {"tiling": True},
     "cfg rescale": {"cfg_rescale": 0.7},
@@ -57,15 +57,15 @@ WORKS: dict[str, dict[str, Any]] = {
     "img2img along a path": _OVER | {"sampler": "DPM++ SDE"},
     "inversion": _OVER | {"strength": None, "invert": True, "invert_prompt": "a fox"},
     "inversion by DDIM": _OVER | {"strength": None, "invert": True, "sampler": "DDIM"},
-    "inpainting": _MASKED,
-    "inpainting in timesteps": _MASKED | {"sampler": "DDIM"},
-    "inpainting over noise": _MASKED | {"inpaint_fill": "noise"},
-    "inpainting over nothing": _MASKED | {"inpaint_fill": "nothing"},
-    "inpainting what was there": _MASKED | {"inpaint_fill": "original", "invert_mask": True},
-    "inpainting at full size": _MASKED | {"inpaint_area": "masked", "width": 64, "height": 64},
-    "inpainting of an alpha": _MASKED | {"mask_rect": (), "mask": "mask.png"},
-    "a soft mask": _MASKED | {"mask_rect": (), "mask": "mask.png", "soft_mask": True},
-    "repaint": _MASKED | {"inpaint_method": "repaint", "repaint_jump": 1, "repaint_times": 2},
+    "inpainting": MASKED,
+    "inpainting in timesteps": MASKED | {"sampler": "DDIM"},
+    "inpainting over noise": MASKED | {"inpaint_fill": "noise"},
+    "inpainting over nothing": MASKED | {"inpaint_fill": "nothing"},
+    "inpainting what was there": MASKED | {"inpaint_fill": "original", "invert_mask": True},
+    "inpainting at full size": MASKED | {"inpaint_area": "masked", "width": 64, "height": 64},
+    "inpainting of an alpha": MASKED | {"mask_rect": (), "mask": "mask.png"},
+    "a soft mask": MASKED | {"mask_rect": (), "mask": "mask.png", "soft_mask": True},
+    "repaint": MASKED | {"inpaint_method": "repaint", "repaint_jump": 1, "repaint_times": 2},
     "outpainting": _OVER | {"outpaint": "left=16", "mask_blur": 4},
     "hires": _HIRES | {"hires_upscaler": "Latent"},
     "hires, antialiased": _HIRES | {"hires_upscaler": "Latent (antialiased)"},
@@ -81,7 +81,10 @@ WORKS: dict[str, dict[str, Any]] = {
     "LoHa": {"prompt": "a fox <lora:loha:0.8>"},
     "LoKr": {"prompt": "a fox <lora:lokr:0.8>"},
     "DoRA": {"prompt": "a fox <lora:dora:0.8>"},
-    "LoRAs together": {"prompt": "<lora:lora:0.8> a <lora:dora:0.5> <lora:lokr:0.1>", "tiling": True},
+    "LoRAs together": {
+        "prompt": "<lora:lora:0.8> a <lora:dora:0.5> <lora:lokr:0.1>",
+        "tiling": True,
+    },
     "a textual inversion": {"prompt": "a film fox", "negative_prompt": "(film:1.3)"},
 }
 """What each changes of `BASE`."""
