@@ -175,6 +175,7 @@ def test_a_cards_own_noise(tiny_folder: Path) -> None:
     assert not problems, str(problems)
 
 
+@slow
 @ON
 @pytest.mark.parametrize("offload", ["model", "sequential"])
 def test_offloaded(
