@@ -30,7 +30,7 @@ sys.path.append(str(ROOT))  # where the repository's own tools and benchmarks ar
 
 HEAVY = frozenset({"torch", "diffusers", "transformers", "accelerate"})
 """What the engine is built on."""
-MAKERS = frozenset({"benchmarks", "families", "mixture", "tiny"})
+MAKERS = frozenset({"benchmarks", "devices", "families", "mixture", "tiny"})
 """What makes models or pictures with it."""
 MODELS = frozenset({"tiny_folder", "tiny", "builtin"})
 """The fixtures that do."""
@@ -56,7 +56,7 @@ def _needs_torch(path: Path) -> bool:
 # Where torch is missing, whatever does without it is tested all the same.
 if importlib.util.find_spec("torch") is None:
     _files = Path(__file__).parent.rglob("test_*.py")
-    collect_ignore = ["engine", *(str(path) for path in _files if _needs_torch(path))]
+    collect_ignore = ["devices", "engine", *(str(path) for path in _files if _needs_torch(path))]
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sdcli.errors import OutOfMemory, UsageError
 
@@ -71,13 +72,27 @@ def counts_in_bf16(placement: Placement) -> bool:
 def prepare(placement: Placement) -> None:
     """Let an NVIDIA card multiply float32 in TF32, for the whole process, as A1111 does."""
     if placement.device.type == "cuda":
-        backends: Any = torch.backends
-        if hasattr(backends.cudnn, "conv"):
-            backends.cuda.matmul.fp32_precision = "tf32"
-            backends.cudnn.conv.fp32_precision = "tf32"
-        else:  # an older torch
-            backends.cuda.matmul.allow_tf32 = True
-            backends.cudnn.allow_tf32 = True
+        # By the newer `fp32_precision` alone the getters of these would raise in the whole process,
+        # torch.get_float32_matmul_precision() among them (pytorch #166387).
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor that is about to be freed to the device.
+
+    Without waiting on CUDA, whose driver has read pageable memory before the call returns. Metal
+    reads it later, when something else may lie there (pytorch #139550, #189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def one_thread(device: torch.device) -> bool:
+    """Whether two threads that use the device at once abort the process.
+
+    Metal's do, without an exception (pytorch #197805, #197836).
+    """
+    return device.type == "mps"
 
 
 def _available() -> list[str]:
@@ -101,6 +116,12 @@ def describe_devices() -> dict[str, str]:
 
 
 _LESS = "try a smaller --batch-size or size"
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # a CPU
+    *("MPS backend out of memory", "Invalid buffer size"),  # Metal; the second of a single tensor
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),  # CUDA's libraries
+)
+"""What torch's plain RuntimeErrors say where there is no torch.OutOfMemoryError."""
 
 
 @contextmanager
@@ -111,6 +132,6 @@ def memory_errors(doing: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise OutOfMemory(f"out of memory while {doing}", _LESS) from error
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+        if not any(text in str(error) for text in _OUT_OF_MEMORY):
             raise
         raise OutOfMemory(f"out of memory while {doing}", _LESS) from error

@@ -74,15 +74,24 @@ class DiffusersSolver:
     ) -> Iterator[Tensor]:
         """Yield the scheduler's state after every model call; the last one is the picture."""
         scheduler, dialect = self.scheduler, self._dialect
+        device = x.device
+        # Schedulers multiply x by items of tables on the CPU. Of those Metal takes the first number
+        # of the table, without an error, until torch 2.14 (pytorch #187229, diffusers #14368).
+        home = torch.device("cpu") if device.type == "mps" else device
+
+        def draw(start: float, end: float, /) -> Tensor:
+            return noise(start, end).to(home)
+
+        x = x.to(home)
         along_a_path = hasattr(scheduler, "noise_sampler")
         if along_a_path:
-            scheduler.noise_sampler = lambda start, end: noise(float(start), float(end))
+            scheduler.noise_sampler = lambda start, end: draw(float(start), float(end))
         for t, (sigma, sigma_next) in zip(scheduler.timesteps, pairwise(sigmas), strict=True):
             asked = dialect.asked(scheduler.scale_model_input(x, t), x, sigma)
-            said = dialect.said(denoise(asked, sigma), asked, sigma)
-            with nullcontext() if along_a_path else _OurNoise(noise, sigma, sigma_next):
+            said = dialect.said(denoise(asked.to(device), sigma).to(home), asked, sigma)
+            with nullcontext() if along_a_path else _OurNoise(draw, sigma, sigma_next):
                 x = scheduler.step(said, t, x, return_dict=False, **options)[0]
-            yield x
+            yield x.to(device)
 
 
 class _OurNoise(TorchFunctionMode):

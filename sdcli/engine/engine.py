@@ -30,7 +30,7 @@ from sdcli.request.build import Source, build_request
 from sdcli.request.pictures import sized, tiles_sized
 
 from .capacity import room
-from .device import Placement, choose, counts_in_bf16, memory_errors
+from .device import Placement, choose, counts_in_bf16, memory_errors, one_thread
 from .hires import TwoPasses, enlarger
 from .picture import Picture, Preview, Step
 from .run import Run
@@ -125,6 +125,11 @@ class Engine:
     def compiled(self) -> bool:
         """Whether the UNet's blocks are compiled at their first calls."""
         return self._components.compiled
+
+    @property
+    def decodes_aside(self) -> bool:
+        """Whether one thread may take a run's pictures while another iterates over the next."""
+        return not one_thread(self.placement.device)
 
     @property
     def bf16_pays(self) -> bool:

@@ -209,7 +209,8 @@ class Run:
         )
         if self._sampler.scheduler:
             return path
-        return Ahead(path, self._sampler.noises(self._sigmas, **first.solver_options()))
+        ways = self._sampler.noises(self._sigmas, **first.solver_options())
+        return Ahead(path.drawn, ways, self._noise.device)
 
     def _stand(self, tries: int, asked: UNetDenoiser) -> Step:
         sigma, evaluations = asked.sigma, self.evaluations

@@ -117,6 +117,10 @@ class PictureEngine(Protocol):
         """Whether the UNet's blocks are compiled at their first calls."""
 
     @property
+    def decodes_aside(self) -> bool:
+        """Whether one thread may take a run's pictures while another iterates over the next."""
+
+    @property
     def bf16_pays(self) -> bool:
         """Whether the same steps would take half the time in bf16."""
 

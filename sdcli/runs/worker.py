@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from .events import Listener
 from .ordered import After, Ordered
 from .plan import Job, Plan
 from .preview import Previews
-from .protocols import PictureEngine, PictureRun
+from .protocols import PictureEngine, PictureResult, PictureRun
 
 _WAITING = 2  # finished batches that are not saved yet: memory for no more
 
@@ -91,8 +91,7 @@ def _way(engine: PictureEngine, request: GenerationRequest) -> str:
 class _Finished:
     """A batch whose latents are finished, and what its pictures' texts need."""
 
-    run: PictureRun
-    jobs: Sequence[Job]
+    pictures: Iterable[tuple[Job, PictureResult]]
     hashes: HashJob
     dtype: str
 
@@ -210,7 +209,9 @@ class _Worker:
                 if request.upscale is None and not request.hires:
                     self._learn(timing, like, way, len(batch))
                 self._wait(_WAITING - 1)
-                finished = _Finished(run, batch, hashes, engine.placement.dtype_name)
+                decoded = self._decoded(run, batch)
+                pictures = decoded if engine.decodes_aside else list(decoded)
+                finished = _Finished(pictures, hashes, engine.placement.dtype_name)
                 self._saving.append(self._thread.submit(self._save, finished))
             jobs = rest
 
@@ -235,18 +236,26 @@ class _Worker:
         while len(self._saving) > most:
             self._saving.popleft().result()
 
-    def _save(self, batch: _Finished) -> None:
+    def _decoded(
+        self, run: PictureRun, batch: Sequence[Job]
+    ) -> Iterator[tuple[Job, PictureResult]]:
+        """Yield each job with its picture, decoded by whoever asks for the first.
+
+        Of a batch that cannot be decoded there is none, and its jobs have failed.
+        """
         try:
-            pictures = batch.run.pictures()
+            pictures = run.pictures()
         except SdcliError as error:
-            self._fail(batch.jobs, error)
-            return
-        warn = self._ordered.warn
-        for job, picture in zip(batch.jobs, pictures, strict=True):
+            self._fail(batch, error)
+        else:
+            yield from zip(batch, pictures, strict=True)
+
+    def _save(self, batch: _Finished) -> None:
+        for job, picture in batch.pictures:
             try:
                 text = None
                 if not self._settings.no_metadata:
-                    text = infotext(job, picture, batch.hashes, batch.dtype, warn)
+                    text = infotext(job, picture, batch.hashes, batch.dtype, self._ordered.warn)
                 if self._settings.animate:
                     self._animation.add(job, picture, text)
                 delivered = self._delivery.deliver(job, picture, text)

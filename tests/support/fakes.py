@@ -104,6 +104,7 @@ class FakeEngine:
         self.placement = FakePlacement()
         self.compiled = False
         self.bf16_pays = False
+        self.decodes_aside = True
         self.fails: set[int] = set()
         self.room = 8  # pictures at once
         self.promised = 8  # the same, as `fits` tells it

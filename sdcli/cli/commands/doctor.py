@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from sdcli import models
 from sdcli.cli.command import Json, command, new_app
@@ -15,7 +20,7 @@ from sdcli.errors import ModelError
 from sdcli.request.settings import Settings
 from sdcli.request.validate import validate
 from sdcli.sources import config
-from sdcli.sources.layers import merge
+from sdcli.sources.layers import Layer, merge
 from sdcli.version import __version__
 
 app = new_app()
@@ -23,13 +28,73 @@ _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", 
 
 
 @command(app)
-def doctor(console: Console, json: Json = False) -> int:
-    """Show versions, devices, memory, and what sdcli would use."""
-    from sdcli.engine.device import choose, describe_devices
-
-    merged = merge([config.read(), config.environment()])
+def doctor(
+    console: Console,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="Compare the device's pictures with the CPU's."),
+    ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="As in gen.", metavar="DEVICE", show_default=False)
+    ] = "",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="As in gen.", metavar="FORMAT", show_default=False)
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Show versions, devices, memory, and what sdcli would use; or test the device."""
+    given = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
+    merged = merge([config.read(), config.environment(), Layer("", given)])
     settings = validate(Settings, merged.values, merged)
     model = str(merged.values.get("model", models.BUILTIN))
+    if self_test:
+        return _test(console, settings, json)
+    return _show(console, settings, model, json)
+
+
+def _test(console: Console, settings: Settings, json: bool) -> int:
+    """Print how far the device's pictures are from the CPU's; 1 if rounding does not explain it."""
+    from sdcli.runs.self_test import self_test
+
+    result = self_test(settings.device, settings.dtype, console.warn)
+    facts = {
+        "device": result.device,
+        "dtype": result.dtype,
+        "sdcli": __version__,
+        "torch": _version("torch"),
+        "system": platform.platform(),
+        "least_psnr": result.least_psnr,
+        "passed": result.passed,
+        "pictures": [
+            asdict(each) | {"psnr": each.psnr if math.isfinite(each.psnr) else None}
+            for each in result.comparisons
+        ],
+    }
+    if json:
+        console.out_json(facts)
+        return 0 if result.passed else 1
+    console.out(
+        f"{result.device}, {result.dtype}, next to the CPU's pictures in fp32 "
+        f"(sdcli {facts['sdcli']}, torch {facts['torch']}, {facts['system']})"
+    )
+    for each in result.comparisons:
+        console.out(
+            f"{each.work:<36} at most {each.greatest} of 255 levels apart, "
+            f"{each.mean:.2f} on average, PSNR {each.psnr:.1f} dB"
+        )
+    least = f"{result.least_psnr:.0f} dB"
+    if result.passed:
+        console.out(f"passed: rounding in {result.dtype} leaves at least {least}")
+        return 0
+    console.out(
+        f"failed: rounding in {result.dtype} leaves at least {least}; please report these lines"
+    )
+    return 1
+
+
+def _show(console: Console, settings: Settings, model: str, json: bool) -> int:
+    from sdcli.engine.device import choose, describe_devices
+
     placement = choose(settings.device, settings.dtype)
     facts = {
         "sdcli": __version__,

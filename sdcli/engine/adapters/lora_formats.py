@@ -107,7 +107,7 @@ def _turned(weight: Tensor, added: Tensor, magnitude: Tensor) -> Tensor:
     # LyCORIS keeps a magnitude for each input or output, PEFT one for each output.
     over_outputs = magnitude.ndim == 1 or magnitude.shape[0] == len(weight)
     flat = whole.flatten(1) if over_outputs else whole.transpose(0, 1).flatten(1)
-    norm = flat.norm(dim=1)
+    norm = torch.linalg.vector_norm(flat, dim=1)  # Tensor.norm warns on Metal
     shape = [-1 if axis == (0 if over_outputs else 1) else 1 for axis in range(weight.ndim)]
     return whole * (magnitude.flatten() / norm).reshape(shape) - weight
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sdcli.engine.device import upload
 from sdcli.sampling import Noise
 from sdcli.sampling.protocols import Sigmas
 
@@ -56,8 +57,12 @@ class BrownianNoise:
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
         """The increment from σ to σ_next over the root of the distance."""
+        return upload(self.drawn(sigma, sigma_next), self._device)
+
+    def drawn(self, sigma: float, sigma_next: float, /) -> Tensor:
+        """The same, still where the source draws: on the CPU, or on the card for "gpu"."""
         change = self._at(sigma_next) - self._at(sigma)
-        return (change / math.sqrt(abs(sigma - sigma_next))).to(self._device, non_blocking=True)
+        return change / math.sqrt(abs(sigma - sigma_next))
 
     def _at(self, sigma: float) -> Tensor:
         """The path's value at σ: (images, *shape), 0 at the least σ."""
@@ -124,20 +129,27 @@ class _Interval:
         return self.start <= point <= self.end
 
 
+CPU = torch.device("cpu")
 WINDOW = 3  # draws ahead: a step of two asks for two, and a third is under way
 
 Way = tuple[float, float]  # σ, σ_next
 
 
 class Ahead:
-    """The same Noise as `noise`, for a run that is known to ask for `ways` in this order.
+    """The Noise that `noise` draws, on `device`, for a run that asks for `ways` in this order.
 
     A point of a Brownian path takes some twenty draws, all on the host; whoever asks for it mostly
     finds it finished. Any other way can be asked too, and is waited for.
     """
 
-    def __init__(self, noise: Noise[Tensor], ways: Iterable[Way]) -> None:
+    def __init__(
+        self,
+        noise: Noise[Tensor],
+        ways: Iterable[Way],
+        device: torch.device = CPU,
+    ) -> None:
         self._noise = noise
+        self._device = device  # which the thread that asks alone uses: see `device.one_thread`
         self._ways = iter(ways)
         self._drawn: deque[tuple[Way, Future[Tensor]]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="noise")
@@ -145,14 +157,14 @@ class Ahead:
             self._begin_next()
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
-        """What `noise` returns."""
+        """What `noise` returns, on the device."""
         way = (sigma, sigma_next)
         if self._drawn and self._drawn[0][0] == way:
             _, drawn = self._drawn.popleft()
             self._begin_next()
         else:
             drawn = self._thread.submit(self._noise, *way)
-        return drawn.result()
+        return upload(drawn.result(), self._device)
 
     def _begin_next(self) -> None:
         if way := next(self._ways, None):

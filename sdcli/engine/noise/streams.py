@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sdcli.engine.device import upload
 from sdcli.errors import UsageError
 
 Shape = tuple[int, ...]
@@ -141,12 +142,12 @@ class ImageNoise:
     def first(self) -> Tensor:
         """The noise that the run starts from: (images, *shape), float32 on the run's device."""
         begun = map(self._begin, self._origins, self._streams)
-        return torch.stack(list(begun)).to(self.device, non_blocking=True)
+        return upload(torch.stack(list(begun)), self.device)
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
         """Fresh noise; the streams are independent of σ."""
         drawn = torch.stack([stream.next(self.shape) for stream in self._later])
-        return drawn.to(self.device, non_blocking=True)
+        return upload(drawn, self.device)
 
     def _begin(self, origin: Origin, stream: Stream) -> Tensor:
         shape = self._seen or self.shape

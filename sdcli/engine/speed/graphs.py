@@ -18,19 +18,33 @@ Recorder = Callable[[Callable[[], Tensor]], tuple[Replay, Tensor]]
 _WARM_UP = 3  # calls in which libraries choose their kernels
 
 
-def on_cuda(work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
-    """Record what `work` launches, as torch's documentation of CUDA graphs asks for."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(_WARM_UP):
-            work()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # Another thread may be decoding the pictures before.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        answer = work()
-    return graph.replay, answer
+def on_cuda(device: torch.device) -> Recorder:
+    """What records the kernels launched on that card, as torch's documentation asks for.
+
+    Streams and graphs are those of the current device; what runs on another is not recorded, and a
+    replay gives its old answer, without an error (pytorch #87894).
+    """
+
+    def record(work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
+        with torch.cuda.device(device):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(_WARM_UP):
+                    work()
+            torch.cuda.current_stream().wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            # Another thread may be decoding the pictures before.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                answer = work()
+
+        def replay() -> None:
+            with torch.cuda.device(device):
+                graph.replay()
+
+        return replay, answer
+
+    return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Graphs:
     A graph for each shape of what it is given. Its answer lasts until the next call.
     """
 
-    def __init__(self, unet: Any, record: Recorder = on_cuda) -> None:
+    def __init__(self, unet: Any, record: Recorder) -> None:
         self._unet = unet
         self._record = record
         self._known: dict[tuple[Any, ...], _Recorded] = {}

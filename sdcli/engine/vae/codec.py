@@ -79,7 +79,8 @@ def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) 
 def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
     """A picture as pixels (1, 3, height, width), float32, from -1 to 1."""
     levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
-    return (levels.float() / 127.5 - 1).to(device)
+    # Contiguous: Metal has convolved channels that lie last wrongly (pytorch #180984).
+    return (levels.float() / 127.5 - 1).contiguous().to(device)
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from sdcli.engine.device import Placement, memory_errors, prepare
 from sdcli.engine.speed.attention import attend
 from sdcli.engine.speed.blocks import save_memory
 from sdcli.engine.speed.compile import compile_blocks
-from sdcli.engine.speed.graphs import Graphs
+from sdcli.engine.speed.graphs import Graphs, on_cuda
 from sdcli.engine.speed.packing import pack
 from sdcli.engine.text.clip import Clip, TextEncoder
 from sdcli.engine.vae.codec import Codec, pad_around
@@ -136,7 +136,7 @@ def load(
         Codec(networks["vae"], scale=model.latent_scale, device=placement.device),
         TextEncoder(clips),
         Loras(model, networks),
-        graphs=Graphs(unet) if graphs else None,
+        graphs=Graphs(unet, on_cuda(placement.device)) if graphs else None,
         compiled=compiled,
     )
 

@@ -101,7 +101,9 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
             owner, _, last = name.rpartition(".")
             module, shaped = modules[owner], found.reshape(wanted.shape)
             later = isinstance(module, Packed) and last == "weight" and found.numel() >= _LARGE
-            tensor = shaped if later else shaped.to(dtype)
+            # Contiguous: a pickle may hold other strides, by which Metal convolves wrongly until
+            # torch 2.14 (pytorch #192212).
+            tensor = shaped if later else shaped.to(dtype).contiguous()
             parameter = nn.Parameter(tensor, requires_grad=False)
             module.register_parameter(last, parameter)
             if tensor.data_ptr() == found.data_ptr():
