@@ -1,4 +1,4 @@
-"""Owns every error that sdcli raises on purpose: what went wrong, where, and the nearest fix."""
+"""Every error that sdcli raises on purpose: what went wrong, where, and the nearest fix."""
 
 from __future__ import annotations
 

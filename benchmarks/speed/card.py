@@ -1,4 +1,4 @@
-"""Owns the rows of a CUDA card: steps a second, pictures a second, and the arithmetic's share.
+"""The rows of a CUDA card: steps a second, pictures a second, and the arithmetic's share.
 
 Time is by the card's own events, peak memory the card's; both stand in the worker, where the work
 is. `memory.py` has the rows of memory for every device.

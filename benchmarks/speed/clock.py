@@ -1,4 +1,4 @@
-"""Owns how a call is timed: by the wall, the processor, or a card's own events."""
+"""How a call is timed: by the wall, the processor, or a card's own events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how much arithmetic a step and a decode are, counted on diffusers' networks.
+"""How much arithmetic a step and a decode are, counted on diffusers' networks.
 
 They are built without memory: what counts is their shape, not their weights. Layers that are packed
 for oneDNN would not be counted at all.

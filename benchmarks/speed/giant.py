@@ -1,4 +1,4 @@
-"""Owns the checkpoint of SDXL's size: a folder of random weights in fp16, 7 GB, made on a card."""
+"""The checkpoint of SDXL's size: a folder of random weights in fp16, 7 GB, made on a card."""
 
 from __future__ import annotations
 

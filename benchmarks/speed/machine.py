@@ -1,4 +1,4 @@
-"""Owns what machine and what packages a table was measured with."""
+"""What machine and what packages a table was measured with."""
 
 from __future__ import annotations
 

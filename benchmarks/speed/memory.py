@@ -1,4 +1,4 @@
-"""Owns the rows of memory: the most that a whole process holds, from its start to a picture."""
+"""The rows of memory: the most that a whole process holds, from its start to a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rows of a step and a decode on a CPU or Metal."""
+"""The rows of a step and a decode on a CPU or Metal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns sdcli's side: the engine as the command line loads it."""
+"""Sdcli's side: the engine as the command line loads it."""
 
 from __future__ import annotations
 

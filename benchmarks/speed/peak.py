@@ -1,4 +1,4 @@
-"""Owns the peak that arithmetic is held against: a large product, timed here and now."""
+"""The peak that arithmetic is held against: a large product, timed here and now."""
 
 from __future__ import annotations
 

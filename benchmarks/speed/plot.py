@@ -1,4 +1,4 @@
-"""Owns the plot: a bar a row from 1, on a logarithmic scale, drawn with Pillow."""
+"""The plot: a bar a row from 1, on a logarithmic scale, drawn with Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a race: the columns of a row, measured in turn, and what they came to."""
+"""A race: the columns of a row, measured in turn, and what they came to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rows of loading: from a process's start until a model's weights are in memory."""
+"""The rows of loading: from a process's start until a model's weights are in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what is told of a run: the table as it comes, then a file of JSON and a plot."""
+"""What is told of a run: the table as it comes, then a file of JSON and a plot."""
 
 from __future__ import annotations
 

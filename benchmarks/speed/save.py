@@ -1,4 +1,4 @@
-"""Owns the rows of saving: a picture like a photograph becomes a PNG, beside Pillow's default."""
+"""The rows of saving: a picture like a photograph becomes a PNG, beside Pillow's default."""
 
 from __future__ import annotations
 

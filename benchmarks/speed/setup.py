@@ -1,4 +1,4 @@
-"""Owns how a side of a race is set up, and what all sides are asked for."""
+"""How a side of a race is set up, and what all sides are asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rows of whole processes: what is felt after Enter."""
+"""The rows of whole processes: what is felt after Enter."""
 
 from __future__ import annotations
 

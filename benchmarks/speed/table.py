@@ -1,4 +1,4 @@
-"""Owns the table: a line a row, as soon as it is measured."""
+"""The table: a line a row, as soon as it is measured."""
 
 from __future__ import annotations
 

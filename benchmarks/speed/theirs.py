@@ -1,4 +1,4 @@
-"""Owns diffusers' side: its pipeline as its documentation shows it, and tuned."""
+"""Diffusers' side: its pipeline as its documentation shows it, and tuned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the processes that the sides of a race run in, all alive and one at work at a time.
+"""The processes that the sides of a race run in, all alive and one at work at a time.
 
 Each has memory, settings of torch and compiled code of its own, so that none lends another what its
 user would not have.

@@ -1,4 +1,4 @@
-"""Owns the root command: the list of commands, each loaded only when it is called."""
+"""The root command: the list of commands, each loaded only when it is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what all commands share: common flags, help in sections, a start without pydantic."""
+"""What all commands share: common flags, help in sections, a start without pydantic."""
 
 from __future__ import annotations
 

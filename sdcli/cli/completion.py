@@ -1,4 +1,4 @@
-"""Owns what a shell offers for a word that is being typed.
+"""What a shell offers for a word that is being typed.
 
 Commands that have nothing to do with pictures import this: so each function imports what it needs.
 """

@@ -1,4 +1,4 @@
-"""Owns the schemas' fields as parameters of commands, so that no flag is written down twice."""
+"""The schemas' fields as parameters of commands, so that no flag is written down twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `--plan`: what would be made, row by row, with no weight loaded."""
+"""`--plan`: what would be made, row by row, with no weight loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns writing files so that each is whole or not there."""
+"""Writing files so that each is whole or not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading TOML: what would keep Python's reader busy for ever, or fell it, is refused."""
+"""Reading TOML: what would keep Python's reader busy for ever, or fell it, is refused."""
 
 from __future__ import annotations
 

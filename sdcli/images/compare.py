@@ -1,4 +1,4 @@
-"""Owns how much two pictures differ, pixel by pixel."""
+"""How much two pictures differ, pixel by pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the chart: named lines over a logarithmic scale, drawn with Pillow."""
+"""The chart: named lines over a logarithmic scale, drawn with Pillow."""
 
 from __future__ import annotations
 

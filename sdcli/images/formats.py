@@ -1,4 +1,4 @@
-"""Owns picture files: pixels with their own text in PNG, JPEG and WebP, written and read."""
+"""Picture files: pixels with their own text in PNG, JPEG and WebP, written and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns inpainting in pixels: what of a picture is made anew, and how it is laid into the rest."""
+"""Inpainting in pixels: what of a picture is made anew, and how it is laid into the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns PNG files: rows filtered by numpy, deflated in the way that suits what they show.
+"""PNG files: rows filtered by numpy, deflated in the way that suits what they show.
 
 Import it where a PNG is saved, not before: it brings numpy.
 

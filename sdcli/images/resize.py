@@ -1,4 +1,4 @@
-"""Owns how a picture comes to another size, as A1111's resize modes have it."""
+"""How a picture comes to another size, as A1111's resize modes have it."""
 
 from __future__ import annotations
 

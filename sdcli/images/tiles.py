@@ -1,4 +1,4 @@
-"""Owns how a large picture is cut into overlapping tiles, and put together again without seams."""
+"""How a large picture is cut into overlapping tiles, and put together again without seams."""
 
 from __future__ import annotations
 

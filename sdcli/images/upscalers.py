@@ -1,4 +1,4 @@
-"""Owns the names of upscalers: A1111's of latents, those of pixels, and files of networks."""
+"""The names of upscalers: A1111's of latents, those of pixels, and files of networks."""
 
 from __future__ import annotations
 

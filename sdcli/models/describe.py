@@ -1,4 +1,4 @@
-"""Owns what `sdcli models` tells of a file or folder, without loading it."""
+"""What `sdcli models` tells of a file or folder, without loading it."""
 
 from __future__ import annotations
 

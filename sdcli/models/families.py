@@ -1,4 +1,4 @@
-"""Owns the table of model families: the constants of each lineage, and how one is recognised."""
+"""The table of model families: the constants of each lineage, and how one is recognised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns checking a model folder in the diffusers layout, and the choice among its weight files."""
+"""Checking a model folder in the diffusers layout, and the choice among its weight files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what stands in a weight file's header: its tensors' names, shapes and number formats.
+"""What stands in a weight file's header: its tensors' names, shapes and number formats.
 
 No tensor is read, torch is not needed, and nothing in the file is run: of a pickle only what
 rebuilds tensors is understood, and all else in it is refused.

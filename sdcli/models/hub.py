@@ -1,4 +1,4 @@
-"""Owns fetching a model from the hub: only the files that sdcli reads, safetensors preferred."""
+"""Fetching a model from the hub: only the files that sdcli reads, safetensors preferred."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the shapes of a checkpoint's networks: their configurations, read off its tensors.
+"""The shapes of a checkpoint's networks: their configurations, read off its tensors.
 
 A single file says nothing of how its networks are built; their tensors' names and shapes do, up to
 what leaves no trace: how many heads share an attention, and an activation. Those are the family's.

@@ -1,4 +1,4 @@
-"""Owns the two layouts of a checkpoint: where diffusers' tensors stand in an original single file.
+"""The two layouts of a checkpoint: where diffusers' tensors stand in an original single file.
 
 Stable Diffusion's own files (CompVis, Stability AI) hold all networks under one roof and number
 their blocks from input to output; diffusers names them by what they are. Names are translated one

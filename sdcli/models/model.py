@@ -1,4 +1,4 @@
-"""Owns Model: what is known of a model before any weight of it is loaded."""
+"""Model: what is known of a model before any weight of it is loaded."""
 
 from __future__ import annotations
 

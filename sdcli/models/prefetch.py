@@ -1,4 +1,4 @@
-"""Owns having the system read weight files while torch is still being imported."""
+"""Having the system read weight files while torch is still being imported."""
 
 from __future__ import annotations
 

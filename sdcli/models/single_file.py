@@ -1,4 +1,4 @@
-"""Owns single-file checkpoints: what model is in one, and where its networks' tensors stand."""
+"""Single-file checkpoints: what model is in one, and where its networks' tensors stand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the choice of a VAE in the place of a model's own, by A1111's rules."""
+"""The choice of a VAE in the place of a model's own, by A1111's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns AND: the prompts that a prompt is composed of, and how much each of them counts."""
+"""AND: the prompts that a prompt is composed of, and how much each of them counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how a prompt of any length is cut into the 75-token chunks that CLIP can read."""
+"""How a prompt of any length is cut into the 75-token chunks that CLIP can read."""
 
 from __future__ import annotations
 

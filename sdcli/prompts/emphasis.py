@@ -1,4 +1,4 @@
-"""Owns emphasis: which words of a prompt count for more, as A1111 reads its brackets."""
+"""Emphasis: which words of a prompt count for more, as A1111 reads its brackets."""
 
 from __future__ import annotations
 

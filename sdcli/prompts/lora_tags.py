@@ -1,4 +1,4 @@
-"""Owns the tags of a prompt that name networks: `<lora:NAME:STRENGTH>`, as A1111 has them."""
+"""The tags of a prompt that name networks: `<lora:NAME:STRENGTH>`, as A1111 has them."""
 
 from __future__ import annotations
 

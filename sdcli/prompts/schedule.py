@@ -1,4 +1,4 @@
-"""Owns prompt editing: which text a prompt stands for at each model call, as in A1111."""
+"""Prompt editing: which text a prompt stands for at each model call, as in A1111."""
 
 from __future__ import annotations
 

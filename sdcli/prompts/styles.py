@@ -1,4 +1,4 @@
-"""Owns styles: words that a name adds to prompts, from A1111's `styles.csv`; and its comments."""
+"""Styles: words that a name adds to prompts, from A1111's `styles.csv`; and its comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns chance in prompts: `{a|b}` is one of them, `__name__` a line of a file, by the seed.
+"""Chance in prompts: `{a|b}` is one of them, `__name__` a line of a file, by the seed.
 
 The syntax is that of A1111's extension Dynamic Prompts, as far as it is about chance.
 """

@@ -1,4 +1,4 @@
-"""Owns what a schema's fields are made with: their flags, sizes, and errors of one field."""
+"""What a schema's fields are made with: their flags, sizes, and errors of one field."""
 
 from __future__ import annotations
 

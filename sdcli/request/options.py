@@ -1,4 +1,4 @@
-"""Owns what a choice of sampler and schedule allows: canonical names, and which options fit."""
+"""What a choice of sampler and schedule allows: canonical names, and which options fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the picture that a request begins from: read from its file, and fit for the model."""
+"""The picture that a request begins from: read from its file, and fit for the model."""
 
 from __future__ import annotations
 

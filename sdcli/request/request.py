@@ -1,4 +1,4 @@
-"""Owns GenerationRequest: the one schema of everything that is needed to make one picture again.
+"""GenerationRequest: the one schema of everything that is needed to make one picture again.
 
 Flags, presets, the config file and a picture's own text are all read into these fields; a field
 carries its flag, its limits and its help, so nothing else lists them a second time.

@@ -1,4 +1,4 @@
-"""Owns Settings: how a run is carried out and where its pictures go, but not what they show."""
+"""Settings: how a run is carried out and where its pictures go, but not what they show."""
 
 from __future__ import annotations
 

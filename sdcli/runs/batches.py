@@ -1,4 +1,4 @@
-"""Owns which pictures are made at once: those that are alike, as many as are worth it."""
+"""Which pictures are made at once: those that are alike, as many as are worth it."""
 
 from __future__ import annotations
 

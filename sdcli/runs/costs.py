@@ -1,4 +1,4 @@
-"""Owns how fast pictures were made before: a plan tells by it how long it will take, and batches
+"""How fast pictures were made before: a plan tells by it how long it will take, and batches
 how many pictures are worth making at once.
 """
 

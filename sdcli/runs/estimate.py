@@ -1,4 +1,4 @@
-"""Owns what a request will take, told before a model is loaded: its model calls and its tokens."""
+"""What a request will take, told before a model is loaded: its model calls and its tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `--grid`: a run's pictures on one labelled sheet, and a table of them as CSV."""
+"""`--grid`: a run's pictures on one labelled sheet, and a table of them as CSV."""
 
 from __future__ import annotations
 

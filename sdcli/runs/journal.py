@@ -1,4 +1,4 @@
-"""Owns the journal of a batch: which pictures are finished, known even if the process is killed.
+"""The journal of a batch: which pictures are finished, known even if the process is killed.
 
 A line is written before its picture appears, with the picture's path and its bytes' hash: so a file
 that stands there with that hash is the one that was meant, and is whole, whenever the end came.

@@ -1,4 +1,4 @@
-"""Owns where pictures go: file-name templates, and what becomes of collisions."""
+"""Where pictures go: file-name templates, and what becomes of collisions."""
 
 from __future__ import annotations
 

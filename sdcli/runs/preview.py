@@ -1,4 +1,4 @@
-"""Owns `--preview`: a file that shows the picture so far, made anew every few steps."""
+"""`--preview`: a file that shows the picture so far, made anew every few steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the table of samplers; `sdcli samplers`, completion, README and the tests are read off it.
+"""The table of samplers; `sdcli samplers`, completion, README and the tests are read off it.
 
 A1111's own samplers come first, in A1111's order; then those that other programs have. The
 schedulers of diffusers are on a shelf of their own.

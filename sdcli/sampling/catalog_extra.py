@@ -1,4 +1,4 @@
-"""Owns the rows of samplers that A1111 lacks and users of other programs ask for by these names."""
+"""The rows of samplers that A1111 lacks and users of other programs ask for by these names."""
 
 from __future__ import annotations
 

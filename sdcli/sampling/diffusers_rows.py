@@ -1,4 +1,4 @@
-"""Owns the research shelf: diffusers' schedulers by name, which engine/diffusers_solver.py runs."""
+"""The research shelf: diffusers' schedulers by name, which engine/diffusers_solver.py runs."""
 
 from __future__ import annotations
 

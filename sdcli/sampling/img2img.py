@@ -1,4 +1,4 @@
-"""Owns where a picture enters a run (img2img): the σ's that are left, and the σ of its noise."""
+"""Where a picture enters a run (img2img): the σ's that are left, and the σ of its noise."""
 
 from __future__ import annotations
 

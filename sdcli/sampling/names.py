@@ -1,4 +1,4 @@
-"""Owns `resolve`, which finds a sampler by any name that people know it by."""
+"""`resolve`, which finds a sampler by any name that people know it by."""
 
 from __future__ import annotations
 

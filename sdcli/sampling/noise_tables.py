@@ -1,4 +1,4 @@
-"""Owns the table of noise levels that a model was trained on, and the way between σ and timestep.
+"""The table of noise levels that a model was trained on, and the way between σ and timestep.
 
 Every value is rounded to float32 where A1111 holds a float32 tensor: samplers that look σ up in a
 Brownian tree see the difference.

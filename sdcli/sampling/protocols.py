@@ -1,4 +1,4 @@
-"""Owns the three callables that a solver is made of: Denoise, Noise, and the Solver itself."""
+"""The three callables that a solver is made of: Denoise, Noise, and the Solver itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns Sampler: a recipe that picks a solver, where it stops, and what noise it wants."""
+"""Sampler: a recipe that picks a solver, where it stops, and what noise it wants."""
 
 from __future__ import annotations
 

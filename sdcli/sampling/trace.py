@@ -1,4 +1,4 @@
-"""Owns the trace of a run: where a solver goes and where it asks the model, without a model."""
+"""The trace of a run: where a solver goes and where it asks the model, without a model."""
 
 from __future__ import annotations
 

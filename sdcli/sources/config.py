@@ -1,4 +1,4 @@
-"""Owns the user's defaults: one flat TOML file, read as a layer and edited a line at a time."""
+"""The user's defaults: one flat TOML file, read as a layer and edited a line at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how settings from several places become one request: defaults < config < preset < picture
+"""How settings from several places become one request: defaults < config < preset < picture
 < environment < flags, each value remembering where it came from.
 """
 

@@ -1,4 +1,4 @@
-"""Owns presets: named TOML layers, found in the project, the user's folder and the package."""
+"""Presets: named TOML layers, found in the project, the user's folder and the package."""
 
 from __future__ import annotations
 

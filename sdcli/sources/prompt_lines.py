@@ -1,4 +1,4 @@
-"""Owns one line of a text file of prompts: a prompt, A1111's options, or sdcli's own flags."""
+"""One line of a text file of prompts: a prompt, A1111's options, or sdcli's own flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading a batch file: its rows, whatever its format, each with the place where it stands."""
+"""Reading a batch file: its rows, whatever its format, each with the place where it stands."""
 
 from __future__ import annotations
 

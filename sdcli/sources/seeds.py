@@ -1,4 +1,4 @@
-"""Owns how seeds and counts become a list of requests, each with its concrete seed."""
+"""How seeds and counts become a list of requests, each with its concrete seed."""
 
 from __future__ import annotations
 

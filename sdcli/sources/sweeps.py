@@ -1,4 +1,4 @@
-"""Owns sweeps: KEY=VALUES as typed, A1111's ranges among them, and the product of several."""
+"""Sweeps: KEY=VALUES as typed, A1111's ranges among them, and the product of several."""
 
 from __future__ import annotations
 

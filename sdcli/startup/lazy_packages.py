@@ -1,4 +1,4 @@
-"""Owns packages of other people whose `__init__` waits until somebody asks for what it makes."""
+"""Packages of other people whose `__init__` waits until somebody asks for what it makes."""
 
 from __future__ import annotations
 

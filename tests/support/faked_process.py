@@ -1,4 +1,4 @@
-"""Owns sdcli as a process of its own with the fake engine: all of it but the weights."""
+"""Sdcli as a process of its own with the fake engine: all of it but the weights."""
 
 from __future__ import annotations
 

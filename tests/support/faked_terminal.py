@@ -1,4 +1,4 @@
-"""Owns a terminal in memory: it runs a command, answers what it is asked, and keeps what it shows.
+"""A terminal in memory: it runs a command, answers what it is asked, and keeps what it shows.
 
 It scrolls, and nothing that scrolls away is lost: lines count from the first one.
 """

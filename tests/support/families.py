@@ -1,4 +1,4 @@
-"""Owns tiny random checkpoints of every family, as Stable Diffusion has them but for their size."""
+"""Tiny random checkpoints of every family, as Stable Diffusion has them but for their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading back what the protocols of terminals for pictures carry."""
+"""Reading back what the protocols of terminals for pictures carry."""
 
 from __future__ import annotations
 

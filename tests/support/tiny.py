@@ -1,4 +1,4 @@
-"""Owns the tiny random checkpoint: Stable Diffusion's layout at a size that loads in a moment."""
+"""The tiny random checkpoint: Stable Diffusion's layout at a size that loads in a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the toy models with known answers that the solvers are measured on, as plain floats."""
+"""The toy models with known answers that the solvers are measured on, as plain floats."""
 
 from __future__ import annotations
 

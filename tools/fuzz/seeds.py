@@ -1,4 +1,4 @@
-"""Owns what fuzzing begins from: real files of each kind, small, and the words that matter."""
+"""What fuzzing begins from: real files of each kind, small, and the words that matter."""
 
 from __future__ import annotations
 

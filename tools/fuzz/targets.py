@@ -1,4 +1,4 @@
-"""Owns what is fuzzed: each reader of other people's files, and what may come of its reading."""
+"""What is fuzzed: each reader of other people's files, and what may come of its reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `sdcli again`: pictures made again from their own text, and compared with what they were."""
+"""`sdcli again`: pictures made again from their own text, and compared with what they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `sdcli batch`: all pictures of a file of prompts."""
+"""`sdcli batch`: all pictures of a file of prompts."""
 
 from __future__ import annotations
 

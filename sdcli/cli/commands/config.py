@@ -1,4 +1,4 @@
-"""Owns `sdcli config`: the user's defaults, shown and changed."""
+"""`sdcli config`: the user's defaults, shown and changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `sdcli doctor`: what this machine has, and what gen would choose on it."""
+"""`sdcli doctor`: what this machine has, and what gen would choose on it."""
 
 from __future__ import annotations
 

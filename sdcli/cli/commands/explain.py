@@ -1,4 +1,4 @@
-"""Owns `sdcli explain`: the noise levels, timesteps and model calls of a run, as table or plot."""
+"""`sdcli explain`: the noise levels, timesteps and model calls of a run, as table or plot."""
 
 from __future__ import annotations
 

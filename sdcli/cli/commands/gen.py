@@ -1,4 +1,4 @@
-"""Owns `sdcli gen`: pictures of one prompt."""
+"""`sdcli gen`: pictures of one prompt."""
 
 from __future__ import annotations
 

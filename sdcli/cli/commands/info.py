@@ -1,4 +1,4 @@
-"""Owns `sdcli info`: what made a picture, as text, JSON, a command or a preset."""
+"""`sdcli info`: what made a picture, as text, JSON, a command or a preset."""
 
 from __future__ import annotations
 

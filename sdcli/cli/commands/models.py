@@ -1,4 +1,4 @@
-"""Owns `sdcli models`: what is in the model folders, what a file holds, and other forms of it."""
+"""`sdcli models`: what is in the model folders, what a file holds, and other forms of it."""
 
 from __future__ import annotations
 

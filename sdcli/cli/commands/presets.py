@@ -1,4 +1,4 @@
-"""Owns `sdcli presets`: list, show, and where they live."""
+"""`sdcli presets`: list, show, and where they live."""
 
 from __future__ import annotations
 

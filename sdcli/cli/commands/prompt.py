@@ -1,4 +1,4 @@
-"""Owns `sdcli prompt`: what a prompt becomes before a model sees it."""
+"""`sdcli prompt`: what a prompt becomes before a model sees it."""
 
 from __future__ import annotations
 

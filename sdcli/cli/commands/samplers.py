@@ -1,4 +1,4 @@
-"""Owns `sdcli samplers`: the table of samplers, or one of them in full."""
+"""`sdcli samplers`: the table of samplers, or one of them in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `sdcli schedulers`: the table of schedules, or one of them in full."""
+"""`sdcli schedulers`: the table of schedules, or one of them in full."""
 
 from __future__ import annotations
 

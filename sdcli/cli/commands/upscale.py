@@ -1,4 +1,4 @@
-"""Owns `sdcli upscale`: pictures made larger, without a model of Stable Diffusion."""
+"""`sdcli upscale`: pictures made larger, without a model of Stable Diffusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `sdcli upscale --tile`: each picture made larger and anew, by what made it."""
+"""`sdcli upscale --tile`: each picture made larger and anew, by what made it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a terminal can show: known by its name in the environment, else it is asked."""
+"""What a terminal can show: known by its name in the environment, else it is asked."""
 
 from __future__ import annotations
 

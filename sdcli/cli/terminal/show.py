@@ -1,4 +1,4 @@
-"""Owns `--show`: pictures in the terminal that a person sees, which is stderr's.
+"""`--show`: pictures in the terminal that a person sees, which is stderr's.
 
 stdout is for paths. That is why no library does it: those that know the protocols write to stdout,
 ask it what it can, and take a pipe on stdin for an answer.

@@ -1,4 +1,4 @@
-"""Owns CLIP's tokenizer, made of its files without torch."""
+"""CLIP's tokenizer, made of its files without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a picture's own text: a request as A1111's "parameters", and back."""
+"""A picture's own text: a request as A1111's "parameters", and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rows of a picture's text: A1111's keys, and the request's fields that they stand for."""
+"""The rows of a picture's text: A1111's keys, and the request's fields that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what texts of old versions of A1111, and of stable-diffusion.cpp, say otherwise than new."""
+"""What texts of old versions of A1111, and of stable-diffusion.cpp, say otherwise than new."""
 
 from __future__ import annotations
 

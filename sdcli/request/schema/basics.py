@@ -1,4 +1,4 @@
-"""Owns PromptFields: the part of a request that says what to draw."""
+"""PromptFields: the part of a request that says what to draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns GuidanceFields: the part of a request that refines how prompts pull."""
+"""GuidanceFields: the part of a request that refines how prompts pull."""
 
 from __future__ import annotations
 

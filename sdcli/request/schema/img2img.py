@@ -1,4 +1,4 @@
-"""Owns InitFields: the part of a request that says what picture it begins from, and how."""
+"""InitFields: the part of a request that says what picture it begins from, and how."""
 
 from __future__ import annotations
 

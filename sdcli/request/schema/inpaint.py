@@ -1,4 +1,4 @@
-"""Owns MaskFields: the part of a request that says what of a picture is made anew (inpainting)."""
+"""MaskFields: the part of a request that says what of a picture is made anew (inpainting)."""
 
 from __future__ import annotations
 

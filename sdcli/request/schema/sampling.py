@@ -1,4 +1,4 @@
-"""Owns SamplingFields: the part of a request that says how its noise becomes a picture."""
+"""SamplingFields: the part of a request that says how its noise becomes a picture."""
 
 from __future__ import annotations
 

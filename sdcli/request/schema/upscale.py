@@ -1,4 +1,4 @@
-"""Owns HiresFields: the part of a request that makes its picture a second time, and larger."""
+"""HiresFields: the part of a request that makes its picture a second time, and larger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the table of schedules: the noise levels σ at which a sampler stops, by A1111's names.
+"""The table of schedules: the noise levels σ at which a sampler stops, by A1111's names.
 
 A schedule is a function `(n, *, table, …) -> σ's`, decreasing and usually ending in 0
 (`spacings.py`). Its other keyword-only parameters are the options that a user may set; there is no

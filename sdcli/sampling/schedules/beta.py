@@ -1,4 +1,4 @@
-"""Owns the quantiles of the beta distribution, which the standard library lacks."""
+"""The quantiles of the beta distribution, which the standard library lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns noise levels that a person lists instead of a schedule: σ's, timesteps, or sections."""
+"""Noise levels that a person lists instead of a schedule: σ's, timesteps, or sections."""
 
 from __future__ import annotations
 

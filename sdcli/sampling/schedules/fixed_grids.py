@@ -1,4 +1,4 @@
-"""Owns the σ's that belong to one sampler alone, where no schedule can be chosen."""
+"""The σ's that belong to one sampler alone, where no schedule can be chosen."""
 
 from __future__ import annotations
 

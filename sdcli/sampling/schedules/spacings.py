@@ -1,4 +1,4 @@
-"""Owns the formulas by which schedules space their σ's.
+"""The formulas by which schedules space their σ's.
 
 All take the number of intervals and the model's training table; `sigma_min` and `sigma_max` are the
 table's ends unless a user sets them. Values are rounded to float32 wherever A1111 holds a float32.

@@ -1,4 +1,4 @@
-"""Owns DPM fast and DPM adaptive: DPM-Solver on σ's of its own, between the first and last given.
+"""DPM fast and DPM adaptive: DPM-Solver on σ's of its own, between the first and last given.
 
 Both integrate down to the last σ above 0 and stop there; they do not jump to σ 0.
 """

@@ -1,4 +1,4 @@
-"""Owns the ancestral solvers: each step removes more noise than it must, and adds some back."""
+"""The ancestral solvers: each step removes more noise than it must, and adds some back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the CFG++ solvers (Chung et al. 2024): to the guided x̂₀, back along the unguided noise.
+"""The CFG++ solvers (Chung et al. 2024): to the guided x̂₀, back along the unguided noise.
 
 They want a guidance scale near 1: the guided belief is not extrapolated along the way.
 """

@@ -1,4 +1,4 @@
-"""Owns the samplers of consistency models: to x̂₀ in one jump, and back up with fresh noise."""
+"""The samplers of consistency models: to x̂₀ in one jump, and back up with fresh noise."""
 
 from __future__ import annotations
 

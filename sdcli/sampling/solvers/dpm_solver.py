@@ -1,4 +1,4 @@
-"""Owns DPM-Solver's singlestep updates on the noise (Lu et al. 2022, "DPM-Solver", Alg. 1 and 2).
+"""DPM-Solver's singlestep updates on the noise (Lu et al. 2022, "DPM-Solver", Alg. 1 and 2).
 
 All are exponential integrators in λ = -log σ: exact where the predicted noise does not change.
 """

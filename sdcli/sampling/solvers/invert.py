@@ -1,4 +1,4 @@
-"""Owns inversion: the way back from a picture to the noise that a deterministic run makes it of."""
+"""Inversion: the way back from a picture to the noise that a deterministic run makes it of."""
 
 from __future__ import annotations
 

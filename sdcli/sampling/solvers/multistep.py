@@ -1,4 +1,4 @@
-"""Owns the linear multistep solvers in σ: each step reuses the slopes of the steps before it."""
+"""The linear multistep solvers in σ: each step reuses the slopes of the steps before it."""
 
 from __future__ import annotations
 

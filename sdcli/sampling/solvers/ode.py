@@ -1,4 +1,4 @@
-"""Owns the solvers of the probability-flow ODE: same noise in, same picture out.
+"""The solvers of the probability-flow ODE: same noise in, same picture out.
 
 A solver is a generator over x, which is anything with + - * /: a float in a test, a tensor in a
 picture. It yields x after every step.

@@ -1,4 +1,4 @@
-"""Owns resampling: a run that goes a few steps back up, and down again, over and over (RePaint)."""
+"""Resampling: a run that goes a few steps back up, and down again, over and over (RePaint)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns Restart: Heun's steps, going back once or twice to a higher noise level on the way."""
+"""Restart: Heun's steps, going back once or twice to a higher noise level on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns SA-Solver: stochastic Adams, predictor and corrector on one model call (Xue et al. 2023).
+"""SA-Solver: stochastic Adams, predictor and corrector on one model call (Xue et al. 2023).
 
 The paper's reverse SDE with noise of strength τ, between λ = -log σ and λ + h, w = 1 + τ²:
 x ← e^(-wh) x + ∫ w e^(-w(λ + h - s)) D(s) ds + σ' √(1 - e^(-2τ²h)) z, where a polynomial through

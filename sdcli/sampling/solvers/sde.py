@@ -1,4 +1,4 @@
-"""Owns the solvers of the diffusion SDE, whose noise comes from a Brownian path over σ.
+"""The solvers of the diffusion SDE, whose noise comes from a Brownian path over σ.
 
 The path belongs to the seed, so that more steps walk the same path more finely. `eta` scales the
 noise: 1 is the SDE itself, 0 the probability-flow ODE.

@@ -1,4 +1,4 @@
-"""Owns ER-SDE: the reverse SDE with an extended family of noise (Cui et al. 2023)."""
+"""ER-SDE: the reverse SDE with an extended family of noise (Cui et al. 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the solvers that A1111 runs on training timesteps: DDIM, PLMS and UniPC.
+"""The solvers that A1111 runs on training timesteps: DDIM, PLMS and UniPC.
 
 They are written for states of unit variance, x/√(1+σ²). In σ they are solvers like the others, on
 σ's of their own (`grids.py`); what they hand over at the end is scaled back.

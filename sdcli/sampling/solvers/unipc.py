@@ -1,4 +1,4 @@
-"""Owns UniPC: a multistep predictor and corrector of one form (Zhao et al. 2023)."""
+"""UniPC: a multistep predictor and corrector of one form (Zhao et al. 2023)."""
 
 from __future__ import annotations
 

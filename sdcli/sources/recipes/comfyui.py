@@ -1,4 +1,4 @@
-"""Owns reading ComfyUI's pictures: the nodes that made one, as fields of a request."""
+"""Reading ComfyUI's pictures: the nodes that made one, as fields of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading InvokeAI's pictures, of version 2 and of those since, as fields of a request."""
+"""Reading InvokeAI's pictures, of version 2 and of those since, as fields of a request."""
 
 from __future__ import annotations
 
