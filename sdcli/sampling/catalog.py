@@ -14,7 +14,8 @@ from sdcli.sampling.solvers.multistep import lms
 from sdcli.sampling.solvers.ode import dpm2, dpmpp_2m, euler, heun
 from sdcli.sampling.solvers.restart import restart
 from sdcli.sampling.solvers.sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
-from sdcli.sampling.solvers.timestep import ddim, ddim_cfg_pp, plms
+from sdcli.sampling.solvers.cfg_pp import euler_cfg_pp
+from sdcli.sampling.solvers.timestep import ddim, plms
 from sdcli.sampling.solvers.unipc import unipc
 
 from .catalog_extra import OTHERS
@@ -185,7 +186,7 @@ A1111: tuple[Sampler, ...] = (
     ),
     Sampler(
         "DDIM CFG++",
-        ddim_cfg_pp,
+        euler_cfg_pp,
         "own",
         order=1,
         grid=DDIM_TIMESTEPS,

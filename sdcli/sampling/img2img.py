@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +32,6 @@ class Tail:
     sigmas: Sigmas
     noise: float
     whole: Sigmas
-
-    def start_scales(self, *, unit_start: bool) -> tuple[float, float]:
-        """What the latents of the picture and the unit noise are multiplied by, to be added."""
-        if not unit_start or not self.sigmas:
-            return 1.0, self.noise
-        scale = math.hypot(1, self.sigmas[0]) / math.hypot(1, self.noise)
-        return scale, scale * self.noise
 
 
 def steps_left(steps: int, strength: float, *, full: bool) -> tuple[int, int]:

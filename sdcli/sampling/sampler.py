@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from sdcli.errors import UsageError
 
 from .noise_tables import TrainingTable, scaled_linear
+from .paths import EPSILON, NoisePath
 from .protocols import Denoise, Noise, Sigmas, Solver, X, option_defaults
 from .schedules import Schedule, resolve_schedule
 from .trace import TracedStep, noises, trace
@@ -28,11 +28,13 @@ class Sampler:
       over σ instead of independent draws.
     - `discards_penultimate`: the schedule is made one step longer, and loses the σ before its 0.
     - `grid`: σ's of its own, on which no schedule can be chosen.
-    - `unit_start`: starts where x/√(1+σ²) is the first noise; other samplers where x/σ is.
+    - `unit_start`: starts where the model is given the first noise itself, and hands over what it
+      would be given; other samplers start where the noise has the size that σ says.
     - `ends_only`: takes only the ends of its σ's, and chooses those between itself.
     - `adaptive`: chooses them by what it meets, so that nobody knows how many there will be.
     - `consistency`: asks the model as one distilled for consistency.
-    - `timed`: its solver needs the model's table, which `on` tells it.
+    - `timed`: its solver needs the model's table.
+    - `path`: the model's noise path, which `on` sets with the table.
     - `unguided`: its solver asks for the belief without the prompt too (GuidedDenoise).
     - `guidance_divisor`: what the guidance scale is divided by.
     - `least_steps`: with fewer there would be no model call.
@@ -64,6 +66,7 @@ class Sampler:
     scheduler: str = ""
     outside_options: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = AUTOMATIC
+    path: NoisePath = EPSILON
 
     @property
     def options(self) -> dict[str, Any]:
@@ -116,27 +119,45 @@ class Sampler:
         longer = schedule(steps + 1, table=table, **given)
         return (*longer[:-2], longer[-1])
 
-    def on(self, table: TrainingTable) -> Sampler:
-        """This row for a model with that table; few solvers look anything up in it."""
-        return replace(self, fixed={**self.fixed, "table": table}) if self.timed else self
+    def on(self, table: TrainingTable, path: NoisePath = EPSILON) -> Sampler:
+        """This row for a model with that table and path; few solvers look anything up in one."""
+        fixed = {**self.fixed, "table": table} if self.timed else self.fixed
+        return replace(self, fixed=fixed, path=path)
 
     def start_scale(self, sigmas: Sigmas) -> float:
         """What the first, unit-variance noise is multiplied by."""
-        return math.sqrt(1 + sigmas[0] ** 2) if self.unit_start else sigmas[0]
+        scale = self.path.input_scale if self.unit_start else self.path.first_scale
+        return scale(sigmas[0])
 
     def end_scale(self, sigma: float) -> float:
         """What the last state of a run that ends at σ is multiplied by, to stand at that σ."""
-        return math.sqrt(1 + sigma**2) if self.unit_start else 1.0
+        scale = self.path.input_scale if self.unit_start else self.path.last_scale
+        return scale(sigma)
+
+    def picture_scales(self, sigma: float, noise_sigma: float) -> tuple[float, float]:
+        """What clean latents and unit noise are multiplied by where a picture enters a run at σ.
+
+        `noise_sigma` is the level of its noise: σ, but for the samplers of `unit_start`, in whose
+        states signal and noise keep the proportions that they have there.
+        """
+        signal, noise = self.path.scales(noise_sigma)
+        if not self.unit_start:
+            return signal, noise
+        scale = self.path.input_scale(sigma) / self.path.input_scale(noise_sigma)
+        return scale * signal, scale * noise
 
     def solve(
         self, denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **options: Any
     ) -> Iterator[X]:
         """Yield x after every step; options by keyword (eta=, s_churn=, …).
 
-        Raises UsageError at once, before the first step, for an option that it does not have.
+        A last state above σ 0 is handed over scaled, by `end_scale`. Raises UsageError at once,
+        before the first step, for an option that it does not have.
         """
         _refuse_unknown(options, self.options, self.name)
-        return self.solver(denoise, x, sigmas, noise, **self.fixed, **options)
+        states = self.solver(denoise, x, sigmas, noise, **self.fixed, **options)
+        scale = self.end_scale(sigmas[-1])
+        return states if scale == 1 else _scaled_at_end(states, len(sigmas) - 1, scale)
 
     def trace(self, sigmas: Sigmas) -> list[TracedStep]:
         """The steps of a run over these σ's, and where each asks the model."""
@@ -156,6 +177,11 @@ class Sampler:
         So A1111 counts two a step of its second-order samplers.
         """
         return steps * self.evaluations
+
+
+def _scaled_at_end(states: Iterator[X], steps: int, scale: float) -> Iterator[X]:
+    for step, state in enumerate(states, start=1):
+        yield state / scale if step == steps else state
 
 
 def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:

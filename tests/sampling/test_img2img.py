@@ -64,14 +64,17 @@ def test_dpm_fast_has_the_ends_of_the_uniform_schedules_tail() -> None:
 
 def test_a_picture_of_unit_variance_gets_its_noise_of_unit_variance() -> None:
     """In units of the solver: √ᾱ·picture + √(1 − ᾱ)·noise at the noise's own timestep."""
-    tail = entered(resolve("DDIM"), 20, 0.75, table=TABLE)
+    row = resolve("DDIM")
+    tail = entered(row, 20, 0.75, table=TABLE)
     picture, noise = (
-        scale / math.hypot(1, tail.sigmas[0]) for scale in tail.start_scales(unit_start=True)
+        scale / math.hypot(1, tail.sigmas[0])
+        for scale in row.picture_scales(tail.sigmas[0], tail.noise)
     )
     assert picture**2 + noise**2 == pytest.approx(1)
     assert noise / picture == pytest.approx(TABLE.sigmas[751])
-    plain = entered(resolve("Euler"), 20, 0.75, table=TABLE)
-    assert plain.start_scales(unit_start=False) == (1.0, plain.sigmas[0])
+    row = resolve("Euler")
+    plain = entered(row, 20, 0.75, table=TABLE)
+    assert row.picture_scales(plain.sigmas[0], plain.noise) == (1.0, plain.sigmas[0])
 
 
 @pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)

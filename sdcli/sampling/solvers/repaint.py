@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from sdcli.sampling.paths import EPSILON, NoisePath
 from sdcli.sampling.protocols import Noise, Sigmas, X
 
 
@@ -17,6 +17,7 @@ def resampled(
     *,
     jump: int,
     times: int,
+    path: NoisePath = EPSILON,
     end_scale: Callable[[float], float] = lambda sigma: 1.0,
 ) -> Iterator[X]:
     """The walk of RePaint (Lugmayr et al. 2022, section 4.2) with any solver's steps.
@@ -32,8 +33,8 @@ def resampled(
             if ended is not None:
                 x = x * end_scale(ended)
             if attempt:
-                up = math.sqrt(stretch[0] ** 2 - stretch[-1] ** 2)
-                x = x + noise(stretch[-1], stretch[0]) * up
+                keep, up = path.renoise(stretch[-1], stretch[0])
+                x = x * keep + noise(stretch[-1], stretch[0]) * up
             for state in solve(x, stretch):
                 x = state
                 yield x

@@ -1,40 +1,22 @@
-"""The solvers that A1111 runs on training timesteps: DDIM, PLMS and UniPC.
+"""The solvers that A1111 runs on training timesteps: DDIM and PLMS; UniPC is the third.
 
 They are written for states of unit variance, x/√(1+σ²). In σ they are solvers like the others, on
-σ's of their own (`grids.py`); what they hand over at the end is scaled back.
+σ's of their own (`schedules/fixed_grids.py`); their rows say `unit_start`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
-from functools import wraps
 from itertools import pairwise
 
-from sdcli.sampling.protocols import Denoise, Noise, Sigmas, Solver, X
+from sdcli.sampling.protocols import Denoise, Noise, Sigmas, X
 
 from .ancestral import ancestral_split
-from .cfg_pp import euler_cfg_pp
 from .multistep import ADAMS_BASHFORTH, weighted
 from .ode import euler_step
 
 
-def unit_variance(solver: Solver) -> Solver:
-    """The solver with its last state scaled to unit variance: it may end above σ 0."""
-
-    @wraps(solver)
-    def solve(
-        denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **options: float
-    ) -> Iterator[X]:
-        states = solver(denoise, x, sigmas, noise, **options)
-        for sigma, state in zip(sigmas[1:], states, strict=True):
-            yield state if sigma > sigmas[-1] else state / math.sqrt(1 + sigma**2)
-
-    return solve
-
-
-@unit_variance
 def ddim(
     denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, eta: float = 0.0
 ) -> Iterator[X]:
@@ -50,10 +32,6 @@ def ddim(
         yield x
 
 
-ddim_cfg_pp = unit_variance(euler_cfg_pp)
-
-
-@unit_variance
 def plms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
     """Pseudo linear multistep (Liu et al. 2022, PNDM, eq. 12), begun by an improved Euler step."""
     slopes: deque[X] = deque(maxlen=4)  # the newest first

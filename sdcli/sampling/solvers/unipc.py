@@ -8,12 +8,10 @@ from typing import Any
 
 from sdcli.sampling.protocols import Denoise, Noise, Sigmas, X
 
-from .timestep import unit_variance
 
 ORDER = 3
 
 
-@unit_variance
 def unipc(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
     """UniPC-3 on x̂₀ with B(h) = h ("bh1"), of lower order at both ends, as A1111 runs it.
 
