@@ -20,15 +20,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdcli.engine.backbones.unet import UNetDenoiser
+from sdcli.engine.backbones.unet import UNet
+from sdcli.engine.denoise.denoiser import Denoiser
 from sdcli.engine.diffusers_solver import DiffusersSolver
 from sdcli.engine.noise.brownian import BrownianNoise
 from sdcli.engine.noise.streams import ImageNoise, Origin
-from sdcli.engine.text.clip import Conditioning
+from sdcli.engine.text import Conditioning
 from sdcli.engine.text.schedule import Line, Script
 from sdcli.models.families import STABLE_DIFFUSION
 from sdcli.sampling import SAMPLERS, Noise, Sampler, resolve
 from sdcli.sampling.noise_tables import scaled_linear
+from sdcli.sampling.paths import EPSILON
 
 TABLE = scaled_linear()
 # diffusers' class that does the same, where it has one.
@@ -79,18 +81,18 @@ def _costs(row: Sampler, batch: int, steps: int, repeats: int) -> tuple[float, f
     x = torch.randn(batch, 4, 64, 64)
     answer = torch.randn_like(x)
 
-    def believed(_: Tensor, sigma: float, /) -> Tensor:
+    def denoise(_: Tensor, sigma: float, /) -> Tensor:
         return answer
 
-    def said(*_: Any, **__: Any) -> tuple[Tensor]:
+    def unet(*_: Any, **__: Any) -> tuple[Tensor]:
         return (answer,)
 
     line = Line(((steps, Conditioning(torch.zeros(1, 77, 8))),))
-    script = Script([line] * batch, width=512, height=512)
-    unet = UNetDenoiser(said, script, timestep=TABLE.timestep, prediction="epsilon")
+    script = Script([line] * batch)
+    denoiser = Denoiser(UNet(unet), script, path=EPSILON, timestep=TABLE.timestep)
     runs: list[Callable[[], Iterator[Tensor]]] = [
-        lambda: row.solve(believed, x, sigmas, _noise(row, batch, sigmas)),
-        lambda: row.solve(unet, x, sigmas, _noise(row, batch, sigmas)),
+        lambda: row.solve(denoise, x, sigmas, _noise(row, batch, sigmas)),
+        lambda: row.solve(denoiser, x, sigmas, _noise(row, batch, sigmas)),
     ]
     calls = [row.total_evaluations(sigmas) or 1] * 2
     if row.name in PEERS:

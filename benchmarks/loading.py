@@ -116,7 +116,7 @@ def _ours(name: str) -> Callable[[Path], Callable[[Path], list[Any]]]:
             with fast_torch_import():
                 engine = Engine.load(str(work / name), device="cpu", dtype="fp16")
             parts = engine._components
-            return [parts.unet, parts.vae, *(clip._model for clip in parts.text_encoder.clips)]
+            return list(parts.networks.values())
 
         return load
 

@@ -84,7 +84,7 @@ def _options() -> argparse.Namespace:
 
 def _pipeline(engine: Engine) -> Any:
     pipeline = StableDiffusionPipeline.from_pretrained(
-        engine.folder.path, torch_dtype=engine.placement.dtype, local_files_only=True
+        engine.model.path, torch_dtype=engine.placement.dtype, local_files_only=True
     ).to(engine.placement.device)
     pipeline.scheduler = EulerDiscreteScheduler.from_config(
         pipeline.scheduler.config, timestep_spacing="linspace"

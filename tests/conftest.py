@@ -81,7 +81,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The fake engine, which every command of this process gets."""
     fake = FakeEngine()
     monkeypatch.setattr("sdcli.runs.engines.load_engine", lambda *_: fake)
-    monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.folder, name=model))
+    monkeypatch.setattr("sdcli.models.find", lambda model, **_: replace(fake.model, name=model))
     monkeypatch.setattr("sdcli.runs.catalogue.with_vae", lambda model, choice, **_: model)
     return fake
 

@@ -84,7 +84,7 @@ def test_every_command_works(
     name: str, sdcli: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the page's order, so that what one writes another reads. `doctor` needs torch."""
-    engine.folder = replace(engine.folder, native_size=128)  # as the shipped model
+    engine.model = replace(engine.model, native_size=128)  # as the shipped model
     lora = Path.home() / "stable-diffusion-webui/models/Lora/ink.safetensors"
     lora.parent.mkdir(parents=True)
     save_file({"x": np.zeros(1)}, lora)

@@ -48,7 +48,7 @@ class Ours:
         """As the engine's own decode, but for the way from pixels to a picture."""
         import torch
 
-        vae = self._engine._components.vae
+        vae = self._engine._components.networks["vae"]
         latents = torch.zeros(
             1, 4, self._size // 8, self._size // 8, dtype=vae.dtype, device=vae.device
         )

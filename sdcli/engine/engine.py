@@ -1,9 +1,8 @@
-"""Owns the engine: a loaded model that turns requests into pictures. Read this file first."""
+"""The engine: a loaded model that turns requests into pictures. Read this file first."""
 
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,17 +17,18 @@ from sdcli import models
 from sdcli.engine.adapters.lora import Lora
 from sdcli.engine.adapters.textual_inversion import Embeddings
 from sdcli.engine.noise.streams import NvStream
-from sdcli.engine.text.clip import TextEncoder
+from sdcli.engine.text import TextEncoder
 from sdcli.engine.weights.components import Components, load, settled
 from sdcli.errors import UsageError
+from sdcli.models import Model
 from sdcli.models.library import Folders, find_lora, hash_files, library
 from sdcli.models.vae import AUTOMATIC, OWN, with_vae
 from sdcli.notices import Say, silent
 from sdcli.prompts.lora_tags import split
 from sdcli.request import GenerationRequest
 from sdcli.request.build import Source, build_request
-from sdcli.request.pictures import sized, tiles_sized
 
+from .batch import Batch, complete
 from .capacity import room
 from .device import Placement, choose, counts_in_bf16, memory_errors, one_thread
 from .hires import TwoPasses, enlarger
@@ -36,7 +36,7 @@ from .picture import Picture, Preview, Step
 from .run import Run
 from .tiled import Tiled
 
-_LARGE = 10**8  # weights of a UNet, whose steps are long
+_LARGE = 10**8  # weights of a backbone whose steps are long
 
 
 class Engine:
@@ -44,17 +44,17 @@ class Engine:
 
     def __init__(
         self,
-        folder: models.Model,
+        model: Model,
         placement: Placement,
         components: Components,
         folders: Folders = (),
     ) -> None:
-        self.folder = folder
+        self.model = model
         self.placement = placement
         self._loaded: Components | None = components
         self.folders = tuple(folders)
         known = library(self.folders, "embedding")
-        self._embeddings = Embeddings(known, components.text_encoder.clips)
+        self._embeddings = Embeddings(known, components.text_encoder)
 
     @classmethod
     def load(
@@ -77,10 +77,9 @@ class Engine:
         or fp32. `compile` and CUDA `graphs` make steps faster after the first ones. `say` is told
         what a person should know. Raises ModelError, UsageError, OutOfMemory.
         """
-        found = models.find(model, folders=folders, offline=offline, say=say)
-        found = with_vae(found, vae, folders=folders, say=say)
+        checked = models.find(model, folders=folders, offline=offline, say=say)
         return cls.of(
-            found,
+            with_vae(checked, vae, folders=folders, say=say),
             device=device,
             dtype=dtype,
             offload=offload,
@@ -93,7 +92,7 @@ class Engine:
     @classmethod
     def of(
         cls,
-        folder: models.Model,
+        model: Model,
         *,
         device: str = "auto",
         dtype: str = "auto",
@@ -106,9 +105,9 @@ class Engine:
         """Load a model that has been found and checked already; LoRAs are found in `folders`."""
         placement = choose(device, dtype)
         components = load(
-            folder, placement, offload=offload, compile=compile, graphs=graphs, say=say
+            model, placement, offload=offload, compile=compile, graphs=graphs, say=say
         )
-        return cls(settled(folder, components, placement), placement, components, folders)
+        return cls(settled(model, components, placement), placement, components, folders)
 
     @property
     def _components(self) -> Components:
@@ -123,7 +122,7 @@ class Engine:
 
     @property
     def compiled(self) -> bool:
-        """Whether the UNet's blocks are compiled at their first calls."""
+        """Whether the backbone's blocks are compiled at their first calls."""
         return self._components.compiled
 
     @property
@@ -134,41 +133,35 @@ class Engine:
     @property
     def bf16_pays(self) -> bool:
         """Whether the same steps would take half the time in bf16, with pictures a little off."""
-        large = sum(p.numel() for p in self._components.unet.parameters()) >= _LARGE
+        large = sum(p.numel() for p in self._components.backbone.network.parameters()) >= _LARGE
         return large and counts_in_bf16(self.placement)
 
     def noised(self, image: Image, sigmas: Sequence[float], *, seed: int = 0) -> list[Image]:
         """The picture as a sampler would see it at each σ: through the VAE, with that much noise.
 
-        Latents are shown as the model is given them, scaled to unit variance. The picture's sides
-        must be multiples of 8.
+        Latents are shown as the model is given them. The picture's sides must be multiples of what
+        the model takes.
         """
-        codec = self._components.codec
+        codec, path = self._components.codec, self.model.noise_path
         clean = codec.encode(image, tiling=False)
         noise = NvStream(seed).next(tuple(clean.shape[1:])).to(clean.device)
-        seen = [(clean + sigma * noise) / math.hypot(1, sigma) for sigma in sigmas]
-        return codec.decode(torch.cat(seen), tiling=False, say=silent)
+        inputs = [path.model_input(path.add(clean, noise, sigma), sigma) for sigma in sigmas]
+        return codec.decode(torch.cat(inputs), tiling=False, say=silent)
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """The request with its picture's size, or the model's native one, where it has none."""
-        native = self.folder.native_size
-        if request.upscale is not None:
-            return tiles_sized(request, native)
-        if request.init_img is not None:
-            return sized(request)
-        size = {"width": request.width or native, "height": request.height or native}
-        return request.model_copy(update=size)
+        return complete(request, self.model)
 
     def fits(self, request: GenerationRequest) -> int:
         """How many pictures like the request's can surely be made at once in the memory left."""
-        return max(1, int(self._room(self.complete(request).passes[-1])))
+        last = self.complete(request).passes[-1]
+        return max(1, int(self._room(Batch.of([last], self.model))))
 
-    def _room(self, request: GenerationRequest) -> float:
-        assert request.width
-        assert request.height
-        rows = (1 if request.cfg_scale == 1 else 2) + bool(request.pag_scale)
-        unet, device = self._components.unet, self.placement.device
-        return room(unet, device, height=request.height, width=request.width, rows=rows)
+    def _room(self, batch: Batch) -> float:
+        rows = (1 if batch.settings.cfg_scale == 1 else 2) + bool(batch.settings.pag_scale)
+        _, high, wide = batch.latent_shape
+        backbone, device = self._components.backbone, self.placement.device
+        return room(backbone, device, places=high * wide, rows=rows)
 
     def generate(
         self,
@@ -193,7 +186,7 @@ class Engine:
                 )
             request = prompt
         else:
-            settings = {"model": self.folder.name, **settings}
+            settings = {"model": self.model.name, **settings}
             request = build_request(
                 prompt, init_image=init_image, mask=mask, loras=loras, **settings
             )
@@ -235,7 +228,7 @@ class Engine:
         requests = [picture.request for picture in pictures]
         texts = {text for request in requests for text in request.texts}
         tags = {tag.name for request in requests for tag in request.tags}
-        hashes = hash_files(self.folder, self.folders, texts=texts, loras=tags)
+        hashes = hash_files(self.model, self.folders, texts=texts, loras=tags)
         dtype = self.placement.dtype_name
         return [replace(picture, dtype=dtype, hashes=hashes) for picture in pictures]
 
@@ -267,70 +260,63 @@ class Engine:
         They may differ in prompts and seeds only. Picture k equals the one made alone, up to
         rounding. What is enlarged by tiles is made alone, so many tiles at once. Raises UsageError.
         """
-        requests = [self.complete(request) for request in requests]
-        if any(request.shared != requests[0].shared for request in requests):
-            raise UsageError("pictures made at once may differ in prompts and seeds only")
-        if len(requests) > 1 and requests[0].adaptive:
-            raise UsageError("a sampler that chooses its own steps makes one picture at a time")
-        if self._components.compiled and requests[0].token_merging_ratio:
+        batch = Batch.of([self.complete(request) for request in requests], self.model)
+        settings = batch.settings
+        if self._components.compiled and settings.token_merging_ratio:
             raise UsageError(
                 "--token-merging-ratio: it changes blocks that are compiled", "leave --compile out"
             )
-        choice, other = requests[0].vae.casefold(), self.folder.vae is not None
+        choice, other = settings.vae.casefold(), self.model.vae is not None
         if choice != AUTOMATIC and other is (choice == OWN):
             raise UsageError(
-                f"--vae: the model was not loaded with {requests[0].vae}",
+                f"--vae: the model was not loaded with {settings.vae}",
                 "Engine.load takes it as vae=",
             )
-        if requests[0].upscale is not None:
-            return self._tiled(requests, say, tiles_at_once)
-        if not requests[0].hires:
-            return self._run(requests, say)
-        seconds = [request.second() for request in requests]
-        enlarge = enlarger(
-            requests[0],
-            self._components,
-            device=self.placement.device,
-            say=say,
-        )
-        calls = requests[0].resolved_sampler.prompt_calls(requests[0].steps)
+        if settings.upscale is not None:
+            return self._tiled(batch, say, tiles_at_once)
+        if not settings.hires:
+            return self._run(batch, say)
+        seconds = Batch.of([request.second() for request in batch.requests], self.model)
+        enlarge = enlarger(batch, self._components.codec, device=self.placement.device, say=say)
+        calls = settings.resolved_sampler.prompt_calls(settings.steps)
 
         def second(latents: Tensor) -> Run:
             return self._run(seconds, say, latents=latents, calls_before=calls)
 
-        return TwoPasses(requests, self._run(requests, say), enlarge, second)
+        return TwoPasses(batch, self._run(batch, say), enlarge, second)
 
-    def _tiled(
-        self, requests: Sequence[GenerationRequest], say: Callable[[str], None], at_once: int
-    ) -> Tiled:
-        if len(requests) > 1:
+    def _tiled(self, batch: Batch, say: Callable[[str], None], at_once: int) -> Tiled:
+        if len(batch) > 1:
             raise UsageError("pictures enlarged by tiles are made one at a time")
         device = self.placement.device
+
+        def begin(tiles: list[GenerationRequest], latents: Tensor) -> Run:
+            return self._run(Batch.of(tiles, self.model), say, latents=latents)
+
         return Tiled(
-            requests[0],
+            batch,
             encode=partial(self._components.codec.encode, tiling=False),
-            begin=lambda tiles, latents: self._run(tiles, say, latents=latents),
+            begin=begin,
             at_once=at_once,
             device=device,
             say=say,
         )
 
-    def _run(
-        self, requests: Sequence[GenerationRequest], say: Callable[[str], None], **second: Any
-    ) -> Run:
+    def _run(self, batch: Batch, say: Callable[[str], None], **second: Any) -> Run:
         """A run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
-        tags = split(requests[0].prompt)[1]
+        settings = batch.settings
+        tags = split(settings.prompt)[1]  # which all its prompts share
         loras = [Lora(find_lora(tag.name, self.folders), tag.text, tag.unet) for tag in tags]
-        texts = [text for r in requests for text in (r.prompt, r.negative_prompt)]
+        texts = [text for row in batch.rows for text in (row.prompt, row.negative_prompt)]
         with (
             memory_errors("merging LoRAs"),
-            self._components.bound(loras, tiling=requests[0].tiling, say=say),
+            self._components.bound(loras, tiling=settings.tiling, say=say),
         ):
-            if self._embeddings.learn([*texts, requests[0].invert_prompt or ""], say):
+            if self._embeddings.learn([*texts, settings.invert_prompt or ""], say):
                 self.text_encoder.forget()
             run = Run(
-                requests, self.folder, self.placement, self._components, say, loras=loras, **second
+                batch, self.model, self.placement, self._components, say, loras=loras, **second
             )
-        if self._room(requests[0]) < len(requests):  # and all prompts are read
+        if self._room(batch) < len(batch):  # and all prompts are read
             self.text_encoder.release()
         return run

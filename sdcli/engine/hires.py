@@ -1,20 +1,21 @@
-"""Owns the hires fix: a run, its result enlarged, and a second run over that."""
+"""The hires fix: a run, its result enlarged, and a second run over that."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from sdcli.engine.weights.components import Components
+from sdcli.engine.vae.codec import Codec
 from sdcli.images.upscalers import latent_upscaler
 from sdcli.request import GenerationRequest
 from sdcli.request.schema.upscale import enlarging
 
+from .batch import Batch
 from .device import memory_errors
 from .picture import Picture, Step, Tries
 from .run import Run
@@ -22,21 +23,26 @@ from .upscaler import enlarged_latents, open_upscaler
 
 
 class TwoPasses:
-    """As a Run, of requests that ask for a second pass; `second` begins that one over latents."""
+    """As a Run, of a batch with a second pass; `second` begins that one over latents."""
 
     def __init__(
         self,
-        requests: Sequence[GenerationRequest],
+        batch: Batch,
         first: Run,
         enlarge: Callable[[Tensor], Tensor],
         second: Callable[[Tensor], Run],
     ) -> None:
-        self.requests = tuple(requests)
+        self.batch = batch
         self._first = first
         self._enlarge = enlarge
         self._begin = second
         self._second: Run | None = None
         self._started = time.perf_counter()
+
+    @property
+    def requests(self) -> tuple[GenerationRequest, ...]:
+        """One a picture, in order."""
+        return self.batch.requests
 
     @property
     def evaluations(self) -> int:
@@ -45,8 +51,8 @@ class TwoPasses:
 
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step; the steps of both passes are counted as those of one."""
-        base = self.requests[0]
-        steps = base.steps, base.hires_steps or base.steps
+        settings = self.batch.settings
+        steps = settings.steps, settings.hires_steps or settings.steps
         for step in self._first:
             yield self._of_both(step, 0, steps)
         self._second = self._begin(self._enlarge(self._first.latents))
@@ -68,10 +74,10 @@ class TwoPasses:
     def pictures(self) -> list[Picture]:
         """Decode what the second pass made: one picture a request, in order."""
         assert self._second is not None, "iterate over the run first"
-        made = self._second.pictures()
+        pictures = self._second.pictures()
         tries = [run.tries for run in (self._first, self._second) if run.tries is not None]
         both = Tries(sum(t.accepted for t in tries), sum(t.rejected for t in tries))
-        seconds = (time.perf_counter() - self._started) / len(made)
+        seconds = (time.perf_counter() - self._started) / len(pictures)
         return [
             replace(
                 picture,
@@ -80,13 +86,13 @@ class TwoPasses:
                 evaluations=self.evaluations,
                 tries=both if tries else None,
             )
-            for picture, request in zip(made, self.requests, strict=True)
+            for picture, request in zip(pictures, self.requests, strict=True)
         ]
 
 
 def enlarger(
-    request: GenerationRequest,
-    components: Components,
+    batch: Batch,
+    codec: Codec,
     *,
     device: torch.device,
     say: Callable[[str], None],
@@ -95,13 +101,16 @@ def enlarger(
 
     An upscaler of pixels is opened at once, so that what is wrong with it costs no first pass.
     """
-    assert request.width
-    assert request.height
-    size = (request.width, request.height)
-    plan = enlarging(size, scale=request.hires_scale, wanted=request.hires_size)
-    codec, tiling = components.codec, request.tiling
-    how = latent_upscaler(request.hires_upscaler)
-    by_pixels = None if how else open_upscaler(request.hires_upscaler, device)
+    settings, factor = batch.settings, batch.space.factor
+    plan = enlarging(
+        (batch.width, batch.height),
+        scale=settings.hires_scale,
+        wanted=settings.hires_size,
+        factor=factor,
+    )
+    tiling = settings.tiling
+    how = latent_upscaler(settings.hires_upscaler)
+    by_pixels = None if how else open_upscaler(settings.hires_upscaler, device)
 
     @torch.inference_mode()
     def enlarge(latents: Tensor) -> Tensor:
@@ -110,7 +119,7 @@ def enlarger(
         else:
             assert by_pixels is not None
             pictures = codec.decode(latents, tiling=tiling, say=say)
-            pixels = (8 * plan.covering[0], 8 * plan.covering[1])
+            pixels = (factor * plan.covering[0], factor * plan.covering[1])
             with memory_errors("encoding the enlarged picture"):
                 large = torch.cat(
                     [codec.encode(by_pixels(each, pixels), tiling=tiling) for each in pictures]

@@ -1,4 +1,4 @@
-"""Owns a run: a batch of pictures on its way from noise through the solver's steps to pixels."""
+"""A run: a batch of pictures on its way from noise through the solver's steps to pixels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from PIL.Image import Image
 from torch import Tensor
 
 from sdcli.engine.adapters.lora import Lora
-from sdcli.engine.backbones.unet import UNetDenoiser
-from sdcli.engine.denoise.compose import Asking, steady
-from sdcli.engine.denoise.wrappers import Remembered
+from sdcli.engine.denoise.compose import Composer, steady
+from sdcli.engine.denoise.denoiser import Denoiser
+from sdcli.engine.denoise.wrappers import LastDenoised
 from sdcli.engine.noise.brownian import Ahead, BrownianNoise
-from sdcli.engine.speed.token_merging import finest_blocks
 from sdcli.engine.weights.components import Components
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models import Model
@@ -28,10 +27,11 @@ from sdcli.sampling.protocols import Sigmas
 from sdcli.sampling.solvers import invert as inversion
 from sdcli.sampling.solvers.repaint import resampled
 
+from .batch import Batch
 from .device import Placement, memory_errors
 from .diffusers_solver import DiffusersSolver
 from .picture import Picture, Step, Tries
-from .start import Beginning
+from .start import Start
 
 _CALLS_A_TRY = 3  # of a sampler that chooses its own steps; a budget's last step takes one
 
@@ -45,8 +45,8 @@ class Run:
 
     def __init__(
         self,
-        requests: Sequence[GenerationRequest],
-        folder: Model,
+        batch: Batch,
+        model: Model,
         placement: Placement,
         components: Components,
         say: Callable[[str], None],
@@ -55,59 +55,60 @@ class Run:
         latents: Tensor | None = None,
         calls_before: int | None = None,
     ) -> None:
-        self.requests = tuple(requests)
+        self.batch = batch
+        self.model = model
         self._components = components
-        self._folder = folder
         self._say = say
         self._loras = tuple(loras)
         self._started = time.perf_counter()
-        first = self.requests[0]
-        table = folder.table
-        self._sampler = first.resolved_sampler.on(table)
+        settings, table = batch.settings, model.table
+        self._sampler = settings.resolved_sampler.on(table, model.noise_path)
         self._solver: Sampler | DiffusersSolver = self._sampler
         if self._sampler.scheduler:
             self._solver = DiffusersSolver(
-                self._sampler, folder.scheduler, table, steps=first.steps
+                self._sampler, model.scheduler, table, steps=settings.steps
             )
             self._sigmas = self._solver.sigmas
         else:
-            self._sigmas = first.levels(table)
+            self._sigmas = settings.levels(table)
         self._tail: Tail | None = None
-        if first.init_img is not None and not first.invert:
-            self._tail = first.tail(table)
+        if settings.init_img is not None and not settings.invert:
+            self._tail = settings.tail(table)
             self._sigmas = tuple(self._tail.sigmas)
-        self._total = calls_over(first, self._solver, self._sigmas)
-        assert first.width
-        assert first.height
-        shape = (components.codec.channels, first.height // 8, first.width // 8)
-        encoder = partial(components.codec.encode, tiling=first.tiling)
-        self._begin = Beginning(self.requests, shape, encoder, placement.device, latents)
+        self._total = calls_over(settings, self._solver, self._sigmas)
+        encoder = partial(components.codec.encode, tiling=settings.tiling)
+        self._begin = Start(batch, encoder, placement.device, latents)
         self._noise = self._begin.noise
-        _check_clip_skip(first.clip_skip, folder, say)
-        if components.graphs and not steady(first):
+        _check_clip_skip(settings.clip_skip, model, say)
+        if components.graphs and not steady(settings):
             say(
                 "no CUDA graphs: PAG, token merging and DeepCache change the UNet between its calls"
             )
-        if first.token_merging_ratio and not finest_blocks(components.unet):
-            say(f"token merging changes nothing of {folder.family.title}")
+        if settings.token_merging_ratio and not components.backbone.capabilities.token_merging:
+            say(f"token merging changes nothing of {model.family.title}")
         with memory_errors("reading the prompts"):
-            asking = Asking(
-                self.requests,
-                folder,
+            composer = Composer(
+                batch,
+                model,
                 components,
                 self._sampler,
                 placement.device,
                 patch=self._begin.patch,
                 calls_before=calls_before,
-                steps=len(self._sigmas) - 1 if self._tail and self._sigmas else first.steps,
+                steps=len(self._sigmas) - 1 if self._tail and self._sigmas else settings.steps,
             )
-            self._denoise, self._counted = asking.guided()
-            self._inverting = asking.shown() if first.invert else None
+            self._denoise, self._counted = composer.guided()
+            self._inverting = composer.inverting() if settings.invert else None
         self._latents: Tensor | None = None
-        self._seen: Remembered | None = None
+        self._last: LastDenoised | None = None
         self._least_sigma = math.inf
         self._rejected = 0
         self.tries: Tries | None = None
+
+    @property
+    def requests(self) -> tuple[GenerationRequest, ...]:
+        """One a picture, in order."""
+        return self.batch.requests
 
     @property
     def evaluations(self) -> int:
@@ -120,9 +121,9 @@ class Run:
 
         Between its steps other runs of the engine may make theirs.
         """
-        steps = self._steps()
+        steps, tiling = self._steps(), self.batch.settings.tiling
         while True:
-            with self._components.bound(self._loras, tiling=self.requests[0].tiling, say=self._say):
+            with self._components.bound(self._loras, tiling=tiling, say=self._say):
                 step = next(steps, None)
             if step is None:
                 return
@@ -132,7 +133,7 @@ class Run:
     def _steps(self) -> Iterator[Step]:
         x = yield from self._start()
         if not self._sigmas:  # of a strength that leaves no step
-            if self.requests[0].strength != 0:
+            if self.batch.settings.strength != 0:
                 self._say(
                     f"so few steps at so small a strength leave {self._sampler.name} none to make"
                 )
@@ -141,7 +142,7 @@ class Run:
         denoise, anew = self._denoise, None
         if self._begin.patch:
             denoise, anew = self._begin.keeping(denoise, self._sampler, self._sigmas)
-        denoise = self._seen = Remembered(denoise)
+        denoise = self._last = LastDenoised(denoise)
         with memory_errors("sampling"):
             for tries, state in enumerate(self._states(denoise, x), start=1):
                 self._rejected += state is x  # a step that is taken back leaves x itself
@@ -165,19 +166,20 @@ class Run:
 
     def _states(self, denoise: Denoise[Tensor], x: Tensor) -> Iterator[Tensor]:
         """x after every step."""
-        first, noise = self.requests[0], self._later_noise()
+        settings, noise = self.batch.settings, self._later_noise()
 
         def solve(x: Tensor, sigmas: Sigmas) -> Iterator[Tensor]:
-            return self._solver.solve(denoise, x, tuple(sigmas), noise, **first.solver_options())
+            return self._solver.solve(denoise, x, tuple(sigmas), noise, **settings.solver_options())
 
-        if first.inpaint_method == "repaint":
+        if settings.inpaint_method == "repaint":
             return resampled(
                 solve,
                 x,
                 self._sigmas,
                 noise,
-                jump=first.repaint_jump,
-                times=first.repaint_times,
+                jump=settings.repaint_jump,
+                times=settings.repaint_times,
+                path=self.model.noise_path,
                 end_scale=self._sampler.end_scale,
             )
         return solve(x, self._sigmas)
@@ -199,42 +201,42 @@ class Run:
     def _later_noise(self) -> Noise[Tensor]:
         if not self._sampler.brownian:
             return self._noise
-        first = self.requests[0]
+        settings = self.batch.settings
         path = BrownianNoise(
-            [request.seed for request in self.requests],
+            [row.seed for row in self.batch.rows],
             self._noise.shape,
-            source=first.rng,
+            source=settings.rng,
             device=self._noise.device,
             sigmas=self._tail.whole if self._tail else self._sigmas,
         )
         if self._sampler.scheduler:
             return path
-        ways = self._sampler.noises(self._sigmas, **first.solver_options())
+        ways = self._sampler.noises(self._sigmas, **settings.solver_options())
         return Ahead(path.drawn, ways, self._noise.device)
 
-    def _stand(self, tries: int, asked: UNetDenoiser) -> Step:
-        sigma, evaluations = asked.sigma, self.evaluations
+    def _stand(self, tries: int, denoiser: Denoiser) -> Step:
+        sigma, evaluations = denoiser.sigma, self.evaluations
         if self._total is None:
             self._least_sigma = min(self._least_sigma, sigma)  # a rejected step goes back up
             covered = math.log(self._sigmas[0] / self._least_sigma)
             done = covered / math.log(self._sigmas[0] / min(filter(None, self._sigmas)))
             return Step(tries, None, sigma, evaluations, done)
-        steps = len(self._sigmas) - 1 if self._tail else self.requests[0].steps
+        steps = len(self._sigmas) - 1 if self._tail else self.batch.settings.steps
         return Step(
             evaluations * steps // self._total, steps, sigma, evaluations, evaluations / self._total
         )
 
     @property
     def latents(self) -> Tensor:
-        """What the finished run made, (images, channels, height / 8, width / 8)."""
+        """What the finished run made, (images, channels, height, width) of latents."""
         assert self._latents is not None, "iterate over the run first"
         return self._latents
 
     def preview(self) -> Image | None:
-        """What the model believes of the first picture by now; None before it was asked."""
-        if self._seen is None or self._seen.last is None:
+        """x̂₀ of the first picture by now; None before the first model call."""
+        if self._last is None or self._last.denoised is None:
             return None
-        return self._decoded(self._seen.last[:1])[0]
+        return self._decoded(self._last.denoised[:1])[0]
 
     def pictures(self) -> list[Picture]:
         """Decode the finished latents: one picture a request, in order."""
@@ -248,14 +250,17 @@ class Run:
         ]
 
     def _decoded(self, latents: Tensor) -> list[Image]:
-        tiling = self.requests[0].tiling
+        tiling = self.batch.settings.tiling
         return self._components.codec.decode(latents, tiling=tiling, say=self._say)
 
 
 def _check_clip_skip(skip: int, model: Model, say: Callable[[str], None]) -> None:
     """Tell where it does nothing, as in A1111, whose pictures' texts name it all the same."""
-    layers = int(model.configs["text_encoder"]["num_hidden_layers"])
-    if skip > 1 and not model.family.clip_skips:
+    if skip <= 1:
+        return
+    if not model.family.clip_skips:
         say(f"clip skip {skip} changes nothing of {model.family.title}")
-    elif skip > layers:
+        return
+    layers = int(model.configs["text_encoder"]["num_hidden_layers"])
+    if skip > layers:
         raise UsageError(f"--clip-skip: {skip} is too far, the text encoder has {layers} layers")

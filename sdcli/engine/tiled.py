@@ -1,4 +1,4 @@
-"""Owns SD upscale: a picture enlarged, cut into tiles, each made anew, and joined again."""
+"""SD upscale: a picture enlarged, cut into tiles, each made anew, and joined again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sdcli.images.tiles import Tiling
 from sdcli.request.pictures import enlarged_size, in_colour, read_init
 from sdcli.request.request import FIRST_PASS, GenerationRequest
 
+from .batch import Batch
 from .picture import Picture, Step
 from .run import Run
 from .upscaler import open_upscaler
@@ -29,7 +30,7 @@ class Tiled:
 
     def __init__(
         self,
-        request: GenerationRequest,
+        batch: Batch,
         *,
         encode: Callable[[Image.Image], Tensor],
         begin: Callable[[list[GenerationRequest], Tensor], Run],
@@ -37,7 +38,8 @@ class Tiled:
         device: torch.device,
         say: Callable[[str], None],
     ) -> None:
-        self.requests = (request,)
+        [request] = batch.requests
+        self.requests = batch.requests
         self._encode = encode
         self._begin = begin
         self._at_once = 1 if request.adaptive else at_once
@@ -45,20 +47,18 @@ class Tiled:
         self._started = time.perf_counter()
         image = in_colour(read_init(request))
         assert request.upscale
-        assert request.width
-        assert request.height
         size = enlarged_size(image.size, request.upscale)
-        self._tiling = Tiling(size, (request.width, request.height), request.tile_overlap)
+        self._tiling = Tiling(size, (batch.width, batch.height), request.tile_overlap)
         enlarge = open_upscaler(request.upscaler, device)
         self._tiles = self._tiling.cut(enlarge(image, size))
-        self._made: list[Image.Image] = []
+        self._finished: list[Image.Image] = []
         self.evaluations = 0
 
     def __iter__(self) -> Iterator[Step]:
         """Yield after every step; all tiles' steps are counted as those of one run."""
-        while len(self._made) < len(self._tiles):
+        while len(self._finished) < len(self._tiles):
             try:
-                yield from self._batch(len(self._made))
+                yield from self._batch(len(self._finished))
             except OutOfMemory as error:
                 if self._at_once == 1:
                     raise
@@ -79,7 +79,7 @@ class Tiled:
         for step in run:
             self.evaluations = before + step.evaluations
             yield self._of_all(step, first, len(tiles))
-        self._made += [picture.image for picture in run.pictures()]
+        self._finished += [picture.image for picture in run.pictures()]
         self.evaluations = before + run.evaluations
 
     def _of_all(self, step: Step, first: int, count: int) -> Step:
@@ -91,13 +91,15 @@ class Tiled:
 
     def preview(self) -> Image.Image:
         """The picture with those tiles anew that are finished."""
-        rest = self._tiles[len(self._made) :]
-        return self._tiling.joined([*self._made, *rest])
+        rest = self._tiles[len(self._finished) :]
+        return self._tiling.joined([*self._finished, *rest])
 
     def pictures(self) -> list[Picture]:
         """The one picture, joined of its tiles."""
-        assert len(self._made) == len(self._tiles), "iterate over the run first"
+        assert len(self._finished) == len(self._tiles), "iterate over the run first"
         seconds = time.perf_counter() - self._started
         return [
-            Picture(self._tiling.joined(self._made), self.requests[0], seconds, self.evaluations)
+            Picture(
+                self._tiling.joined(self._finished), self.requests[0], seconds, self.evaluations
+            )
         ]

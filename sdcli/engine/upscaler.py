@@ -1,4 +1,4 @@
-"""Owns how pictures and latents become larger, before a model goes over them or without it."""
+"""How pictures and latents become larger, before a model goes over them or without it."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class _Network:
                 "pip install 'sdcli[upscalers]'",
             ) from error
         try:
-            found = spandrel.ModelLoader(device="cpu").load_from_file(path)
+            descriptor = spandrel.ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:  # spandrel raises whatever the unpickler and the networks do
             raise ModelError(f"{path} is no upscaler that can be read: {error}") from error
-        if not isinstance(found, spandrel.ImageModelDescriptor) or found.scale < 2:
+        if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.scale < 2:
             raise ModelError(f"{path} does not enlarge pictures")
-        if found.input_channels != 3 or found.output_channels != 3:
+        if descriptor.input_channels != 3 or descriptor.output_channels != 3:
             raise ModelError(f"{path} is not for coloured pictures")
-        self._network: Any = found.to(device).eval()
+        self._network: Any = descriptor.to(device).eval()
         self._device = device
 
     @torch.inference_mode()

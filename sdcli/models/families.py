@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sdcli.errors import ModelError
+from sdcli.sampling.paths import Prediction
+
+from .latents import LatentSpace
 
 # Stable Diffusion 1's own scheduler file, which single files mean, and runs without a model.
 STABLE_DIFFUSION: Mapping[str, Any] = {
@@ -18,7 +21,6 @@ STABLE_DIFFUSION: Mapping[str, Any] = {
     "skip_prk_steps": True,
 }
 
-Prediction = Literal["epsilon", "v_prediction"]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -39,10 +41,10 @@ class Encoder:
 class Family:
     """One lineage. `context_width` is the text encoders' width, by which a UNet tells itself.
 
-    `native_size` is the side in pixels that it was trained at; `latent_scale` what latents are
-    multiplied by after encoding. A folder's own configuration overrides both. `channels` go into
-    the UNet: 9 with a mask and the masked picture. `heads` are those of every attention of the
-    UNet, None where each has 64 channels.
+    `native_size` is the side in pixels that it was trained at, `latents` the space of its latents.
+    A folder's own configuration overrides both. `channels` go into the UNet: 9 with a mask and the
+    masked picture. `heads` are those of every attention of the UNet, None where each has 64
+    channels. `text` says what reads its prompts, by a name of the engine's.
     """
 
     name: str
@@ -50,11 +52,12 @@ class Family:
     context_width: int
     prediction: Prediction
     native_size: int
-    latent_scale: float
+    latents: LatentSpace
     channels: int = 4
     heads: int | None = None
     encoders: tuple[Encoder, ...] = ()
     pipeline: str = "StableDiffusionPipeline"
+    text: str = "clip"
 
     @property
     def clip_skips(self) -> bool:
@@ -69,13 +72,14 @@ _BOTH = (
     Encoder("open_clip", "conditioner.embedders.1.", projected=True),
 )
 _XL = "StableDiffusionXLPipeline"
+_SD, _SDXL = LatentSpace(scale=0.18215), LatentSpace(scale=0.13025)
 
 _TO_IMAGES = (
-    Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, 0.18215, 4, 8, _CLIP),
-    Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, 0.18215, 4, None, _OPEN_CLIP),
-    Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, 0.18215, 4, None, _OPEN_CLIP),
-    Family("sdxl", "SDXL", 2048, "epsilon", 1024, 0.13025, 4, None, _BOTH, _XL),
-    Family("sdxl-v", "SDXL for v", 2048, "v_prediction", 1024, 0.13025, 4, None, _BOTH, _XL),
+    Family("sd1", "Stable Diffusion 1", 768, "epsilon", 512, _SD, 4, 8, _CLIP),
+    Family("sd2", "Stable Diffusion 2 base", 1024, "epsilon", 512, _SD, 4, None, _OPEN_CLIP),
+    Family("sd2-v", "Stable Diffusion 2", 1024, "v_prediction", 768, _SD, 4, None, _OPEN_CLIP),
+    Family("sdxl", "SDXL", 2048, "epsilon", 1024, _SDXL, 4, None, _BOTH, _XL),
+    Family("sdxl-v", "SDXL for v", 2048, "v_prediction", 1024, _SDXL, 4, None, _BOTH, _XL),
 )
 _FILLING = 9  # channels: the latents, a mask, and the latents of the picture under it
 _TO_FILL = tuple(
@@ -89,7 +93,8 @@ _TO_FILL = tuple(
     for row in _TO_IMAGES
     if row.prediction == "epsilon"
 )
-_SMALL = Family("builtin", "small model in SD's layout", 192, "epsilon", 128, 1.0, encoders=_CLIP)
+_OWN = LatentSpace(scale=1.0)
+_SMALL = Family("builtin", "small model in SD's layout", 192, "epsilon", 128, _OWN, encoders=_CLIP)
 FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 

@@ -12,12 +12,14 @@ from sdcli.errors import ModelError
 from .families import of_folder
 from .header import read_header
 from .model import Model, model_of
+from .roles import DECODER, ROLES, TEXT_ENCODERS, backbone_role
 
 
 def components(index: Mapping[str, Any]) -> tuple[str, ...]:
-    """The networks of a folder, as its `model_index.json` lists them."""
-    parts = ("unet", "vae", "text_encoder", "text_encoder_2")
-    return tuple(part for part in parts if part != parts[-1] or index.get(part))
+    """The roles of a folder's networks, as its `model_index.json` lists them."""
+    listed = {role for role in ROLES if index.get(role)}
+    always = {backbone_role(listed), DECODER, TEXT_ENCODERS[0]}
+    return tuple(role for role in ROLES if role in listed | always)
 
 
 def inspect(path: Path, name: str) -> Model:
@@ -35,12 +37,14 @@ def inspect(path: Path, name: str) -> Model:
     configs = {part: _read_json(path / part / "config.json") for part in parts}
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
     try:
-        family = of_folder(index, configs["unet"], scheduler)
+        family = of_folder(index, configs[backbone_role(parts)], scheduler)
     except ModelError as error:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     for part in parts:
         _check_weights(path / part)
-    tokenizers = tuple(path / part.replace("text_encoder", "tokenizer") for part in parts[2:])
+    tokenizers = tuple(
+        path / part.replace("text_encoder", "tokenizer") for part in parts if part in TEXT_ENCODERS
+    )
     for folder in tokenizers:
         if not folder.is_dir():
             raise ModelError(f"--model: {path} has no {folder.name} folder")

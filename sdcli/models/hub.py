@@ -11,14 +11,15 @@ from pathlib import Path
 from sdcli.errors import ModelError
 from sdcli.notices import silent
 
+from .roles import ROLES
+
+_ROLE = f"({'|'.join(ROLES)})"
 _ALWAYS = re.compile(
-    r"model_index\.json|(scheduler|tokenizer(_2)?)/[^/]+\.(json|txt)"
-    r"|(unet|vae|text_encoder(_2)?)/config\.json"
+    r"model_index\.json|(scheduler|tokenizer(_\d)?)/[^/]+\.(json|txt)"
+    rf"|{_ROLE}/config\.json"
 )
-_WEIGHTS = re.compile(
-    r"(unet|vae|text_encoder|text_encoder_2)/[^/.]+(\.fp16)?(-\d+-of-\d+)?\.(safetensors|bin)"
-)
-_INDEX = re.compile(r"(unet|vae|text_encoder(_2)?)/[^/]+\.safetensors\.index[^/]*\.json")
+_WEIGHTS = re.compile(rf"{_ROLE}/[^/.]+(\.fp16)?(-\d+-of-\d+)?\.(safetensors|bin)")
+_INDEX = re.compile(rf"{_ROLE}/[^/]+\.safetensors\.index[^/]*\.json")
 
 
 def choose_files(names: Iterable[str]) -> list[str]:

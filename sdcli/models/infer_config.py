@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 from .key_mapping import UNET, VAE
+from .latents import LatentSpace
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -78,8 +79,11 @@ def _depth(shapes: Shapes, stem: str) -> int:
     raise AssertionError
 
 
-def vae_config(shapes: Shapes, *, latent_scale: float) -> dict[str, Any]:
-    """AutoencoderKL's configuration. Raises KeyError as `unet_config` does."""
+def vae_config(shapes: Shapes, *, space: LatentSpace) -> dict[str, Any]:
+    """AutoencoderKL's configuration, with scale and shift of `space`.
+
+    Raises KeyError as `unet_config` does.
+    """
     blocks = _numbers(shapes, rf"{re.escape(VAE)}encoder\.down\.(\d+)\.")
     layers = _numbers(shapes, rf"{re.escape(VAE)}encoder\.down\.0\.block\.(\d+)\.")
     widths = [shapes[f"{VAE}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(blocks)]
@@ -89,7 +93,8 @@ def vae_config(shapes: Shapes, *, latent_scale: float) -> dict[str, Any]:
         "up_block_types": ("UpDecoderBlock2D",) * blocks,
         "layers_per_block": layers,
         "latent_channels": shapes[f"{VAE}decoder.conv_in.weight"][1],
-        "scaling_factor": latent_scale,
+        "scaling_factor": space.scale,
+        **({"shift_factor": space.shift} if space.shift else {}),
     }
 
 

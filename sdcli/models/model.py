@@ -10,9 +10,12 @@ from typing import Any
 
 from sdcli.errors import ModelError
 from sdcli.sampling.noise_tables import TrainingTable, linear, scaled_linear, squared_cosine
+from sdcli.sampling.paths import PATHS, NoisePath, Prediction
 
-from .families import Family, Prediction
+from .families import Family
 from .header import Header
+from .latents import LatentSpace
+from .roles import DECODER, backbone_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,9 @@ class Model:
 
     `path` is a diffusers folder, or a single file, which then has a `header`. `configs` are those
     of its networks, by component; a single file may have no VAE. `native_size` is in pixels,
-    `latent_scale` what latents are multiplied by after encoding, `scheduler` the configuration that
-    came with the model, `tokenizers` the folders of its text encoders' tokenizers, which a header
-    may hold instead. `vae` is one in the place of its own.
+    `latents` the space of its latents, `scheduler` the configuration that came with the model,
+    `tokenizers` the folders of its text encoders' tokenizers, which a header may hold instead.
+    `vae` is one in the place of its own.
     """
 
     name: str
@@ -43,13 +46,18 @@ class Model:
     family: Family
     prediction: Prediction
     native_size: int
-    latent_scale: float
+    latents: LatentSpace
     table: TrainingTable
     scheduler: Mapping[str, Any]
     configs: Mapping[str, Mapping[str, Any]]
     tokenizers: tuple[Path, ...]
     header: Header | None = None
     vae: Vae | None = None
+
+    @property
+    def noise_path(self) -> NoisePath:
+        """How its latents, noise and output hang together."""
+        return PATHS[self.prediction]
 
 
 def model_of(
@@ -63,14 +71,15 @@ def model_of(
     header: Header | None = None,
 ) -> Model:
     """The model of these configurations, which win over the family's constants."""
-    vae = configs.get("vae", {})
+    latents = family.latents.with_vae(configs.get(DECODER, {}))
+    own_size = configs[backbone_role(configs)].get("sample_size")  # in latents
     return Model(
         name=name,
         path=path,
         family=family,
         prediction=scheduler.get("prediction_type", family.prediction),
-        native_size=8 * int(configs["unet"].get("sample_size") or family.native_size // 8),
-        latent_scale=float(vae.get("scaling_factor", family.latent_scale)),
+        native_size=latents.factor * int(own_size) if own_size else family.native_size,
+        latents=latents,
         table=_table(scheduler, path),
         scheduler=scheduler,
         configs=configs,

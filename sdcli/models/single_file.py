@@ -17,8 +17,8 @@ from .hub import tokenizer
 from .infer_config import clip_config, open_clip_config, unet_config, vae_config
 from .key_mapping import VAE, Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
+from .roles import TEXT_ENCODERS
 
-ENCODERS = ("text_encoder", "text_encoder_2")
 METADATA = "sdcli"
 """The key under which `models convert` keeps, as JSON, what no tensor tells."""
 
@@ -87,13 +87,13 @@ def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, 
         part: clip_config(shapes, encoder.prefix)
         if encoder.kind == "clip"
         else open_clip_config(shapes, encoder.prefix, most=encoder.layers)
-        for part, encoder in zip(ENCODERS, family.encoders, strict=False)
+        for part, encoder in zip(TEXT_ENCODERS, family.encoders, strict=False)
     }
     summary = texts[list(texts)[-1]]["projection_dim"]
     unet = unet_config(shapes, heads=family.heads, summary=summary)
     if not any(name.startswith(VAE) for name in shapes):
         return {"unet": unet, **texts}
-    return {"unet": unet, "vae": vae_config(shapes, latent_scale=family.latent_scale), **texts}
+    return {"unet": unet, "vae": vae_config(shapes, space=family.latents), **texts}
 
 
 def _scheduler(header: Header, family: Family) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
         part: partial(
             clip_place if encoder.kind == "clip" else open_clip_place, prefix=encoder.prefix
         )
-        for part, encoder in zip(ENCODERS, model.family.encoders, strict=False)
+        for part, encoder in zip(TEXT_ENCODERS, model.family.encoders, strict=False)
     }
     vae = model.configs.get("vae", {"block_out_channels": ()})
     return {

@@ -88,7 +88,7 @@ def _inspect(path: Path, model: Model) -> Vae:
     else:
         original = {VAE + name.removeprefix(prefix): shape for name, shape in shapes.items()}
     try:
-        told = vae_config(original, latent_scale=model.latent_scale)
+        told = vae_config(original, space=model.latents)
     except KeyError as error:
         raise ModelError(f"--vae: {path} is no VAE: it has no {error.args[0]}") from error
     if told["latent_channels"] != own["latent_channels"]:

@@ -13,6 +13,8 @@ from pydantic_core import PydanticCustomError
 from sdcli.errors import UsageError
 
 LEAST_SIDE, MOST_SIDE = 64, 16384  # pixels of a picture
+MULTIPLE = 8
+"""Pixels of a latent along a side, of which sides are multiples, where there is no model to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
 
 def _check_size(size: Size, field: ValidationInfo) -> Size:
     for side in size:
-        if side % 8 or not LEAST_SIDE <= side <= MOST_SIDE:
+        if side % MULTIPLE or not LEAST_SIDE <= side <= MOST_SIDE:
             raise field_error(
                 str(field.field_name),
-                f"sides are multiples of 8 from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
+                f"sides are multiples of {MULTIPLE} from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
             )
     return size
 

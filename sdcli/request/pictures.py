@@ -14,7 +14,7 @@ from sdcli.images.masks import Margins, Patch, Rectangle, blurred, box_around, f
 from sdcli.images.resize import resized
 from sdcli.notices import silent
 
-from .fields import LEAST_SIDE, MOST_SIDE, Size
+from .fields import LEAST_SIDE, MOST_SIDE, MULTIPLE, Size
 from .request import GenerationRequest
 
 if TYPE_CHECKING:
@@ -58,32 +58,35 @@ def open_init(request: GenerationRequest) -> Image:
     """
     image = in_colour(read_init(request))
     if request.invert:
-        _check(request, image)
+        _check(request, image, MULTIPLE)
         return image
     if request.resize_mode == "latent":
         return image
     return resized(image, size_of(request, image), request.resize_mode)
 
 
-def sized(request: GenerationRequest, say: Callable[[str], None] = silent) -> GenerationRequest:
+def sized(
+    request: GenerationRequest, say: Callable[[str], None] = silent, *, multiple: int = MULTIPLE
+) -> GenerationRequest:
     """The request with its picture's size, where it has none of its own. Raises as `open_init`.
 
-    That is the nearest smaller that a model takes, multiples of 8; where one side is asked for, the
-    other follows in proportion.
+    That is the nearest smaller that the model takes, each side a `multiple` of so many pixels;
+    where one side is given, the other follows in proportion.
     """
     image = read_init(request)
     if request.invert:
-        _check(request, image)
+        _check(request, image, multiple)
         return request.model_copy(update={"width": image.width, "height": image.height})
     left, top, right, bottom = request.outpaint or Margins()
     width, height = image.width + left + right, image.height + top + bottom
     wide = request.width or (request.height * width / height if request.height else width)
     high = request.height or (request.width * height / width if request.width else height)
-    found = {"width": _side(wide), "height": _side(high)}
-    if request.masked and request.inpaint_area == "whole" and (wide % 8 or high % 8):
+    found = {"width": _side(wide, multiple), "height": _side(high, multiple)}
+    if request.masked and request.inpaint_area == "whole" and (wide % multiple or high % multiple):
         say(
             f"{request.init_img}: {wide:g}x{high:g} pixels become {found['width']}x"
-            f"{found['height']}, for a model takes multiples of 8; what is kept is resized too"
+            f"{found['height']}, for a model takes multiples of {multiple}; what is "
+            "kept is resized too"
         )
     return request.model_copy(update=found)
 
@@ -98,7 +101,9 @@ def enlarged_size(size: tuple[int, int], factor: float) -> Size:
     return large
 
 
-def tiles_sized(request: GenerationRequest, native: int) -> GenerationRequest:
+def tiles_sized(
+    request: GenerationRequest, native: int, *, multiple: int = MULTIPLE
+) -> GenerationRequest:
     """The request with the size of its tiles: the model's `native` one, where it has none.
 
     They are never larger than the enlarged picture. Raises UsageError.
@@ -106,7 +111,10 @@ def tiles_sized(request: GenerationRequest, native: int) -> GenerationRequest:
     assert request.upscale
     large = enlarged_size(read_init(request).size, request.upscale)
     width, height = request.width or native, request.height or native
-    found = {"width": _side(min(width, large.width)), "height": _side(min(height, large.height))}
+    found = {
+        "width": _side(min(width, large.width), multiple),
+        "height": _side(min(height, large.height), multiple),
+    }
     if request.tile_overlap > min(found.values()) // 2:
         raise UsageError(
             f"--tile-overlap: {request.tile_overlap} pixels are more than half of a tile of "
@@ -145,21 +153,28 @@ def _open(request: GenerationRequest, name: str) -> Image:
     return open_picture(Path(name)) if held is None else held
 
 
+def concrete_size(request: GenerationRequest) -> Size:
+    """Width and height of a request that has both. Raises UsageError for one that does not."""
+    if request.width is None or request.height is None:
+        raise UsageError("the picture has no size yet", "give it width and height")
+    return Size(request.width, request.height)
+
+
 def size_of(request: GenerationRequest, image: Image) -> tuple[int, int]:
     """The sides that are asked for; the picture's where none is."""
     return request.width or image.width, request.height or image.height
 
 
-def _side(pixels: float) -> int:
-    return max(LEAST_SIDE, int(pixels) // 8 * 8)
+def _side(pixels: float, multiple: int) -> int:
+    return max(LEAST_SIDE, int(pixels) // multiple * multiple)
 
 
-def _check(request: GenerationRequest, image: Image) -> None:
+def _check(request: GenerationRequest, image: Image, multiple: int) -> None:
     width, height = image.size
-    if width % 8 or height % 8 or min(width, height) < LEAST_SIDE:
+    if width % multiple or height % multiple or min(width, height) < LEAST_SIDE:
         raise UsageError(
             f"--init-img: {request.init_img} has {width}x{height} pixels; a model takes "
-            f"multiples of 8, from {LEAST_SIDE} up",
+            f"multiples of {multiple}, from {LEAST_SIDE} up",
             "crop or resize it first",
         )
     asked = (request.width or width, request.height or height)
@@ -242,7 +257,9 @@ def _most_masked(mask: Image) -> int:
     """How much the most masked of the latents is."""
     from PIL import Image as images
 
-    small = mask.resize((mask.width // 8, mask.height // 8), images.Resampling.BICUBIC)
+    small = mask.resize(
+        (mask.width // MULTIPLE, mask.height // MULTIPLE), images.Resampling.BICUBIC
+    )
     return int(max(small.tobytes()))
 
 

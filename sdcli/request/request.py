@@ -37,7 +37,7 @@ from sdcli.sampling.img2img import Tail, entered
 from sdcli.sampling.schedules.custom import sigmas_at
 
 from . import options as choices
-from .fields import field_error
+from .fields import MULTIPLE, field_error
 from .options import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class GenerationRequest(
         if self.width and self.height:
             size = (self.width, self.height)
             plan = enlarging(size, scale=self.hires_scale, wanted=self.hires_size)
-            values |= {"width": 8 * plan.cut[0], "height": 8 * plan.cut[1]}
+            values |= {"width": MULTIPLE * plan.cut[0], "height": MULTIPLE * plan.cut[1]}
         try:
             return GenerationRequest(**values)
         except ValidationError as error:

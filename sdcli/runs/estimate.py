@@ -11,7 +11,7 @@ from sdcli.prompts.lora_tags import split
 from sdcli.prompts.schedule import Pass, timeline
 from sdcli.request import GenerationRequest
 from sdcli.request.calls import calls_over
-from sdcli.request.pictures import enlarged_size, read_init, tiles_sized
+from sdcli.request.pictures import concrete_size, enlarged_size, read_init, tiles_sized
 from sdcli.sampling import TrainingTable
 
 
@@ -33,11 +33,9 @@ def tile_count(request: GenerationRequest, model: Model) -> int:
     """The tiles that its picture is made of, 1 for one in a piece. Raises UsageError."""
     if request.upscale is None:
         return 1
-    whole = tiles_sized(request, model.native_size)
-    assert whole.width
-    assert whole.height
+    whole = tiles_sized(request, model.native_size, multiple=model.latents.multiple)
     size = enlarged_size(read_init(request).size, request.upscale)
-    tiling = Tiling(size, (whole.width, whole.height), request.tile_overlap)
+    tiling = Tiling(size, concrete_size(whole), request.tile_overlap)
     return len(tiling.columns) * len(tiling.rows)
 
 

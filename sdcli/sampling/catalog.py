@@ -9,12 +9,12 @@ from __future__ import annotations
 from sdcli.sampling.schedules.fixed_grids import DDIM_TIMESTEPS, EVEN_TIMES, LCM_TIMESTEPS, LOG_EVEN
 from sdcli.sampling.solvers.adaptive import dpm_adaptive, dpm_fast
 from sdcli.sampling.solvers.ancestral import dpm2_ancestral, dpmpp_2s_ancestral, euler_ancestral
+from sdcli.sampling.solvers.cfg_pp import euler_cfg_pp
 from sdcli.sampling.solvers.consistency import lcm
 from sdcli.sampling.solvers.multistep import lms
 from sdcli.sampling.solvers.ode import dpm2, dpmpp_2m, euler, heun
 from sdcli.sampling.solvers.restart import restart
 from sdcli.sampling.solvers.sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
-from sdcli.sampling.solvers.cfg_pp import euler_cfg_pp
 from sdcli.sampling.solvers.timestep import ddim, plms
 from sdcli.sampling.solvers.unipc import unipc
 

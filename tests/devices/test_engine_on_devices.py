@@ -59,12 +59,12 @@ def test_freed_memory_counts_as_free_on_metal(monkeypatch: pytest.MonkeyPatch) -
 def test_no_table_of_attention_is_so_large_that_metal_aborts(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unet = Engine.load(str(tiny_folder), device="cpu")._components.unet
+    backbone = Engine.load(str(tiny_folder), device="cpu")._components.backbone
     monkeypatch.setattr("sdcli.engine.capacity.free", lambda _: 2**60)
-    count = int(room(unet, METAL, height=512, width=512, rows=2))
-    heads = unet.config.attention_head_dim
+    count = int(room(backbone, METAL, places=64 * 64, rows=2))
+    heads = backbone.network.config.attention_head_dim
     assert count * 2 * heads * (64 * 64) ** 2 * 4 <= 2**32
-    assert room(unet, torch.device("cpu"), height=512, width=512, rows=2) > count
+    assert room(backbone, torch.device("cpu"), places=64 * 64, rows=2) > count
 
 
 def test_the_older_getters_of_tf32_work_after_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def test_every_sampler(
     problems = Problems()
     with pretended(DEVICES[kind]()):
         engine = load(tiny_folder, kind, dtype)
-        unet = engine._components.unet
+        unet = engine._components.backbone.network
         monkeypatch.setattr(
             unet, "forward", lambda x, t, **_: (x * 0.5 + t.to(x.dtype)[:, None, None, None] / 1e4,)
         )
@@ -160,7 +160,7 @@ def test_batches_previews_and_what_else_a_run_gives(kind: str, tiny_folder: Path
         assert all(isinstance(preview, Image.Image) for preview in previews)
         shown = engine.noised(Image.open("in.png"), [1.0, 0.0])
         assert engine.fits(wanted[0]) >= 1
-        vae, latents = engine._components.vae, run.latents[:1]
+        vae, latents = engine._components.networks["vae"], run.latents[:1]
         strips = decode_in_strips(vae, latents)
         whole = vae.decode(latents, return_dict=False)[0]
     assert len(shown) == 2

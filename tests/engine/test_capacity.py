@@ -63,7 +63,7 @@ def test_a_call_takes_no_more_than_was_counted(
 import re, torch
 from pathlib import Path
 from sdcli import Engine
-unet = Engine.load("builtin", device="cpu")._components.unet
+unet = Engine.load("builtin", device="cpu")._components.backbone.network
 most = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 def call(rows, side):
     with torch.inference_mode():
@@ -79,8 +79,9 @@ print(most() - before)
     taken = 1024 * int(told)
     assert taken > 64 * MIB
     monkeypatch.setattr(module, "free", lambda device: int(taken / module._SHARE))
-    unet = builtin._components.unet
-    assert int(room(unet, torch.device("cpu"), height=size, width=size, rows=2)) <= pictures
+    backbone = builtin._components.backbone
+    places = (size // 8) ** 2
+    assert int(room(backbone, torch.device("cpu"), places=places, rows=2)) <= pictures
 
 
 def packed_bytes(engine: Engine) -> int:

@@ -40,7 +40,7 @@ def test_the_picture_is_that_of_diffusers_own_pipeline(tiny: Engine, row: Sample
     picture = tiny.generate(wanted)
 
     pipeline = StableDiffusionPipeline.from_pretrained(
-        tiny.folder.path, torch_dtype=torch.float32, local_files_only=True
+        tiny.model.path, torch_dtype=torch.float32, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
     scheduler = getattr(diffusers, row.scheduler)

@@ -13,9 +13,10 @@ from PIL import Image
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine, Picture
-from sdcli.engine.text.clip import Conditioning
+from sdcli.engine.text import Conditioning
 from sdcli.engine.vae.codec import pad_around
 from sdcli.errors import SdcliError, UsageError
+from sdcli.models.latents import LatentSpace
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS
 
@@ -101,7 +102,7 @@ def test_steps_taken_and_taken_back_are_counted(tiny: Engine) -> None:
 def test_scale_1_skips_the_negative_half(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """At half the cost, the negative prompt means nothing."""
     rows: list[int] = []
-    unet = tiny._components.unet
+    unet = tiny._components.backbone.network
     forward = unet.forward
 
     def watching(sample: torch.Tensor, *args: object, **kwargs: object) -> object:
@@ -171,7 +172,7 @@ def test_v_prediction_is_read_off_the_scheduler(tiny_folder: Path, tmp_path: Pat
     """The same weights mean another picture."""
     folder = write_tiny_model(tmp_path / "v", prediction="v_prediction")
     engine = Engine.load(str(folder), device="cpu")
-    assert engine.folder.prediction == "v_prediction"
+    assert engine.model.prediction == "v_prediction"
     plain = Engine.load(str(tiny_folder), device="cpu")
     assert not np.array_equal(pixels(engine.generate(request())), pixels(plain.generate(request())))
 
@@ -184,7 +185,7 @@ def test_what_differs_in_more_than_prompt_and_seed_is_refused(tiny: Engine) -> N
 def test_nan_is_an_error_and_no_black_picture(
     tiny: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unet = tiny._components.unet
+    unet = tiny._components.backbone.network
     monkeypatch.setattr(
         unet, "forward", lambda sample, *_, **__: (torch.full_like(sample, torch.nan),)
     )
@@ -196,7 +197,7 @@ def test_a_vae_that_fails_in_half_precision_goes_on_in_fp32(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine.load(str(tiny_folder), device="cpu", dtype="bf16")
-    vae = engine._components.vae
+    vae = engine._components.networks["vae"]
     decode = vae.decode
 
     def overflowing(latent: torch.Tensor, **kwargs: object) -> tuple[torch.Tensor]:
@@ -218,7 +219,7 @@ def test_running_out_of_memory_is_told(tiny: Engine, monkeypatch: pytest.MonkeyP
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(tiny._components.unet, "forward", full)
+    monkeypatch.setattr(tiny._components.backbone.network, "forward", full)
     with pytest.raises(SdcliError, match="out of memory while sampling") as caught:
         tiny.generate(request())
     assert caught.value.code == "memory"
@@ -234,7 +235,7 @@ def test_pixels_are_truncated_as_a1111_does(tiny: Engine, monkeypatch: pytest.Mo
         def decode(self, latent: torch.Tensor, **_: object) -> tuple[torch.Tensor]:
             return (torch.tensor([-2.0, 0.0, 0.999]).reshape(1, 3, 1, 1),)
 
-    [image] = decode(Flat(), torch.zeros(1, 4, 1, 1), scale=1.0, say=print)
+    [image] = decode(Flat(), torch.zeros(1, 4, 1, 1), space=LatentSpace(scale=1.0), say=print)
     assert isinstance(image, Image.Image)
     assert image.getpixel((0, 0)) == (0, 127, 254)
 
@@ -252,7 +253,7 @@ def test_what_a_sampler_sees_on_its_way(builtin: Engine, tmp_path: Path) -> None
 
 
 def test_clip_skip_is_a_text_encoder_without_its_last_layers(tiny: Engine, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(tiny.folder.path, tmp_path / "shorter"))
+    folder = Path(shutil.copytree(tiny.model.path, tmp_path / "shorter"))
     path = folder / "text_encoder" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 1}))
     shorter = Engine.load(str(folder), device="cpu")
@@ -272,13 +273,15 @@ def test_with_tiling_what_leaves_at_one_edge_enters_at_the_other(tiny: Engine) -
     context = tiny.text_encoder("a fox").context
 
     def seen(latents: torch.Tensor) -> torch.Tensor:
-        said = parts.unet(latents, 500, encoder_hidden_states=context, return_dict=False)[0]
-        decoded: torch.Tensor = parts.vae.decode(said, return_dict=False)[0]
+        said = parts.backbone.network(
+            latents, 500, encoder_hidden_states=context, return_dict=False
+        )[0]
+        decoded: torch.Tensor = parts.networks["vae"].decode(said, return_dict=False)[0]
         return decoded
 
     for wanted in (True, False):
-        pad_around(parts.unet, wanted)
-        pad_around(parts.vae, wanted)
+        pad_around(parts.backbone.network, wanted)
+        pad_around(parts.networks["vae"], wanted)
         moved = seen(x.roll((2, 4), (2, 3))).roll((-16, -32), (2, 3))
         assert torch.allclose(moved, seen(x), atol=1e-4) is wanted
     one, two = (np.asarray(tiny.generate(request(tiling=on)).image) for on in (True, False))

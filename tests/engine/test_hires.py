@@ -51,10 +51,10 @@ def test_latents_are_enlarged_as_torch_does(tiny: Engine, row: LatentUpscaler) -
 @pytest.mark.parametrize(("name", "how"), [("Lanczos", 1), ("Nearest", 0)])
 def test_pixels_are_decoded_enlarged_and_encoded(tiny: Engine, name: str, how: int) -> None:
     found, run = begun(tiny, request(hires_upscaler=name))
-    vae, scale = tiny._components.vae, tiny.folder.latent_scale
-    [picture] = decode(vae, run._first.latents, scale=scale, say=print)
+    vae, space = tiny._components.networks["vae"], tiny.model.latents
+    [picture] = decode(vae, run._first.latents, space=space, say=print)
     large = picture.resize((96, 96), Image.Resampling(how))
-    assert torch.equal(found, encode(vae, large, scale=scale, device=CPU))
+    assert torch.equal(found, encode(vae, large, space=space, device=CPU))
 
 
 def test_what_covers_too_much_is_cut_at_both_sides(tiny: Engine) -> None:
@@ -69,7 +69,7 @@ def test_the_second_pass_has_the_seeds_noise_of_its_size_and_all_its_steps(tiny:
     found, run = begun(tiny, wanted)
     second = run._begin(found)
     assert second._tail is not None
-    sigma = wanted.second().tail(tiny.folder.table).sigmas[0]
+    sigma = wanted.second().tail(tiny.model.table).sigmas[0]
     start = second._begin.noised(second._tail, second._sampler)
     assert torch.allclose(start, found + sigma * NvStream(7).next((4, 12, 12)), atol=1e-4)
     assert run.evaluations == 4 + 3
@@ -89,7 +89,9 @@ def test_a_picture_is_its_requests_and_counts_both_passes(tiny: Engine) -> None:
 
 def test_at_strength_0_the_enlarged_picture_comes_out(tiny: Engine) -> None:
     found, run = begun(tiny, request(hires_strength=0))
-    [expected] = decode(tiny._components.vae, found, scale=tiny.folder.latent_scale, say=print)
+    [expected] = decode(
+        tiny._components.networks["vae"], found, space=tiny.model.latents, say=print
+    )
     assert np.array_equal(np.asarray(run.pictures()[0].image), np.asarray(expected))
 
 
@@ -109,8 +111,10 @@ def test_times_go_on_in_the_second_pass(tiny: Engine) -> None:
     list(run)
     assert isinstance(run, TwoPasses)
     first, second = run._first._counted._script, run._second._counted._script  # type: ignore[union-attr]
-    assert torch.equal(first.at(0)[0].context, first.at(3)[0].context)
-    assert not torch.equal(second.at(0)[0].context, second.at(3)[0].context)
+    assert torch.equal(first.at(0)[0].conditioning.context, first.at(3)[0].conditioning.context)
+    assert not torch.equal(
+        second.at(0)[0].conditioning.context, second.at(3)[0].conditioning.context
+    )
     assert [s.until for s in timeline("[a:b:1.5]", Pass(4, 4))] == [2, 4]
 
 

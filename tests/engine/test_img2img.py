@@ -31,15 +31,15 @@ def pixels(engine: Engine, wanted: GenerationRequest) -> np.ndarray:
 
 
 def clean(engine: Engine, picture: Path) -> torch.Tensor:
-    vae, scale = engine._components.vae, engine.folder.latent_scale
-    return encode(vae, Image.open(picture), scale=scale, device=torch.device("cpu"))
+    vae, space = engine._components.networks["vae"], engine.model.latents
+    return encode(vae, Image.open(picture), space=space, device=torch.device("cpu"))
 
 
 def test_at_strength_0_the_picture_comes_back_as_the_vae_tells_it(
     tiny: Engine, picture: Path
 ) -> None:
-    vae, scale = tiny._components.vae, tiny.folder.latent_scale
-    [wanted] = decode(vae, clean(tiny, picture), scale=scale, say=print)
+    vae, space = tiny._components.networks["vae"], tiny.model.latents
+    [wanted] = decode(vae, clean(tiny, picture), space=space, say=print)
     made = tiny.generate(request(picture, strength=0))
     assert np.array_equal(np.asarray(made.image), np.asarray(wanted))
     assert made.evaluations == 0
@@ -87,7 +87,7 @@ def test_every_sampler_makes_the_calls_of_its_tail(
             wanted = request(picture, sampler=row.name, strength=strength, cfg_scale=2)
             made = tiny.generate(wanted)
             if not row.adaptive:
-                sampler = wanted.resolved_sampler.on(tiny.folder.table)
+                sampler = wanted.resolved_sampler.on(tiny.model.table)
                 sigmas = wanted.tail(TABLE).sigmas
                 assert made.evaluations == (sampler.total_evaluations(sigmas) if sigmas else 0)
 
@@ -140,8 +140,8 @@ def test_pictures_of_a_batch_are_each_as_made_alone(tiny: Engine, picture: Path)
 def test_it_may_come_to_its_size_as_latents(tiny: Engine, picture: Path) -> None:
     wanted = request(picture, strength=0, resize_mode="latent", width=96, height=64)
     latents = torch.nn.functional.interpolate(clean(tiny, picture), size=(8, 12), mode="bilinear")
-    vae, scale = tiny._components.vae, tiny.folder.latent_scale
-    [expected] = decode(vae, latents, scale=scale, say=print)
+    vae, space = tiny._components.networks["vae"], tiny.model.latents
+    [expected] = decode(vae, latents, space=space, say=print)
     assert np.array_equal(pixels(tiny, wanted), np.asarray(expected))
 
 

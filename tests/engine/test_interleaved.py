@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, builtin: Engine) -> Path:
     """A models folder with an embedding for the shipped model."""
     root: Path = tmp_path_factory.mktemp("models")
     (root / "embeddings").mkdir()
-    width = builtin.text_encoder.clips[0].width
+    width = builtin.text_encoder.widths[0]
     vectors = torch.randn(2, width, generator=torch.Generator().manual_seed(0))
     save_file({"emb_params": vectors}, root / "embeddings" / "film.safetensors")
     return root
@@ -98,9 +98,9 @@ def test_a_run_that_is_begun_and_left_spoils_none(folder: Path) -> None:
 def test_recorded_calls_are_those_of_the_run(folder: Path, change: str) -> None:
     """CUDA graphs, by a stand-in that works again what it recorded."""
     plain = engine(folder)
-    graphs = Graphs(plain._components.unet, Recorder())
+    graphs = Graphs(plain._components.backbone, Recorder())
     recorded = Engine(
-        plain.folder, plain.placement, replace(plain._components, graphs=graphs), [folder]
+        plain.model, plain.placement, replace(plain._components, graphs=graphs), [folder]
     )
     wanted = [alone(folder, asked) for asked in ({}, CHANGES[change])]
     assert together(recorded, {}, CHANGES[change]) == wanted

@@ -30,13 +30,13 @@ def test_euler_equals_diffusers_own_pipeline(
     picture = engine.generate(wanted)
 
     pipeline = StableDiffusionPipeline.from_pretrained(
-        engine.folder.path, torch_dtype=torch.float32, local_files_only=True
+        engine.model.path, torch_dtype=torch.float32, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = EulerDiscreteScheduler.from_config(
         pipeline.scheduler.config, timestep_spacing="linspace", steps_offset=0
     )
-    side = engine.folder.native_size // 8
+    side = engine.model.native_size // 8
     oracle = pipeline(
         wanted.prompt,
         negative_prompt=wanted.negative_prompt,

@@ -42,11 +42,11 @@ def made(engine: Engine, wanted: GenerationRequest, at_once: int = 1) -> np.ndar
 
 
 def test_without_strength_each_tile_goes_through_the_vae(tiny: Engine, image: Image.Image) -> None:
-    vae, scale = tiny._components.vae, tiny.folder.latent_scale
+    vae, space = tiny._components.networks["vae"], tiny.model.latents
     tiling = Tiling((108, 96), (64, 64), 16)
     large = image.resize((108, 96), Image.Resampling.NEAREST)
-    latents = [encode(vae, tile, scale=scale, device=CPU) for tile in tiling.cut(large)]
-    expected = tiling.joined(decode(vae, torch.cat(latents), scale=scale, say=print))
+    latents = [encode(vae, tile, space=space, device=CPU) for tile in tiling.cut(large)]
+    expected = tiling.joined(decode(vae, torch.cat(latents), space=space, say=print))
     found = made(tiny, request(strength=0))
     assert found.shape == (96, 108, 3)
     assert np.array_equal(found, np.asarray(expected, int))
@@ -95,7 +95,7 @@ def test_too_many_tiles_at_once_become_fewer(tiny: Engine, monkeypatch: Any) -> 
 def test_the_models_size_is_that_of_tiles(tiny: Engine) -> None:
     whole = tiny.complete(request(width=None, height=None))
     assert (whole.width, whole.height) == (64, 64)
-    assert tiny.folder.native_size == 64
+    assert tiny.model.native_size == 64
 
 
 def test_a_tile_is_no_larger_than_the_picture(tiny: Engine) -> None:

@@ -271,7 +271,7 @@ def test_a_picture_is_made_again_with_a_model_that_was_renamed(
 
     def find(model: str, **more: Any) -> Any:
         asked.append({"model": model, **more})
-        return engine.folder
+        return engine.model
 
     monkeypatch.setattr(models, "find", find)
     digest = hashes.sha256(path)[:10]

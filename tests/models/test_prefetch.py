@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> Model:
     for part in ("unet", "vae"):
         (tmp_path / part).mkdir()
         (tmp_path / part / "diffusion_pytorch_model.safetensors").write_bytes(bytes(250))
-    return replace(FakeEngine().folder, path=tmp_path, configs={"unet": {}, "vae": {}})
+    return replace(FakeEngine().model, path=tmp_path, configs={"unet": {}, "vae": {}})
 
 
 def test_every_byte_of_every_part_is_asked_for(model: Model, asked: Asked) -> None:

@@ -29,7 +29,7 @@ from sdcli.errors import ModelError
 from sdcli.models import find, single_file
 from sdcli.models.families import by_name
 from sdcli.models.header import read_header
-from sdcli.models.single_file import ENCODERS
+from sdcli.models.roles import TEXT_ENCODERS
 
 
 def picture(model: Path, **changes: Any) -> np.ndarray:
@@ -173,11 +173,11 @@ def test_whether_stable_diffusion_2_predicts_v_is_told_by_its_answer(
     family: tuple[str, Path, Path], tmp_path: Path
 ) -> None:
     _, _, file = family
-    assert Engine.load(str(file), device="cpu").folder.prediction == "epsilon"
+    assert Engine.load(str(file), device="cpu").model.prediction == "epsilon"
     tensors = load_file(file)
     tensors["model.diffusion_model.out.2.bias"] -= 3
     save_file(tensors, tmp_path / "v.safetensors")
-    found = Engine.load(str(tmp_path / "v.safetensors"), device="cpu").folder
+    found = Engine.load(str(tmp_path / "v.safetensors"), device="cpu").model
     assert (found.prediction, found.native_size) == ("v_prediction", 768)
 
 
@@ -189,7 +189,7 @@ def test_the_weights_are_those_that_diffusers_reads(family: tuple[str, Path, Pat
         "unet": theirs.convert_ldm_unet_checkpoint(dict(tensors), model.configs["unet"]),
         "vae": theirs.convert_ldm_vae_checkpoint(dict(tensors), model.configs["vae"]),
     }
-    for part, encoder in zip(ENCODERS, model.family.encoders, strict=False):
+    for part, encoder in zip(TEXT_ENCODERS, model.family.encoders, strict=False):
         text = empty(model, part)
         wanted[part] = (
             theirs.convert_ldm_clip_checkpoint(dict(tensors))

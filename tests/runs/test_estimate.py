@@ -74,7 +74,7 @@ def test_tokens_are_counted(sdcli: Any, engine: FakeEngine) -> None:
 def test_calls(engine: FakeEngine, values: dict[str, Any], calls: int | None) -> None:
     Image.new("RGB", (64, 64)).save("in.png")
     request = GenerationRequest(prompt="a", seed=1, **values)
-    assert model_calls(request, engine.folder) == calls
+    assert model_calls(request, engine.model) == calls
 
 
 def test_the_time_is_that_of_the_last_run(sdcli: Any, engine: FakeEngine) -> None:

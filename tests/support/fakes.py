@@ -13,6 +13,7 @@ import sdcli
 from sdcli.errors import OutOfMemory, SdcliError, UsageError
 from sdcli.models import Model
 from sdcli.models.families import FAMILIES
+from sdcli.models.latents import LatentSpace
 from sdcli.notices import Say, silent
 from sdcli.request import GenerationRequest
 from sdcli.request.infotext import Tries
@@ -98,8 +99,17 @@ class FakeEngine:
     """As the engine, without weights."""
 
     def __init__(self) -> None:
-        self.folder = Model(
-            "builtin", Path(), FAMILIES[-1], "epsilon", 64, 1.0, scaled_linear(), {}, {}, (WORDS,)
+        self.model = Model(
+            "builtin",
+            Path(),
+            FAMILIES[-1],
+            "epsilon",
+            64,
+            LatentSpace(scale=1.0),
+            scaled_linear(),
+            {},
+            {},
+            (WORDS,),
         )
         self.placement = FakePlacement()
         self.compiled = False

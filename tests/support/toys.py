@@ -6,6 +6,9 @@ import math
 import random
 from collections.abc import Callable
 
+from sdcli.sampling.paths import NoisePath
+from sdcli.sampling.protocols import X
+
 FloatDenoise = Callable[[float, float], float]
 
 
@@ -72,3 +75,17 @@ def ramped(start: float, end: float, steps: int) -> tuple[float, ...]:
     """
     places = [0.0, *(2.0**-i for i in range(10, 0, -1)), *map(float, range(1, steps + 1))]
     return tuple(start * (end / start) ** (place / steps) for place in places)
+
+
+class RectifiedFlow(NoisePath):
+    """x = (1 − σ)·x₀ + σ·n for σ from 0 to 1 (Liu et al. 2022); the model predicts v = n − x₀."""
+
+    def scales(self, sigma: float) -> tuple[float, float]:
+        return 1 - sigma, sigma
+
+    def input_scale(self, sigma: float) -> float:
+        return 1.0
+
+    def denoised(self, x: X, output: X | float, sigma: float) -> X:
+        clean: X = x - output * sigma
+        return clean

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sdcli import Engine
-from sdcli.engine.vae.codec import encode
+from sdcli.engine.text.clip import ClipEncoder
 
 from .denoiser import Denoiser, loss_of, signal
 from .pictures import caption_of, drawn, scene_numbers
@@ -57,12 +57,13 @@ def train(steps: int) -> dict[str, Tensor]:
     """The trained layers, in kohya's names."""
     engine, settings, rng = Engine.load(device="cpu"), Settings(), Random(0)
     parts = engine._components
-    clip = parts.text_encoder.clips[0]
+    assert isinstance(parts.text_encoder, ClipEncoder)
+    clip, unet = parts.text_encoder.clips[0], parts.backbone.network
     model = nn.Module()
-    model.text, model.unet = clip._model, parts.unet
+    model.text, model.unet = clip._model, unet
     numbers = scene_numbers(SCENES, held_out=False)
     latents = _latents(engine, drawn(numbers))
-    added = _adapted(parts.unet)
+    added = _adapted(unet)
     optimiser = torch.optim.AdamW([p for one in added.values() for p in one.parameters()], lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     alphas = signal(torch.device("cpu"))
@@ -94,9 +95,8 @@ def toned(picture: np.ndarray) -> np.ndarray:
 
 def _latents(engine: Engine, pictures: np.ndarray) -> Tensor:
     images = [Image.fromarray(toned(picture).transpose(1, 2, 0)) for picture in pictures]
-    scale = engine.folder.latent_scale
-    vae, device = engine._components.vae, engine.placement.device
-    return torch.cat([encode(vae, image, scale=scale, device=device) for image in images])
+    codec = engine._components.codec
+    return torch.cat([codec.encode(image, tiling=False) for image in images])
 
 
 def _adapted(unet: nn.Module) -> dict[str, Added]:

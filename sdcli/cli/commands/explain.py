@@ -168,7 +168,7 @@ def _sheet(
     picture = open_picture(image)
     with console.status("loading the model"):
         engine = Engine.load(model)
-    picture = _fitted(picture, engine.folder.native_size)
+    picture = _fitted(picture, engine.model.native_size, engine.model.latents.multiple)
     rows = {}
     for sampler, run in runs:
         last = len(run) - 1
@@ -182,10 +182,12 @@ def _sheet(
     return sheet(rows)
 
 
-def _fitted(picture: Image, side: int) -> Image:
-    """The picture at the model's own size: its longer side `side`, both multiples of 8."""
+def _fitted(picture: Image, side: int, multiple: int) -> Image:
+    """The picture at the model's own size: its longer side `side`, both multiples of so much."""
     scale = side / max(picture.size)
-    width, height = (max(8, round(length * scale / 8) * 8) for length in picture.size)
+    width, height = (
+        max(multiple, round(length * scale / multiple) * multiple) for length in picture.size
+    )
     return picture.convert("RGB").resize((width, height))
 
 

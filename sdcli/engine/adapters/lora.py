@@ -1,4 +1,4 @@
-"""Owns LoRAs on a loaded model: merged into its weights, and taken out again to the last bit."""
+"""LoRAs on a loaded model: merged into its weights, and taken out again to the last bit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from sdcli.engine.speed.packing import plain
 from sdcli.engine.weights.fill import tensors_in
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model
-from sdcli.models.single_file import ENCODERS, original_places
+from sdcli.models.roles import BACKBONES, DECODER, TEXT_ENCODERS
+from sdcli.models.single_file import original_places
 
 from .lora_formats import Layer, layers_of
 
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A LoRA file and how strongly it acts on the text encoders and on the UNet."""
+    """A LoRA file and how strongly it acts on the text encoders and on the backbone (`unet`)."""
 
     path: Path
     text: float
@@ -43,7 +44,7 @@ class Loras:
                 if isinstance(module, nn.Linear | nn.Conv2d)
             }
             for part, network in networks.items()
-            if part != "vae"
+            if part != DECODER
         }
         self._model = model
         self._names: Mapping[str, Sequence[tuple[str, str]]] = {}
@@ -75,7 +76,7 @@ class Loras:
     def _merge(self, lora: Lora, layers: Mapping[str, Layer]) -> None:
         for name, layer in layers.items():
             for part, inside in self._names.get(name, ()):
-                strength = lora.unet if part == "unet" else lora.text
+                strength = lora.text if part in TEXT_ENCODERS else lora.unet
                 if strength:
                     self._add(part, inside, layer, strength)
 
@@ -137,13 +138,13 @@ def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:
     for part, layers in modules.items():
         for inside in layers:
             paths = {inside}
-            if part in ENCODERS:
+            if part in TEXT_ENCODERS:
                 bare = inside.removeprefix("text_model.")
                 paths = {bare, f"text_model.{bare}"}
             names = {f"{part}.{path}" for path in paths}
-            names |= {f"base_model.model.{path}" for path in paths if part == "unet"}
+            names |= {f"base_model.model.{path}" for path in paths if part in BACKBONES}
             original = places[part](f"{inside}.weight").name.removesuffix(".weight")
-            if part == "unet":
+            if part in BACKBONES:
                 paths.add(original.removeprefix("model.diffusion_model."))
             for prefix in _KOHYA[part]:
                 names |= {f"{prefix}_{path.replace('.', '_')}" for path in paths}

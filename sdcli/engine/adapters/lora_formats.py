@@ -1,4 +1,4 @@
-"""Owns what a LoRA file means: for each layer that it names, what is added to that layer's weight.
+"""LoRA files: for each layer that one names, what is added to that layer's weight.
 
 Formats: kohya's, diffusers' and PEFT's names; LoRA (Hu et al. 2021) for linear layers and
 convolutions, with LoCon's middle, LoHa and LoKr (Yeh et al. 2023, LyCORIS), and DoRA's magnitudes

@@ -1,4 +1,4 @@
-"""Owns textual inversions (Gal et al. 2022): words whose vectors come from a file."""
+"""Textual inversions (Gal et al. 2022): words whose vectors come from a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sdcli.engine.text.clip import Clip
+from sdcli.engine.text import TextEncoder
 from sdcli.errors import ModelError
 from sdcli.models.embedding_names import in_texts
 from sdcli.models.library import Found
@@ -45,9 +45,9 @@ def read_vectors(path: Path) -> list[Tensor]:
 class Embeddings:
     """Teaches text encoders the words that prompts use, and only those, each once."""
 
-    def __init__(self, known: Sequence[Found], clips: Sequence[Clip]) -> None:
+    def __init__(self, known: Sequence[Found], encoder: TextEncoder) -> None:
         self._known = {item.name: item for item in known}
-        self._clips = clips
+        self._encoder = encoder
         self._learnt: set[str] = set()
 
     def learn(self, texts: Sequence[str], say: Callable[[str], None]) -> bool:
@@ -59,13 +59,12 @@ class Embeddings:
         fresh = in_texts(self._known.keys() - self._learnt, texts)
         for name in fresh:
             vectors = read_vectors(self._known[name].path)
-            widths = [vector.shape[1] for vector in vectors]
+            widths = tuple(vector.shape[1] for vector in vectors)
             if max(map(len, vectors)) > CHUNK:
                 raise ModelError(f"embedding {name} has more than the {CHUNK} vectors that fit")
-            if widths != [clip.width for clip in self._clips]:
+            if widths != self._encoder.widths:
                 say(f"embedding {name} is for another family of models: it is read as plain text")
             else:
-                for clip, vector in zip(self._clips, vectors, strict=True):
-                    clip.learn(name, vector)
+                self._encoder.learn(name, vectors)
             self._learnt.add(name)
         return bool(fresh)

@@ -1,4 +1,4 @@
-"""Owns attention that is perturbed for guidance: each place attends to itself alone."""
+"""Attention that is perturbed for guidance: each place attends to itself alone."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class _ToItself:
 
     def __call__(self, attention: Any, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         project, dropout = attention.to_out
-        told: Tensor = dropout(project(attention.to_v(hidden)))
-        return told
+        output: Tensor = dropout(project(attention.to_v(hidden)))
+        return output

@@ -1,14 +1,15 @@
-"""Owns how requests ask a model: prompts become lines, and lines a guided denoiser."""
+"""The guided denoiser of a batch: its prompts become lines of a script, and these a Denoise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from sdcli.engine.backbones.unet import UNetDenoiser
+from sdcli.engine.batch import Batch
 from sdcli.engine.text.schedule import Line, Script
 from sdcli.engine.weights.components import Components
 from sdcli.images.masks import Patch
@@ -20,18 +21,19 @@ from sdcli.request import GenerationRequest
 from sdcli.sampling import Denoise, Sampler
 from sdcli.sampling.noise_tables import nearest_of
 
-from .guidance import Guided, Skip, rescaled, thresholded
+from .denoiser import Denoiser
+from .guidance import Guidance, Refine, Skip, rescaled, thresholded
 from .inpaint import beside
 from .wrappers import consistent
 
 
 def steady(request: GenerationRequest) -> bool:
-    """Whether the UNet is the same at all calls of a run, so that they can be recorded."""
+    """Whether the network is the same at all calls of a run, so that they can be recorded."""
     return not (request.pag_scale or request.token_merging_ratio or request.deep_cache > 1)
 
 
-class Asking:
-    """What a batch asks of a model. All its requests are alike but for prompts and seeds.
+class Composer:
+    """Makes the denoisers of a batch.
 
     `patch` is what an inpainting model is shown, `calls_before` those of a hires fix's first pass,
     `steps` those that the run makes.
@@ -39,7 +41,7 @@ class Asking:
 
     def __init__(
         self,
-        requests: Sequence[GenerationRequest],
+        batch: Batch,
         model: Model,
         components: Components,
         sampler: Sampler,
@@ -49,8 +51,7 @@ class Asking:
         calls_before: int | None,
         steps: int,
     ) -> None:
-        self._requests = tuple(requests)
-        self._first = requests[0]
+        self._batch = batch
         self._model = model
         self._components = components
         self._sampler = sampler
@@ -61,22 +62,28 @@ class Asking:
         table = model.table
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 
-    def guided(self) -> tuple[Denoise[Tensor], UNetDenoiser]:
-        """The composed denoiser, and the UNet's part of it, which counts evaluations."""
-        sampler = self._sampler
-        scale = self._first.cfg_scale / sampler.guidance_divisor
-        prompts = [shares(split(request.prompt)[0]) for request in self._requests]
+    def guided(self) -> tuple[Denoise[Tensor], Denoiser]:
+        """The composed denoiser, and the backbone's part of it, which counts evaluations."""
+        settings, sampler = self._batch.settings, self._sampler
+        scale = settings.cfg_scale / sampler.guidance_divisor
+        prompts = [shares(split(row.prompt)[0]) for row in self._batch.rows]
         weights = [[share.weight for share in each] for each in prompts]
         lines = [line for each in prompts for line in self._lines(each)]
         plain = all(each == [1.0] for each in weights)
         alone = scale == 1 and plain and not sampler.unguided
-        if alone and not self._first.pag_scale:
-            unet = self._unet(lines)
-            return self._asked_as(unet), unet
+        if alone and not settings.pag_scale:
+            denoiser = self._denoiser(lines)
+            return self._bounded(denoiser), denoiser
         count = len(lines)
-        lines += [self._line(request.negative_prompt, negative=True) for request in self._requests]
-        unet = self._unet(lines)
-        return self._asked_as(self._guided(unet, count, scale, weights, alone=alone)), unet
+        lines += [self._line(row.negative_prompt, negative=True) for row in self._batch.rows]
+        denoiser = self._denoiser(lines)
+        return self._bounded(self._guidance(denoiser, count, scale, weights, alone=alone)), denoiser
+
+    def inverting(self) -> Denoiser:
+        """The denoiser of what the picture shows, without guidance."""
+        own = self._batch.settings.invert_prompt
+        texts = [split(row.prompt if own is None else own)[0] for row in self._batch.rows]
+        return self._denoiser([self._line(text) for text in texts])
 
     def _lines(self, parts: Sequence[Share]) -> list[Line]:
         """Those of one image, of one length."""
@@ -84,92 +91,85 @@ class Asking:
         longest = max(line.length for line in lines)
         return [line.padded(longest) for line in lines]
 
-    def _guided(
+    def _guidance(
         self,
-        unet: UNetDenoiser,
+        denoiser: Denoiser,
         count: int,
         scale: float,
         weights: Sequence[Sequence[float]],
         *,
         alone: bool,
-    ) -> Guided:
+    ) -> Guidance:
         """As the request refines it; the first `count` rows are of the prompts.
 
-        Where these do `alone` the negative prompts are never asked.
+        Where these do `alone` the negative prompts are left out of every call.
         """
-        first, table = self._first, self._model.table
-        finish = []
-        if first.mimic_scale is not None:
-            mimic = first.mimic_scale / self._sampler.guidance_divisor
-            finish.append(thresholded(scale, mimic, first.threshold_percentile))
-        if first.cfg_rescale:
-            v_prediction = self._model.prediction == "v_prediction"
-            finish.append(rescaled(first.cfg_rescale, v_prediction=v_prediction))
+        settings = self._batch.settings
+        refine: list[Refine] = []
+        if settings.mimic_scale is not None:
+            mimic = settings.mimic_scale / self._sampler.guidance_divisor
+            refine.append(thresholded(scale, mimic, settings.threshold_percentile))
+        if settings.cfg_rescale:
+            refine.append(rescaled(settings.cfg_rescale, self._model.noise_path))
         skip = Skip(
             self._sampler.prompt_calls(self._steps),
-            first.skip_early_cfg,
-            first.ngms,
-            first.ngms_all,
+            settings.skip_early_cfg,
+            settings.ngms,
+            settings.ngms_all,
             # A1111 compares the timestep in samplers that think in those.
-            table.timestep if self._sampler.unit_start else float,
+            self._model.table.timestep if self._sampler.unit_start else float,
         )
-        return Guided(
-            unet,
+        skips = alone or settings.skip_early_cfg or settings.ngms
+        return Guidance(
+            denoiser,
             scale,
             weights,
-            prompts=unet.first(count) if alone or first.skip_early_cfg or first.ngms else None,
+            prompts=denoiser.first(count) if skips else None,
             skip=(lambda *_: True) if alone else skip,
-            finish=finish,
-            perturbed=unet.perturbed(count) if first.pag_scale else None,
-            pag=first.pag_scale,
+            refine=refine,
+            perturbed=denoiser.perturbed(count) if settings.pag_scale else None,
+            pag=settings.pag_scale,
         )
 
-    def _asked_as(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
+    def _bounded(self, denoise: Denoise[Tensor]) -> Denoise[Tensor]:
         return consistent(denoise, self._timestep) if self._sampler.consistency else denoise
 
     def _line(self, text: str, *, negative: bool = False) -> Line:
-        first = self._first
-        calls = self._sampler.prompt_calls(first.steps)
-        stretches = timeline(text, Pass(calls, self._calls_before, first.old_timelines))
+        settings = self._batch.settings
+        calls = self._sampler.prompt_calls(settings.steps)
+        stretches = timeline(text, Pass(calls, self._calls_before, settings.old_timelines))
         rows = self._components.text_encoder.encode(
             tuple(stretch.text for stretch in stretches),
-            skip=first.clip_skip,
+            skip=settings.clip_skip,
             negative=negative,
-            emphasis=first.emphasis,
+            emphasis=settings.emphasis,
         )
         return Line(tuple((s.until, row) for s, row in zip(stretches, rows, strict=True)))
 
-    def _unet(self, lines: Sequence[Line]) -> UNetDenoiser:
-        first = self._first
-        assert first.width
-        assert first.height
-        return UNetDenoiser(
-            self._components.unet,
-            Script(lines, width=first.width, height=first.height),
-            beside=self._beside(first.width, first.height),
+    def _denoiser(self, lines: Sequence[Line]) -> Denoiser:
+        batch, backbone = self._batch, self._components.backbone
+        settings = batch.settings
+        prepare = partial(backbone.prepare, width=batch.width, height=batch.height)
+        return Denoiser(
+            backbone,
+            Script(lines, prepare),
+            path=self._model.noise_path,
             timestep=self._timestep,
-            prediction=self._model.prediction,
-            graphs=self._components.graphs if steady(first) else None,
-            token_merging=first.token_merging_ratio,
-            deep_cache=first.deep_cache,
+            beside=self._beside(),
+            graphs=self._components.graphs if steady(settings) else None,
+            token_merging=settings.token_merging_ratio,
+            deep_cache=settings.deep_cache,
         )
 
-    def _beside(self, width: int, height: int) -> Tensor | None:
+    def _beside(self) -> Tensor | None:
         """What an inpainting model sees: of a picture without a mask, or none, all is masked."""
-        codec = self._components.codec
-        if self._model.family.channels == codec.channels:
+        if self._model.family.channels == self._batch.space.channels:
             return None
         if self._patch:
             image, mask = self._patch.image, self._patch.mask
         else:
-            image = Image.new("RGB", (width, height))
+            image = Image.new("RGB", (self._batch.width, self._batch.height))
             mask = Image.new("L", image.size, 255)
-        tiling = self._first.tiling
-        seen = beside(codec, image, mask, tiling=tiling, device=self._device)
-        return seen.to(self._components.unet.dtype)
-
-    def shown(self) -> UNetDenoiser:
-        """The denoiser that believes, without guidance, what the picture shows."""
-        own = self._first.invert_prompt
-        texts = [split(r.prompt if own is None else own)[0] for r in self._requests]
-        return self._unet([self._line(text) for text in texts])
+        codec, tiling = self._components.codec, self._batch.settings.tiling
+        shown = beside(codec, image, mask, tiling=tiling, device=self._device)
+        return shown.to(self._components.backbone.dtype)

@@ -1,4 +1,4 @@
-"""Owns guidance: what is made of what the prompts and the negative prompts believe."""
+"""Guidance: one x̂₀ out of those of the prompts and of the negative prompts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from sdcli.sampling import Denoise
+from sdcli.sampling.paths import NoisePath
 
-Finish = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
-"""(x, guided x̂₀, the prompts' own x̂₀, the negative prompts', σ) to a better guided x̂₀."""
+Refine = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+"""(x, guided x̂₀, the prompts' x̂₀, the negative prompts', σ) to a better guided x̂₀."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """When the negative prompts are not asked, as A1111 has it; the defaults: never.
+    """When the negative prompts are left out of a call, as A1111 has it; the defaults: never.
 
     In the first share `early` of a run's `calls`; where `level` of σ lies under `below`, at every
     odd call, or with `every` at all of them.
@@ -35,15 +36,15 @@ class Skip:
         return self.level(sigma) < self.below and (self.every or call % 2 == 1)
 
 
-class Guided:
+class Guidance:
     """Classifier-free guidance, D_u + Σ wₖ·scale·(D_k − D_u), in one call.
 
     Ho & Salimans 2022; of several prompts with weights wₖ, Liu et al. 2022, as A1111's AND has it.
-    `denoise` must believe each image's prompts, one image after another, and then the negative
-    prompts; `prompts` the first of them only. `weights` are those of each image's prompts; one of
-    weight 1 each where there are none. Where `skip` says so the first prompt takes the negative
-    one's place, at scale 1. `finish` is applied to what comes out, in turn; then it goes away by
-    `pag` from what the `perturbed` prompts believe.
+    `denoise` takes a row for each image's prompts, one image after another, and then one for each
+    image's negative prompt; `prompts` the first of them only. `weights` are those of each image's
+    prompts; one of weight 1 each where there are none. Where `skip` says so the first prompt takes
+    the negative one's place, at scale 1. `refine` is applied to what comes out, in turn; then it
+    goes away by `pag` from the x̂₀ of the `perturbed` prompts.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Guided:
         *,
         prompts: Denoise[Tensor] | None = None,
         skip: Callable[[int, float], bool] | None = None,
-        finish: Sequence[Finish] = (),
+        refine: Sequence[Refine] = (),
         perturbed: Denoise[Tensor] | None = None,
         pag: float = 0.0,
     ) -> None:
@@ -64,7 +65,7 @@ class Guided:
         self._weights = None if plain else [list(each) for each in weights]
         self._prompts = prompts
         self._skip = skip
-        self._finish = tuple(finish)
+        self._refine = tuple(refine)
         self._perturbed = perturbed
         self._pag = pag
         self._calls = 0
@@ -76,24 +77,23 @@ class Guided:
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
         """The guided x̂₀ and the one of the negative prompts."""
         call, self._calls = self._calls, self._calls + 1
-        asked = self._asked(x)
+        rows = self._rows(x)
         if self._prompts and self._skip and self._skip(call, sigma):
-            believed = self._prompts(asked, sigma)
-            without, scale = self._first(believed), 1.0
+            prompted = self._prompts(rows, sigma)
+            without, scale = self._first(prompted), 1.0
         else:
-            believed, without = self._denoise(torch.cat([asked, x]), sigma).split(
-                [len(asked), len(x)]
-            )
+            both = self._denoise(torch.cat([rows, x]), sigma)
+            prompted, without = both.split([len(rows), len(x)])
             scale = self._scale
-        guided = self._composed(believed, without, scale)
-        for finish in self._finish:
-            guided = finish(x, guided, self._composed(believed, without, 1.0), without, sigma)
+        guided = self._composed(prompted, without, scale)
+        for refine in self._refine:
+            guided = refine(x, guided, self._composed(prompted, without, 1.0), without, sigma)
         if self._perturbed:
-            away = believed - self._perturbed(asked, sigma)
+            away = prompted - self._perturbed(rows, sigma)
             guided = guided + self._composed(away, torch.zeros_like(x), self._pag)
         return guided, without
 
-    def _asked(self, x: Tensor) -> Tensor:
+    def _rows(self, x: Tensor) -> Tensor:
         """Each image as often as it has prompts."""
         if self._weights is None:
             return x
@@ -101,58 +101,59 @@ class Guided:
         each = zip(x.split(1), counts, strict=True)
         return torch.cat([image.expand(count, -1, -1, -1) for image, count in each])
 
-    def _first(self, believed: Tensor) -> Tensor:
-        """What each image's first prompt believes."""
+    def _first(self, prompted: Tensor) -> Tensor:
+        """x̂₀ of each image's first prompt."""
         if self._weights is None:
-            return believed
+            return prompted
         counts = [len(each) for each in self._weights]
-        return torch.stack([rows[0] for rows in believed.split(counts)])
+        return torch.stack([rows[0] for rows in prompted.split(counts)])
 
-    def _composed(self, believed: Tensor, without: Tensor, scale: float) -> Tensor:
+    def _composed(self, prompted: Tensor, without: Tensor, scale: float) -> Tensor:
         if self._weights is None:
-            return without + (believed - without) * scale
+            return without + (prompted - without) * scale
         guided = without.clone()
-        images = believed.split([len(each) for each in self._weights])
+        images = prompted.split([len(each) for each in self._weights])
         for image, bare, rows, weights in zip(guided, without, images, self._weights, strict=True):
             for row, weight in zip(rows, weights, strict=True):
                 image += (row - bare) * (weight * scale)
         return guided
 
 
-def rescaled(share: float, *, v_prediction: bool) -> Finish:
+def rescaled(share: float, path: NoisePath) -> Refine:
     """CFG rescale (Lin et al. 2023, §3.4): the guided output gets back the prompts' own spread.
 
-    By `share` of it, measured on what the network says, ε or v.
+    By `share` of it, 0 to 1, measured on what the network predicts.
     """
 
-    def finish(x: Tensor, guided: Tensor, prompts: Tensor, _: Tensor, sigma: float) -> Tensor:
-        # What the network says is, but for a factor that both have, x less a multiple of x̂₀.
-        whole = x / (sigma**2 + 1) if v_prediction else x
+    def refine(x: Tensor, guided: Tensor, prompts: Tensor, _: Tensor, sigma: float) -> Tensor:
+        # The output is, but for a factor that both have, x̂₀ less what it would be for an output
+        # of 0.
+        whole = path.denoised(x, 0.0, sigma)
         spread = _spread(whole - prompts) / _spread(whole - guided)
         return whole - (whole - guided) * (share * spread + 1 - share)
 
-    return finish
+    return refine
 
 
 def _spread(x: Tensor) -> Tensor:
     return x.std(dim=(1, 2, 3), keepdim=True)
 
 
-def thresholded(scale: float, mimic: float, percentile: float) -> Finish:
+def thresholded(scale: float, mimic: float, percentile: float) -> Refine:
     """Dynamic thresholding: no channel's greatest deviation is more than at the scale `mimic`.
 
     That of sd-dynamic-thresholding: values beyond the percentile are clipped, then all are shrunk.
     """
 
-    def finish(_: Tensor, guided: Tensor, __: Tensor, without: Tensor, ___: float) -> Tensor:
-        meant = without + (guided - without) * (mimic / scale)
+    def refine(_: Tensor, guided: Tensor, __: Tensor, without: Tensor, ___: float) -> Tensor:
+        mimicked = without + (guided - without) * (mimic / scale)
         middle = guided.mean(dim=(2, 3), keepdim=True)
         deviation = guided - middle
-        wanted = _greatest(meant - meant.mean(dim=(2, 3), keepdim=True), 1.0)
-        found = torch.maximum(_greatest(deviation, percentile), wanted)
-        return middle + deviation.clamp(-found, found) / found * wanted
+        wanted = _greatest(mimicked - mimicked.mean(dim=(2, 3), keepdim=True), 1.0)
+        limit = torch.maximum(_greatest(deviation, percentile), wanted)
+        return middle + deviation.clamp(-limit, limit) / limit * wanted
 
-    return finish
+    return refine
 
 
 def _greatest(deviation: Tensor, percentile: float) -> Tensor:

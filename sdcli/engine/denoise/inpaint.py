@@ -1,8 +1,7 @@
-"""Owns inpainting in latents: denoisers that believe in the picture wherever it is kept."""
+"""Inpainting in latents: denoisers that give the picture itself wherever it is kept."""
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sdcli.engine.vae.codec import Codec, to_pixels
+from sdcli.sampling.paths import NoisePath
 
 Anew = Callable[[float], Tensor]
 """σ to the latents that are made anew there, 1, and those that are kept, 0: (1, 1, h, w)."""
@@ -41,7 +41,7 @@ def soft(mask: Tensor, sigmas: Sequence[float]) -> Anew:
     return lambda sigma: (mask >= 1 - bisect_left(rising, -sigma) / steps).float()
 
 
-class Kept:
+class Blend:
     """x̂₀ is the picture's own where it is kept: A1111's blend for samplers that think in σ.
 
     `picture` are its latents, (n, channels, h, w).
@@ -53,27 +53,29 @@ class Kept:
         self._anew = anew
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """The model's belief where it is made anew, else the picture."""
+        """The model's x̂₀ where it is made anew, else the picture."""
         return torch.lerp(self._picture, self._denoise(x, sigma), self._anew(sigma))
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The same of the guided belief and of the one of the negative prompts."""
+        """The same of the guided x̂₀ and of the one of the negative prompts."""
         anew = self._anew(sigma)
         guided, without = self._denoise.both(x, sigma)
         return torch.lerp(self._picture, guided, anew), torch.lerp(self._picture, without, anew)
 
 
-class KeptBefore:
+class InputBlend:
     """A1111's blend for samplers that think in timesteps.
 
     The model is shown the picture itself, without noise, where it is kept; its ε is then taken for
-    that of x. So what is kept drifts until the end of the run puts it back.
+    that of x. So what is kept drifts until the end of the run puts it back. `path` tells how the
+    model's input is scaled.
     """
 
-    def __init__(self, denoise: Any, picture: Tensor, anew: Anew) -> None:
+    def __init__(self, denoise: Any, picture: Tensor, anew: Anew, path: NoisePath) -> None:
         self._denoise = denoise
         self._picture = picture
         self._anew = anew
+        self._path = path
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
         """x less the noise that the model sees in the blend."""
@@ -81,14 +83,15 @@ class KeptBefore:
         return x - (shown - self._denoise(shown, sigma))
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The same of the guided belief and of the one of the negative prompts."""
+        """The same of the guided x̂₀ and of the one of the negative prompts."""
         shown = self._shown(x, sigma)
         guided, without = self._denoise.both(shown, sigma)
         return x - (shown - guided), x - (shown - without)
 
     def _shown(self, x: Tensor, sigma: float) -> Tensor:
-        # The picture stands in the unit-variance space of the model, x in that of σ.
-        return torch.lerp(self._picture * math.hypot(1, sigma), x, self._anew(sigma))
+        # The picture stands in the space of the model's input, x in that of σ.
+        scale = self._path.input_scale(sigma)
+        return torch.lerp(self._picture * scale, x, self._anew(sigma))
 
 
 def beside(

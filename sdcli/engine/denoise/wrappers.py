@@ -17,28 +17,28 @@ def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> 
     Luo et al. 2023, with σ_data 0.5 and timesteps scaled by 10.
     """
 
-    def believe(x: Tensor, sigma: float, /) -> Tensor:
+    def bounded(x: Tensor, sigma: float, /) -> Tensor:
         t = 10 * timestep(sigma)
         keep = 0.25 / (t**2 + 0.25)
         return denoise(x, sigma) * (t / math.sqrt(t**2 + 0.25)) + x * keep
 
-    return believe
+    return bounded
 
 
-class Remembered:
-    """What another denoiser believes, and the `last` of that."""
+class LastDenoised:
+    """As another denoiser; `denoised` is the last x̂₀ that it gave, for previews."""
 
     def __init__(self, denoise: Any) -> None:
         self._denoise = denoise
-        self.last: Tensor | None = None
+        self.denoised: Tensor | None = None
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
         """As the other."""
-        self.last = believed = self._denoise(x, sigma)
-        return believed
+        self.denoised = denoised = self._denoise(x, sigma)
+        return denoised
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
         """As the other's."""
-        believed, without = self._denoise.both(x, sigma)
-        self.last = believed
-        return believed, without
+        denoised, without = self._denoise.both(x, sigma)
+        self.denoised = denoised
+        return denoised, without

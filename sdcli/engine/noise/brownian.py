@@ -1,4 +1,4 @@
-"""Owns Brownian noise: for each image a path over σ that belongs to its seed.
+"""Brownian noise: for each image a path over σ that belongs to its seed.
 
 The values are those of torchsde's BrownianTree as A1111 uses it (tolerance 1e-6, pool of 24), but
 only what a query needs is computed, for all images at once.

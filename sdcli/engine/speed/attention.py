@@ -1,4 +1,4 @@
-"""Owns how a UNet attends: as diffusers does, but a prompt is read once a run."""
+"""Attention of transformer blocks: as diffusers has it, but a prompt is read once a run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from diffusers.models.attention import BasicTransformerBlock
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
 
-def attend(unet: Any) -> None:
-    """Let the attention layers of a UNet's transformer blocks work as `Attending` does."""
-    for block in unet.modules():
+def attend(network: nn.Module) -> None:
+    """Let the attention layers of a network's transformer blocks work as `Attending` does."""
+    for block in network.modules():
         if isinstance(block, BasicTransformerBlock):
             for layer in (block.attn1, block.attn2):
                 if layer is not None:
@@ -23,9 +23,10 @@ def attend(unet: Any) -> None:
 
 
 @contextmanager
-def prompts_read_anew(unet: Any) -> Iterator[None]:
+def prompts_read_anew(network: nn.Module) -> Iterator[None]:
     """Within, nothing that was read of a prompt is used again."""
-    processors = [each for each in unet.attn_processors.values() if isinstance(each, Attending)]
+    every = (getattr(layer, "processor", None) for layer in network.modules())
+    processors = [each for each in every if isinstance(each, Attending)]
     for each in processors:
         each.anew = True
     try:
@@ -43,7 +44,7 @@ class Attending:
     """
 
     def __init__(self) -> None:
-        self._read_already = WeakTensorKeyDictionary()
+        self._known = WeakTensorKeyDictionary()
         self.anew = False
 
     def __call__(
@@ -62,19 +63,19 @@ class Attending:
             key, value = self._read(layer, encoder_hidden_states)
         else:
             key, value = self._read_once(layer, encoder_hidden_states)
-        seen = functional.scaled_dot_product_attention(query, key, value)
+        attended = functional.scaled_dot_product_attention(query, key, value)
         project, dropout = layer.to_out
-        told: Tensor = dropout(project(seen.transpose(1, 2).flatten(2)))
-        return told
+        output: Tensor = dropout(project(attended.transpose(1, 2).flatten(2)))
+        return output
 
     def _read_once(self, layer: Any, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] | None = self._read_already.get(prompts)
-        if found is None:
-            found = self._read_already[prompts] = self._read(layer, prompts)
-        return found
+        pair: tuple[Tensor, Tensor] | None = self._known.get(prompts)
+        if pair is None:
+            pair = self._known[prompts] = self._read(layer, prompts)
+        return pair
 
-    def _read(self, layer: Any, told: Tensor) -> tuple[Tensor, Tensor]:
-        return _heads(layer.to_k(told), layer.heads), _heads(layer.to_v(told), layer.heads)
+    def _read(self, layer: Any, source: Tensor) -> tuple[Tensor, Tensor]:
+        return _heads(layer.to_k(source), layer.heads), _heads(layer.to_v(source), layer.heads)
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

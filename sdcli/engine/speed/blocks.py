@@ -1,4 +1,4 @@
-"""Owns the blocks of a UNet and a VAE that write over what nobody reads again."""
+"""The blocks of a UNet and a VAE that write over what nobody reads again."""
 
 from __future__ import annotations
 

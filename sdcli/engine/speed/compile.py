@@ -1,4 +1,4 @@
-"""Owns compiling a UNet: block by block, by torch.compile, whose work is kept on disk."""
+"""Compiling a backbone: block by block, by torch.compile, whose work is kept on disk."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.resnet import ResnetBlock2D
 from platformdirs import user_cache_path
 
+from sdcli.engine.backbones import Backbone, required
 from sdcli.engine.device import Placement
 from sdcli.errors import UsageError
 
@@ -20,23 +19,25 @@ _CACHE = "TORCHINDUCTOR_CACHE_DIR"  # torch's own variable, which wins
 _SHAPES = 64  # of one kind of block: some fifteen for each size of picture
 
 
-def compile_blocks(unet: Any, placement: Placement, say: Callable[[str], None]) -> bool:
-    """Let torch compile each block of a UNet when it is first called with a shape; whether it will.
+def compile_blocks(backbone: Backbone, placement: Placement, say: Callable[[str], None]) -> bool:
+    """Let torch compile each block of a backbone at its first call of a shape; whether it will.
 
     Blocks, not the whole network: like ones share their code, so that it takes a fraction of the
     time, and nearly all that is to be gained is in them. Where weights are packed for oneDNN
-    nothing is, as was measured; that is said. Raises UsageError where torch cannot compile.
+    nothing is, as was measured; that is said. Raises UsageError where torch cannot compile, or
+    there are no such blocks.
     """
     if packs(placement):
         say("compiling gains nothing on this CPU, for which weights are packed already; going on")
         return False
     _check(placement.device.type)
+    blocks = required(backbone.capabilities.compiled_blocks, "--compile", backbone)
     cache = _cache()
     limits: Any = getattr(torch, "_dynamo", None) and torch._dynamo.config
     if hasattr(limits, "recompile_limit"):  # else torch gives up compiling a little earlier
         limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
-    for block in unet.modules():
-        if isinstance(block, BasicTransformerBlock | ResnetBlock2D):
+    for block in backbone.network.modules():
+        if isinstance(block, blocks):
             block.forward = torch.compile(block.forward, dynamic=False)
     say(
         "compiling takes a minute or two at the first step of each new size of picture, and "

@@ -1,42 +1,44 @@
-"""Owns DeepCache: a UNet's last layer alone, on what an earlier call has left to it."""
+"""DeepCache: a network's last layer alone, on what an earlier call has left to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdcli.engine.text.schedule import Told, of_rows
+from sdcli.engine.backbones import Shallow
+from sdcli.engine.text import Conditioning, select_rows
+from sdcli.engine.text.schedule import ConditioningGroup
 
-Ask = Callable[[Tensor, Tensor, Told], Tensor]
+Predict = Callable[[Tensor, Tensor, Conditioning], Tensor]
 _Key = tuple[bool, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Left:
+class _Cached:
     """What entered the last layer for a row, (1, channels, height, width), at that call."""
 
     hidden: Tensor
     call: int
 
 
-class Reuse:
-    """A run's calls of a UNet, of which those between every `interval`-th are shallow.
+class DeepCache:
+    """A run's calls of a network, of which those between every `interval`-th are shallow.
 
-    Ma et al. 2023, with the outermost branch. What a call leaves belongs to a row and to what that
-    is told: each row has all of the UNet run where nothing is left of it, or nothing so young, so
-    that it is made beside others as alone. `interval` 1 leaves every call as it is.
+    Ma et al. 2023, with the outermost branch. What a call leaves belongs to a row and to its
+    conditioning: each row has all of the network run where nothing is left of it, or nothing so
+    young, so that it is made beside others as alone.
     """
 
-    def __init__(self, unet: Any, ask: Ask, interval: int) -> None:
-        self._unet = unet
-        self._ask = ask
+    def __init__(self, shallow: Shallow, predict: Predict, interval: int) -> None:
+        self._shallow = shallow
+        self._predict = predict
         self._interval = interval
-        self._left: dict[_Key, _Left] = {}
+        self._cached: dict[_Key, _Cached] = {}
         self._call = 0
         self._perturbed = False
 
@@ -47,42 +49,55 @@ class Reuse:
         """
         self._call, self._perturbed = call, perturbed
         since = call - self._interval
-        self._left = {key: left for key, left in self._left.items() if left.call > since}
+        self._cached = {key: entry for key, entry in self._cached.items() if entry.call > since}
 
-    def __call__(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
-        """What the UNet says of x at the timesteps t, which has all rows of `told`."""
-        if self._interval == 1:
-            return self._ask(x, t, told)
-        known = [key in self._left for key in self._keys(told)]
+    def __call__(self, x: Tensor, t: Tensor, group: ConditioningGroup) -> Tensor:
+        """The network's output for x (rows, …) at timesteps t (rows,), all rows of the group."""
+        known = [key in self._cached for key in self._keys(group)]
         if all(known):
-            return self._shallow(x, t, told)
+            return self._shallow_call(x, t, group)
         if not any(known):
-            return self._whole(x, t, told)
-        said: dict[int, Tensor] = {}
-        for ask, of_those in ((self._shallow, True), (self._whole, False)):
+            return self._whole_call(x, t, group)
+        outputs: dict[int, Tensor] = {}
+        for call, of_those in ((self._shallow_call, True), (self._whole_call, False)):
             rows = [row for row, is_known in enumerate(known) if is_known is of_those]
-            answer = ask(of_rows(x, rows), of_rows(t, rows), told.of(rows))
-            said |= zip(rows, answer.split(1), strict=True)
-        return torch.cat([said[row] for row in range(len(x))])
+            output = call(select_rows(x, rows), select_rows(t, rows), group.select(rows))
+            outputs |= zip(rows, output.split(1), strict=True)
+        return torch.cat([outputs[row] for row in range(len(x))])
 
-    def _shallow(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
-        hidden = torch.cat([self._left[key].hidden for key in self._keys(told)])
-        with last_layer_alone(self._unet, hidden):
-            return self._ask(x, t, told)
+    def _shallow_call(self, x: Tensor, t: Tensor, group: ConditioningGroup) -> Tensor:
+        hidden = torch.cat([self._cached[key].hidden for key in self._keys(group)])
+        with self._shallow.alone(hidden):
+            return self._predict(x, t, group.conditioning)
 
-    def _whole(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
-        with entering_last_layer(self._unet) as seen:
-            said = self._ask(x, t, told)
-        rows = zip(self._keys(told), seen[0].split(1), strict=True)
-        self._left |= {key: _Left(row, self._call) for key, row in rows}
-        return said
+    def _whole_call(self, x: Tensor, t: Tensor, group: ConditioningGroup) -> Tensor:
+        with self._shallow.entering() as entered:
+            output = self._predict(x, t, group.conditioning)
+        rows = zip(self._keys(group), entered[0].split(1), strict=True)
+        self._cached |= {key: _Cached(row, self._call) for key, row in rows}
+        return output
 
-    def _keys(self, told: Told) -> list[_Key]:
-        return [(self._perturbed, *key) for key in told.keys]
+    def _keys(self, group: ConditioningGroup) -> list[_Key]:
+        return [(self._perturbed, *key) for key in group.keys]
 
     def forget(self) -> None:
         """Let go all that was left."""
-        self._left.clear()
+        self._cached.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class LastLayer:
+    """The last layer of a UNet, as DeepCache's Shallow."""
+
+    unet: Any
+
+    def entering(self) -> AbstractContextManager[list[Tensor]]:
+        """As `entering_last_layer`."""
+        return entering_last_layer(self.unet)
+
+    def alone(self, hidden: Tensor) -> AbstractContextManager[None]:
+        """As `last_layer_alone`."""
+        return last_layer_alone(self.unet, hidden)
 
 
 @contextmanager
@@ -128,7 +143,7 @@ def last_layer_alone(unet: Any, hidden: Tensor) -> Iterator[None]:
 
 
 class _Given(nn.Module):
-    """In the place of the middle block, whatever it is asked."""
+    """In the place of the middle block, whatever it is given."""
 
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()

@@ -1,19 +1,22 @@
-"""Owns CUDA graphs of a UNet: a call's kernels recorded once, and launched as one from then on."""
+"""CUDA graphs of a backbone: a call's kernels recorded once, and launched as one from then on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sdcli.engine.backbones import Backbone
+from sdcli.engine.text import Conditioning
+
 from .attention import prompts_read_anew
 
 Replay = Callable[[], object]
 Recorder = Callable[[Callable[[], Tensor]], tuple[Replay, Tensor]]
-"""From what is to be recorded to what does it again, and the tensor that then has the answer."""
+"""From what is to be recorded to what does it again, and the tensor that then has the output."""
 
 _WARM_UP = 3  # calls in which libraries choose their kernels
 
@@ -22,7 +25,7 @@ def on_cuda(device: torch.device) -> Recorder:
     """What records the kernels launched on that card, as torch's documentation asks for.
 
     Streams and graphs are those of the current device; what runs on another is not recorded, and a
-    replay gives its old answer, without an error (pytorch #87894).
+    replay gives its old output, without an error (pytorch #87894).
     """
 
     def record(work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
@@ -36,71 +39,55 @@ def on_cuda(device: torch.device) -> Recorder:
             graph = torch.cuda.CUDAGraph()
             # Another thread may be decoding the pictures before.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                answer = work()
+                output = work()
 
         def replay() -> None:
             with torch.cuda.device(device):
                 graph.replay()
 
-        return replay, answer
+        return replay, output
 
     return record
 
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    given: dict[str, Tensor]
+    inputs: dict[str, Tensor]
     replay: Replay
-    answer: Tensor
+    output: Tensor
 
 
 class Graphs:
-    """In the place of a UNet whose weights and layers stay as they are; else `forget` first.
+    """In the place of a backbone whose weights and layers stay as they are; else `forget` first.
 
-    A graph for each shape of what it is given. Its answer lasts until the next call.
+    A graph for each shape of its inputs. An output lasts until the next call.
     """
 
-    def __init__(self, unet: Any, record: Recorder) -> None:
-        self._unet = unet
+    def __init__(self, backbone: Backbone, record: Recorder) -> None:
+        self._backbone = backbone
         self._record = record
         self._known: dict[tuple[Any, ...], _Recorded] = {}
 
-    def __call__(
-        self,
-        sample: Tensor,
-        timestep: Tensor,
-        *,
-        encoder_hidden_states: Tensor,
-        added_cond_kwargs: Mapping[str, Tensor] | None,
-        return_dict: bool,
-    ) -> tuple[Tensor]:
-        """As the UNet's without its `return_dict`."""
-        assert not return_dict
-        given = {
-            "sample": sample,
-            "timestep": timestep,
-            "encoder_hidden_states": encoder_hidden_states,
-            **(added_cond_kwargs or {}),
-        }
-        key = tuple((name, tensor.shape, tensor.dtype) for name, tensor in given.items())
+    def predict(self, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
+        """As the backbone's."""
+        inputs = {"x": x, "t": t, **conditioning.tensors()}
+        key = tuple((name, tensor.shape, tensor.dtype) for name, tensor in inputs.items())
         if key not in self._known:
-            self._known[key] = self._recorded(given)
+            self._known[key] = self._recorded(inputs, conditioning)
         known = self._known[key]
-        for name, tensor in given.items():
-            known.given[name].copy_(tensor)
+        for name, tensor in inputs.items():
+            known.inputs[name].copy_(tensor)
         known.replay()
-        return (known.answer,)
+        return known.output
 
-    def _recorded(self, given: dict[str, Tensor]) -> _Recorded:
-        own = {name: tensor.clone() for name, tensor in given.items()}
-        asked = dict(own)
-        usual = {name: asked.pop(name) for name in ("sample", "timestep", "encoder_hidden_states")}
+    def _recorded(self, inputs: dict[str, Tensor], conditioning: Conditioning) -> _Recorded:
+        own = {name: tensor.clone() for name, tensor in inputs.items()}
+        own_conditioning = conditioning.with_tensors(own)
 
         def work() -> Tensor:
-            with prompts_read_anew(self._unet):  # for other prompts will be put in their place
-                said = self._unet(**usual, added_cond_kwargs=asked or None, return_dict=False)
-            answer: Tensor = said[0]
-            return answer
+            # Other prompts will be put in the place of these.
+            with prompts_read_anew(self._backbone.network):
+                return self._backbone.predict(own["x"], own["t"], own_conditioning)
 
         return _Recorded(own, *self._record(work))
 

@@ -1,4 +1,4 @@
-"""Owns layers whose weights lie as oneDNN reads them: turned round once, not at every call."""
+"""Layers whose weights lie as oneDNN reads them: turned round once, not at every call."""
 
 from __future__ import annotations
 

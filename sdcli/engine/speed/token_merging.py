@@ -1,4 +1,4 @@
-"""Owns token merging: places of a UNet's finest maps that are much alike attend as one."""
+"""Token merging: places of a UNet's finest maps that are much alike attend as one."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Owns what text becomes: the embeddings that the UNet attends to, cached by text."""
+"""CLIP's text encoders: one or several of them read a prompt by chunks of 75 tokens (A1111)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,47 +10,13 @@ from torch import Tensor
 
 from sdcli.engine.speed.packing import release
 from sdcli.errors import UsageError
-from sdcli.models.tokenizers.clip import ClipTokenizer
+from sdcli.models import Model
+from sdcli.models.roles import TEXT_ENCODERS
+from sdcli.models.tokenizers.clip import ClipTokenizer, tokenizer_of
 from sdcli.prompts.chunks import CHUNK, Token, read
 from sdcli.prompts.emphasis import Emphasis
 
-
-@dataclass(frozen=True, slots=True)
-class Conditioning:
-    """What a UNet is told of its prompts, one a row.
-
-    `context` (rows, tokens, width) is attended to. `pooled` (rows, width) sums a prompt up for
-    SDXL; None for the others.
-    """
-
-    context: Tensor
-    pooled: Tensor | None = None
-
-    @classmethod
-    def of(cls, rows: Sequence[Conditioning]) -> Conditioning:
-        """All rows beneath one another. Raises UsageError for prompts of different lengths."""
-        if len({row.context.shape[1] for row in rows}) > 1:
-            raise UsageError("prompts made at once must fill the same number of 75-token chunks")
-        pooled = [row.pooled for row in rows if row.pooled is not None]
-        return cls(torch.cat([row.context for row in rows]), torch.cat(pooled) if pooled else None)
-
-    def padded(self, length: int) -> Conditioning:
-        """With the last token repeated up to that length."""
-        rest = self.context[:, -1:].expand(-1, length - self.context.shape[1], -1)
-        return Conditioning(torch.cat([self.context, rest], dim=1), self.pooled)
-
-    def empty(self) -> Conditioning:
-        """The same shapes, all zero: what SDXL was trained with in the place of no text."""
-        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
-        return Conditioning(torch.zeros_like(self.context), pooled)
-
-    def added(self, width: int, height: int) -> dict[str, Tensor] | None:
-        """SDXL's further arguments for a picture of that size, uncropped; None for the others."""
-        if self.pooled is None:
-            return None
-        sizes = [height, width, 0, 0, height, width]  # as it was, cut at, as it is to be
-        ids = torch.tensor([sizes], device=self.pooled.device, dtype=self.pooled.dtype)
-        return {"text_embeds": self.pooled, "time_ids": ids.expand(len(self.pooled), -1)}
+from . import Conditioning, TextEncoder
 
 
 class Clip:
@@ -126,25 +91,25 @@ class Clip:
         rows = [self._row(chunk) for part in filled for chunk in part]
         batch = torch.tensor([ids for ids, _ in rows], device=self._device)  # (texts·chunks, 77)
         early = self._bare or skip > 1
-        said = self._model(input_ids=batch, return_dict=True, output_hidden_states=early)
-        hidden = said.last_hidden_state
+        output = self._model(input_ids=batch, return_dict=True, output_hidden_states=early)
+        hidden = output.last_hidden_state
         if self._bare:
-            hidden = said.hidden_states[-2]
+            hidden = output.hidden_states[-2]
         elif early:
             # Some versions of transformers keep it one level further in.
             inner = getattr(self._model, "text_model", self._model)
-            hidden = inner.final_layer_norm(said.hidden_states[-skip])
+            hidden = inner.final_layer_norm(output.hidden_states[-skip])
         if any(weight != 1 for _, row in rows for weight in row):
             weights = torch.tensor([row for _, row in rows], device=self._device)
             shares = [texts.count(text) for text in parts]
             hidden = _emphasised(hidden, weights, shares, keep_mean=emphasis == "original")
-        pooled = getattr(said, "text_embeds", None)
+        pooled = getattr(output, "text_embeds", None)
         whole = hidden.reshape(len(parts), -1, hidden.shape[-1])
-        found = {
+        rows_of = {
             text: (whole[k : k + 1], None if pooled is None else pooled[k * count : k * count + 1])
             for k, text in enumerate(parts)
         }
-        return [found[text] for text in texts]
+        return [rows_of[text] for text in texts]
 
     def _row(self, chunk: Sequence[Token]) -> tuple[list[int], list[float]]:
         """The ids of a chunk as CLIP reads them, and their weights."""
@@ -168,34 +133,60 @@ def _emphasised(
     does: the average of all numbers, whatever it means.
     """
     plain = hidden.float()
-    told = plain * weights[..., None]
+    weighted = plain * weights[..., None]
     if keep_mean:
         count = len(hidden) // len(shares)
         counts = torch.tensor(shares, device=hidden.device, dtype=torch.float32)
         before, after = (
             (x.reshape(len(shares), count, -1).mean(-1) * counts[:, None]).sum(0) / counts.sum()
-            for x in (plain, told)
+            for x in (plain, weighted)
         )
-        told *= (before / after).repeat(len(shares))[:, None, None]
-    return told.to(hidden.dtype)
+        weighted *= (before / after).repeat(len(shares))[:, None, None]
+    return weighted.to(hidden.dtype)
 
 
 _Key = tuple[tuple[str, ...], int, Emphasis]
 _REMEMBERED = 64  # prompts, of which each batch has a few
 
 
-class TextEncoder:
-    """A model's text encoders together. The same texts are encoded once."""
+class ClipEncoder(TextEncoder):
+    """A model's CLIPs together. The same texts are encoded once.
+
+    Each token's vectors stand side by side; the last CLIP sums a prompt up, if any does.
+    """
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.clips = clips
         self._cache: dict[_Key, list[Conditioning]] = {}
 
-    def __call__(
-        self, text: str, *, skip: int = 1, negative: bool = False, emphasis: Emphasis = "original"
-    ) -> Conditioning:
-        """The row of a text that stands alone."""
-        return self.encode((text,), skip=skip, negative=negative, emphasis=emphasis)[0]
+    @classmethod
+    def of(cls, model: Model, networks: Mapping[str, Any], device: torch.device) -> ClipEncoder:
+        """That of a model with these networks, by their roles."""
+        roles = [role for role in TEXT_ENCODERS if role in networks]
+        return cls(
+            [
+                Clip(
+                    tokenizer_of(model, number),
+                    networks[role],
+                    device=device,
+                    bare=len(roles) > 1,
+                )
+                for number, role in enumerate(roles)
+            ]
+        )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of each CLIP's token vectors."""
+        return tuple(clip.width for clip in self.clips)
+
+    def learn(self, name: str, vectors: Sequence[Tensor]) -> None:
+        """Let `name` stand for these vectors, (tokens, width) for each CLIP, in every text.
+
+        Raises UsageError where the weights are offloaded layer by layer.
+        """
+        for clip, each in zip(self.clips, vectors, strict=True):
+            clip.learn(name, each)
 
     def encode(
         self,
@@ -211,12 +202,12 @@ class TextEncoder:
         skip, which only Stable Diffusion 1 heeds.
         """
         key = (texts, skip, emphasis)
-        found = self._cache.pop(key, None) or self._encode(texts, skip, emphasis)
-        self._cache[key] = found  # the last one used is the last to go
+        rows = self._cache.pop(key, None) or self._encode(texts, skip, emphasis)
+        self._cache[key] = rows  # the last one used is the last to go
         if len(self._cache) > _REMEMBERED:
             del self._cache[next(iter(self._cache))]
         blank = negative and not any(texts)
-        return [row.empty() if blank and row.pooled is not None else row for row in found]
+        return [row.zeros() if blank and row.pooled is not None else row for row in rows]
 
     def release(self) -> None:
         """Give up memory until another text is to be read."""
@@ -229,9 +220,9 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode(self, texts: tuple[str, ...], skip: int, emphasis: Emphasis) -> list[Conditioning]:
-        said = [clip(texts, skip, emphasis) for clip in self.clips]
+        parts = [clip(texts, skip, emphasis) for clip in self.clips]
         rows = {
             text: Conditioning(torch.cat([hidden for hidden, _ in row], dim=-1), row[-1][1])
-            for text, *row in zip(texts, *said, strict=True)
+            for text, *row in zip(texts, *parts, strict=True)
         }
         return [rows[text] for text in texts]

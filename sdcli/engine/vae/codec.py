@@ -1,4 +1,4 @@
-"""Owns the way between latents and pictures."""
+"""The way between latents and pictures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from sdcli.engine.device import memory_errors
 from sdcli.engine.speed.packing import unpack
 from sdcli.errors import OutOfMemory, SdcliError
+from sdcli.models.latents import LatentSpace
 
 from .strips import decode_in_strips
 
@@ -37,32 +38,27 @@ def pad_around(network: nn.Module, wanted: bool) -> bool:
 class Codec:
     """The VAE that all runs of an engine share: each pads as it wants, one at a time."""
 
-    def __init__(self, vae: Any, *, scale: float, device: torch.device) -> None:
+    def __init__(self, vae: Any, *, space: LatentSpace, device: torch.device) -> None:
         self._vae = vae
-        self._scale = scale
+        self.space = space
         self._device = device
         self._lock = RLock()
 
-    @property
-    def channels(self) -> int:
-        """Of its latents."""
-        return int(self._vae.config.latent_channels)
-
     def encode(self, image: Image.Image, *, tiling: bool) -> Tensor:
-        """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32."""
+        """A picture of height × width pixels to latents (1, channels, h, w), float32."""
         return self.encode_pixels(to_pixels(image, self._device), tiling=tiling)
 
     def encode_pixels(self, pixels: Tensor, *, tiling: bool) -> Tensor:
-        """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+        """The same of pixels (1, 3, height, width) from -1 to 1, where the VAE runs."""
         with self._padded(tiling):
-            return encode_pixels(self._vae, pixels, scale=self._scale)
+            return encode_pixels(self._vae, pixels, space=self.space)
 
     def decode(
         self, latents: Tensor, *, tiling: bool, say: Callable[[str], None]
     ) -> list[Image.Image]:
         """Latents (n, channels, h, w), float32, to n pictures. Raises SdcliError."""
         with self._padded(tiling):
-            return decode(self._vae, latents, scale=self._scale, say=say)
+            return decode(self._vae, latents, space=self.space, say=say)
 
     @contextmanager
     def _padded(self, tiling: bool) -> Iterator[None]:
@@ -71,9 +67,9 @@ class Codec:
             yield
 
 
-def encode(vae: Any, image: Image.Image, *, scale: float, device: torch.device) -> Tensor:
-    """A picture of 8h × 8w pixels to latents (1, channels, h, w), float32: the posterior's mean."""
-    return encode_pixels(vae, to_pixels(image, device), scale=scale)
+def encode(vae: Any, image: Image.Image, *, space: LatentSpace, device: torch.device) -> Tensor:
+    """A picture to latents (1, channels, h, w) of that space, float32: the posterior's mean."""
+    return encode_pixels(vae, to_pixels(image, device), space=space)
 
 
 def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
@@ -84,17 +80,17 @@ def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
 
 
 @torch.inference_mode()
-def encode_pixels(vae: Any, pixels: Tensor, *, scale: float) -> Tensor:
-    """The same of pixels (1, 3, 8h, 8w) from -1 to 1, on the device where the VAE runs."""
+def encode_pixels(vae: Any, pixels: Tensor, *, space: LatentSpace) -> Tensor:
+    """The same of pixels (1, 3, height, width) from -1 to 1, where the VAE runs."""
     mean: Tensor = vae.encode(pixels.to(vae.dtype)).latent_dist.mean
-    return mean.float() * scale
+    return space.of_mean(mean.float())
 
 
 @torch.inference_mode()
 def decode(
-    vae: Any, latents: Tensor, *, scale: float, say: Callable[[str], None]
+    vae: Any, latents: Tensor, *, space: LatentSpace, say: Callable[[str], None]
 ) -> list[Image.Image]:
-    """Latents (n, channels, h, w), float32, to n pictures of 8h × 8w.
+    """Latents (n, channels, h, w) of that space, float32, to n pictures.
 
     One at a time, so that a batch takes no more memory than one picture; in strips where one is too
     large for the device, and said. A VAE that yields NaN in half precision is moved to fp32 for
@@ -103,14 +99,14 @@ def decode(
     decoder = _Decoder(vae, say)
     pictures = []
     for latent in latents.split(1):
-        pixels = decoder(latent / scale)
+        pixels = decoder(space.to_vae(latent))
         if torch.isnan(pixels).any() and vae.dtype != torch.float32:
             say("the VAE gives NaN in half precision; it goes on in fp32")
             # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
             unpack(vae, torch.float32)
             vae.to(latent.device, torch.float32)
-            pixels = decoder(latent / scale)
+            pixels = decoder(space.to_vae(latent))
         if torch.isnan(pixels).any():
             raise SdcliError("the VAE gives NaN", "the model's VAE is damaged; try another model")
         # A1111 truncates here; rounding would differ by one level in half of the pixels.

@@ -1,4 +1,4 @@
-"""Owns decoding, a strip of rows at a time, a picture whose layers do not fit on the device."""
+"""Decoding of a picture whose layers do not fit on the device, a strip of rows at a time."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ def _activated(norm: nn.GroupNorm, x: Tensor, device: torch.device) -> _Layer:
 def _statistics(groups: int, layer: _Layer) -> tuple[Tensor, Tensor]:
     """Mean and variance of each group, (groups,), float32, put together from the strips' own."""
     strips = _strips(layer.height, layer.width)
-    told = [
+    moments = [
         torch.var_mean(layer.rows(*strip).float().reshape(groups, -1), dim=1, correction=0)
         for strip in strips
     ]
-    variances, means = (torch.stack(one) for one in zip(*told, strict=True))
+    variances, means = (torch.stack(one) for one in zip(*moments, strict=True))
     shares = means.new_tensor([bottom - top for top, bottom in strips])[:, None] / layer.height
     mean = (shares * means).sum(0)
     return mean, (shares * (variances + (means - mean).square())).sum(0)

@@ -1,4 +1,4 @@
-"""Owns turning a checked model into networks on a device."""
+"""A checked model's networks on a device, by role, and what is put into them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from transformers.utils import logging as transformers_logging
 
 from sdcli.engine.adapters.lora import Lora, Loras
+from sdcli.engine.backbones import Backbone, required
+from sdcli.engine.backbones.unet import UNet
 from sdcli.engine.device import Placement, memory_errors, prepare
 from sdcli.engine.speed.attention import attend
 from sdcli.engine.speed.blocks import save_memory
 from sdcli.engine.speed.compile import compile_blocks
 from sdcli.engine.speed.graphs import Graphs, on_cuda
 from sdcli.engine.speed.packing import pack
-from sdcli.engine.text.clip import Clip, TextEncoder
+from sdcli.engine.text import Conditioning, TextEncoder
+from sdcli.engine.text.clip import ClipEncoder
 from sdcli.engine.vae.codec import Codec, pad_around
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model, weight_files
 from sdcli.models.families import by_name
 from sdcli.models.key_mapping import AVERAGE, VAE
-from sdcli.models.single_file import ENCODERS, METADATA, original_places
-from sdcli.models.tokenizers.clip import tokenizer_of
+from sdcli.models.roles import CALLED, DECODER
+from sdcli.models.single_file import METADATA, original_places
 from sdcli.models.vae import place_in
 from sdcli.notices import silent
 
@@ -42,13 +45,13 @@ from .offload import place
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The networks of a Stable Diffusion model, ready to run, and the LoRAs in them.
+    """The networks of a model by role, ready to run, what runs them, and the LoRAs in them.
 
-    `graphs` are those of the UNet's calls, and `compiled` that its blocks are.
+    `graphs` are those of the backbone's calls, and `compiled` that its blocks are.
     """
 
-    unet: Any
-    vae: Any
+    networks: Mapping[str, Any]
+    backbone: Backbone
     codec: Codec
     text_encoder: TextEncoder
     loras: Loras
@@ -60,14 +63,14 @@ class Components:
     def bound(
         self, loras: Sequence[Lora], *, tiling: bool, say: Callable[[str], None]
     ) -> Iterator[None]:
-        """Within, UNet and text encoders are one run's: with these LoRAs, and this padding.
+        """Within, backbone and text encoders are one run's: with these LoRAs, and this padding.
 
         Runs of one engine take turns step by step, in one thread or in several; what the last one
         has set is kept until another wants something else. Raises ModelError.
         """
         with self._lock:
             self.use(loras, say)
-            if pad_around(self.unet, tiling):
+            if pad_around(self.backbone.network, tiling):
                 self._forget_graphs()
             yield
 
@@ -93,7 +96,7 @@ def load(
 ) -> Components:
     """Load every component in the placement's number format; `offload` as in offload.py.
 
-    The UNet's blocks are compiled, and its calls recorded as CUDA graphs, where that is asked for;
+    The backbone's blocks are compiled, and its calls recorded as CUDA graphs, where that is wanted;
     `say` is told what it costs. Raises ModelError for weights that do not fit their configuration,
     OutOfMemory, UsageError.
     """
@@ -114,47 +117,44 @@ def load(
             pack(network, placement)
             where = f"--model: {_where(model, part)}"
             networks[part] = fill(network, source, dtype=placement.dtype, where=where)
-        attend(networks["unet"])
-        in_turn = ("text_encoder", "text_encoder_2", "unet", "vae")
-        called = [networks[part] for part in in_turn if part in networks]
+        backbone = backbone_of(networks)
+        attend(backbone.network)
+        called = [networks[role] for role in CALLED if role in networks]
         place(called, placement.device, offload=offload)
-        unet = networks["unet"]
-        compiled = compile and compile_blocks(unet, placement, say)
-        encoders = [part for part in networks if part in ENCODERS]
-        clips = [
-            Clip(
-                tokenizer_of(model, number),
-                networks[part],
-                device=placement.device,
-                bare=len(encoders) > 1,
-            )
-            for number, part in enumerate(encoders)
-        ]
+        compiled = compile and compile_blocks(backbone, placement, say)
+        if graphs:
+            required(backbone.capabilities.graphs, "--cuda-graphs", backbone)
     return Components(
-        unet,
-        networks["vae"],
-        Codec(networks["vae"], scale=model.latent_scale, device=placement.device),
-        TextEncoder(clips),
+        networks,
+        backbone,
+        Codec(networks[DECODER], space=model.latents, device=placement.device),
+        READERS[model.family.text](model, networks, placement.device),
         Loras(model, networks),
-        graphs=Graphs(unet, on_cuda(placement.device)) if graphs else None,
+        graphs=Graphs(backbone, on_cuda(placement.device)) if graphs else None,
         compiled=compiled,
     )
 
 
+def backbone_of(networks: Mapping[str, nn.Module]) -> Backbone:
+    """The one of these networks, by role, that predicts."""
+    [role] = [role for role in PREDICTORS if role in networks]
+    return PREDICTORS[role](networks[role])
+
+
 @torch.inference_mode()
 def settled(model: Model, components: Components, placement: Placement) -> Model:
-    """The model with what only its answers tell: whether a Stable Diffusion 2 file predicts v.
+    """The model with what only its outputs tell: whether a Stable Diffusion 2 file predicts v.
 
-    A1111's test: asked of nothing but halves at the last timestep, a network for ε gives back about
-    what it was given, one for v something far below.
+    A1111's test: of nothing but halves at the last timestep, a network for ε gives back about what
+    it was given, one for v something far below.
     """
     if model.header is None or METADATA in model.header.metadata or model.family.name != "sd2":
         return model
-    unet = components.unet
     x = torch.full((1, 4, 8, 8), 0.5, device=placement.device, dtype=placement.dtype)
-    context = x.new_full((1, 2, unet.config.cross_attention_dim), 0.5)
-    said = unet(x, 999, encoder_hidden_states=context, return_dict=False)[0]
-    if (said - x).float().mean() >= -1:
+    t = torch.full((1,), 999.0, device=placement.device)
+    context = x.new_full((1, 2, int(model.configs["unet"]["cross_attention_dim"])), 0.5)
+    output = components.backbone.predict(x, t, Conditioning(context))
+    if (output - x).float().mean() >= -1:
         return model
     family = by_name("sd2-v")
     return replace(
@@ -167,7 +167,7 @@ def settled(model: Model, components: Components, placement: Placement) -> Model
 
 
 def _where(model: Model, part: str) -> Path:
-    if part == "vae" and model.vae:
+    if part == DECODER and model.vae:
         return model.vae.path
     return model.path / part if model.header is None else model.path
 
@@ -175,12 +175,12 @@ def _where(model: Model, part: str) -> Path:
 def sources(model: Model) -> dict[str, Source]:
     """Where each component's tensors are. Raises ModelError for files that cannot be opened."""
     try:
-        found = _own_sources(model)
+        own = _own_sources(model)
         if model.vae is None:
-            return found
+            return own
         if model.vae.prefix is None:
-            return {**found, "vae": in_folder(tensors_in(model.vae.path))}
-        return {**found, "vae": in_original(tensors_in(model.vae.path), place_in(model.vae))}
+            return {**own, DECODER: in_folder(tensors_in(model.vae.path))}
+        return {**own, DECODER: in_original(tensors_in(model.vae.path), place_in(model.vae))}
     except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"--model: cannot load {model.path}: {error}") from error
 
@@ -201,17 +201,9 @@ def _in_files(folder: Path) -> Tensors:
 
 def empty(model: Model, part: str) -> nn.Module:
     """A component with the shapes of its configuration, and no content."""
-    config = model.vae.config if part == "vae" and model.vae else model.configs[part]
+    config = model.vae.config if part == DECODER and model.vae else model.configs[part]
     with no_content():
-        return _MAKERS[part](config)
-
-
-_MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
-    "unet": UNet2DConditionModel.from_config,
-    "vae": AutoencoderKL.from_config,
-    "text_encoder": lambda config: CLIPTextModel(_clip_config(config)),
-    "text_encoder_2": lambda config: CLIPTextModelWithProjection(_clip_config(config)),
-}
+        return MAKERS[part](config)
 
 
 def _clip_config(config: Mapping[str, Any]) -> CLIPTextConfig:
@@ -219,10 +211,27 @@ def _clip_config(config: Mapping[str, Any]) -> CLIPTextConfig:
 
     That is an embedding's, where a prompt has one.
     """
-    told = dict(config)
-    if told.get("eos_token_id") == 2:
-        told["eos_token_id"] = told["vocab_size"] - 1
-    return CLIPTextConfig.from_dict(told)
+    fields = dict(config)
+    if fields.get("eos_token_id") == 2:
+        fields["eos_token_id"] = fields["vocab_size"] - 1
+    return CLIPTextConfig.from_dict(fields)
+
+
+MAKERS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
+    "unet": UNet2DConditionModel.from_config,
+    "vae": AutoencoderKL.from_config,
+    "text_encoder": lambda config: CLIPTextModel(_clip_config(config)),
+    "text_encoder_2": lambda config: CLIPTextModelWithProjection(_clip_config(config)),
+}
+"""By role, what makes a network of its configuration."""
+
+PREDICTORS: dict[str, Callable[[Any], Backbone]] = {"unet": UNet}
+"""By role, what makes a network a backbone."""
+
+READERS: dict[str, Callable[[Model, Mapping[str, Any], torch.device], TextEncoder]] = {
+    "clip": ClipEncoder.of,
+}
+"""By a family's `text`, what reads prompts with the networks of a model."""
 
 
 @contextmanager

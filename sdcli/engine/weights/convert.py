@@ -1,4 +1,4 @@
-"""Owns writing a model in another layout or number format: a single file, or a diffusers folder."""
+"""Writing a model in another layout or number format: a single file, or a diffusers folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns keeping weights in the computer's memory, on their way to the device only when used."""
+"""Keeping weights in the computer's memory, on their way to the device only when used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the pages of mapped files: brought into memory before they are read, and let go after."""
+"""The pages of mapped files: brought into memory before they are read, and let go after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HiresFields: the part of a request that makes its picture a second time, and larger."""
+"""HiresFields and TileFields: a picture made a second time and larger, whole or by tiles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sdcli.images.upscalers import LANCZOS, LATENT, upscaler_name
 from sdcli.request.fields import (
     LEAST_SIDE,
     MOST_SIDE,
+    MULTIPLE,
     Size,
     field_error,
     flag,
@@ -136,9 +137,16 @@ class Enlarging:
 
 
 def enlarging(
-    size: tuple[int, int], *, scale: float | None, wanted: tuple[int, int] | None
+    size: tuple[int, int],
+    *,
+    scale: float | None,
+    wanted: tuple[int, int] | None,
+    factor: int = MULTIPLE,
 ) -> Enlarging:
-    """From a first pass of `size` pixels by A1111's rules: `scale` times, or `wanted`."""
+    """From a first pass of `size` pixels by A1111's rules: `scale` times, or `wanted`.
+
+    `factor` is the pixels of a latent along a side.
+    """
     width, height = size
     if wanted is None:
         assert scale is not None
@@ -148,8 +156,11 @@ def enlarging(
         wide, high = wanted
         by_width = not high or (bool(wide) and width * high < wide * height)
         large = (wide, wide * height // width) if by_width else (high * width // height, high)
-        cut = ((large[0] - (wide or large[0])) // 8, (large[1] - (high or large[1])) // 8)
-    covering = large[0] // 8, large[1] // 8
+        cut = (
+            (large[0] - (wide or large[0])) // factor,
+            (large[1] - (high or large[1])) // factor,
+        )
+    covering = large[0] // factor, large[1] // factor
     return Enlarging(covering, (covering[0] - cut[0], covering[1] - cut[1]))
 
 

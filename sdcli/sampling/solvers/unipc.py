@@ -8,7 +8,6 @@ from typing import Any
 
 from sdcli.sampling.protocols import Denoise, Noise, Sigmas, X
 
-
 ORDER = 3
 
 

@@ -30,8 +30,9 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 def networks(engine: Engine) -> dict[str, Any]:
     parts = engine._components
-    clip = parts.text_encoder.clips[0]._model
-    return {"unet": parts.unet, "text_encoder": getattr(clip, "text_model", clip)}
+    text = parts.networks["text_encoder"]
+    text = getattr(text, "text_model", text)
+    return {"unet": parts.backbone.network, "text_encoder": text}
 
 
 def dense(tensor: Tensor) -> Tensor:

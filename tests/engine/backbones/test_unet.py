@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdcli.engine.backbones.unet import UNetDenoiser
+from sdcli.engine.backbones.unet import UNet
+from sdcli.engine.denoise.denoiser import Denoiser
 from sdcli.engine.denoise.wrappers import consistent
-from sdcli.engine.text.clip import Conditioning
+from sdcli.engine.text import Conditioning
 from sdcli.engine.text.schedule import Line, Script
-from sdcli.models.families import Prediction
 from sdcli.sampling.noise_tables import scaled_linear
+from sdcli.sampling.paths import EPSILON, PATHS, Prediction
 
 TABLE = scaled_linear()
 
@@ -25,7 +26,7 @@ def still(value: float = 0.0, length: int = 77, dtype: torch.dtype = torch.float
 
 
 def script(lines: list[Line]) -> Script:
-    return Script(lines, width=64, height=64)
+    return Script(lines)
 
 
 class Oracle:
@@ -51,8 +52,8 @@ class Oracle:
 def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: float) -> None:
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     unet = Oracle(clean, prediction)
-    denoise = UNetDenoiser(
-        unet, script([still(), still()]), timestep=TABLE.timestep, prediction=prediction
+    denoise = Denoiser(
+        UNet(unet), script([still(), still()]), path=PATHS[prediction], timestep=TABLE.timestep
     )
     noisy = clean + sigma * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(denoise(noisy, sigma), clean, atol=2e-3 * max(1, sigma))
@@ -60,7 +61,7 @@ def test_an_exact_unet_gives_the_clean_picture(prediction: Prediction, sigma: fl
 
 def test_the_unet_is_asked_at_fractional_timesteps() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
-    denoise = UNetDenoiser(unet, script([still()]), timestep=TABLE.timestep, prediction="epsilon")
+    denoise = Denoiser(UNet(unet), script([still()]), path=EPSILON, timestep=TABLE.timestep)
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(500.5))
     [(_, t)] = unet.asked
     assert t.shape == (1,)
@@ -70,7 +71,7 @@ def test_the_unet_is_asked_at_fractional_timesteps() -> None:
 def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
     lines = [still(dtype=torch.float16)]
-    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    denoise = Denoiser(UNet(unet), script(lines), path=EPSILON, timestep=TABLE.timestep)
     denoise(torch.ones(1, 4, 8, 8), TABLE.sigma(700.3))
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.float16, torch.float16)
@@ -80,7 +81,7 @@ def test_in_half_precision_the_timestep_is_rounded_as_a1111_does() -> None:
 def test_bf16_keeps_the_timestep() -> None:
     unet = Oracle(torch.zeros(1, 4, 8, 8), "epsilon")
     lines = [still(dtype=torch.bfloat16)]
-    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    denoise = Denoiser(UNet(unet), script(lines), path=EPSILON, timestep=TABLE.timestep)
     assert denoise(torch.ones(1, 4, 8, 8), 14.0).dtype == torch.float32
     [(x, t)] = unet.asked
     assert (x.dtype, t.dtype) == (torch.bfloat16, torch.float32)
@@ -103,7 +104,7 @@ class Echo:
 def test_rows_of_different_lengths_are_asked_apart_and_keep_their_places() -> None:
     unet = Echo()
     lines = [still(1.0), still(2.0, length=154), still(3.0)]
-    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    denoise = Denoiser(UNet(unet), script(lines), path=EPSILON, timestep=TABLE.timestep)
     said = -denoise(torch.zeros(3, 4, 8, 8), 1.0)
     assert said[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
     assert unet.asked == [(2, 77, 4), (1, 154, 4)]
@@ -114,7 +115,7 @@ def test_a_line_is_told_another_thing_when_its_call_comes() -> None:
     unet = Echo()
     first, second = still(1.0).at(0), still(2.0).at(0)
     lines = [Line(((2, first), (9, second))), still(5.0)]
-    denoise = UNetDenoiser(unet, script(lines), timestep=TABLE.timestep, prediction="epsilon")
+    denoise = Denoiser(UNet(unet), script(lines), path=EPSILON, timestep=TABLE.timestep)
     said = [-denoise(torch.zeros(2, 4, 8, 8), 1.0)[:, 0, 0, 0] for _ in range(12)]
     # After the last stretch, which ends with call 9, A1111 is told the first one again.
     assert [row[0].item() for row in said] == [1.0] * 3 + [2.0] * 7 + [1.0] * 2

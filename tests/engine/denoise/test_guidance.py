@@ -12,8 +12,9 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 from torch import Tensor
 
 from sdcli.engine import Engine
-from sdcli.engine.denoise.guidance import Guided, Skip, rescaled, thresholded
+from sdcli.engine.denoise.guidance import Guidance, Skip, rescaled, thresholded
 from sdcli.request import GenerationRequest
+from sdcli.sampling.paths import PATHS
 
 
 def by_row(values: list[float]) -> Any:
@@ -25,20 +26,20 @@ def by_row(values: list[float]) -> Any:
 def test_guidance_goes_from_negative_to_prompt_and_beyond(scale: float, believed: float) -> None:
     """D_u + scale·(D_c − D_u): 0 is the negative prompt's picture, 1 the prompt's."""
     x = torch.zeros(1, 4, 2, 2)
-    guided = Guided(by_row([5.0, 2.0]), scale)(x, 1.0)
+    guided = Guidance(by_row([5.0, 2.0]), scale)(x, 1.0)
     assert torch.equal(guided, torch.full_like(x, believed))
 
 
 def test_guidance_keeps_the_images_apart() -> None:
     """Rows are prompts first, then negatives: image k takes k and k + n."""
     x = torch.zeros(2, 1, 1, 1)
-    believed = Guided(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
+    believed = Guidance(by_row([1.0, 10.0, 0.0, 4.0]), 2.0)(x, 1.0)
     assert believed.flatten().tolist() == [2.0, 16.0]
 
 
 def test_the_unguided_belief_is_told_beside_the_guided_one() -> None:
     x = torch.zeros(1, 1, 1, 1)
-    denoise = Guided(by_row([5.0, 2.0]), 3.0)
+    denoise = Guidance(by_row([5.0, 2.0]), 3.0)
     assert [believed.item() for believed in denoise.both(x, 1.0)] == [11.0, 2.0]
 
 
@@ -46,11 +47,11 @@ def test_prompts_are_composed_by_their_weights() -> None:
     """D_u + Σ wₖ·scale·(D_k − D_u), image by image; rows are the prompts, then the negatives."""
     x = torch.zeros(2, 1, 1, 1)
     rows = by_row([5.0, 3.0, 10.0, 2.0, 4.0])
-    denoise = Guided(rows, 2.0, [[1.0, -0.5], [1.0]])
+    denoise = Guidance(rows, 2.0, [[1.0, -0.5], [1.0]])
     guided, without = denoise.both(x, 1.0)
     assert guided.flatten().tolist() == [2 + 2 * 3 - 1, 4 + 2 * 6]
     assert without.flatten().tolist() == [2.0, 4.0]
-    one = Guided(by_row([5.0, 2.0]), 2.0, [[0.5]])
+    one = Guidance(by_row([5.0, 2.0]), 2.0, [[0.5]])
     assert one(x[:1], 1.0).item() == 2 + 3
 
 
@@ -83,7 +84,7 @@ class Asked:
 def test_the_negative_prompts_are_skipped_as_a1111_skips_them(skip: Skip, asked: list[int]) -> None:
     """At σ = 8, 7, … 1; what is skipped leaves what the prompt believes."""
     believed = Asked(torch.tensor([5.0, 2.0]).reshape(2, 1, 1, 1))
-    guided = Guided(believed, 3.0, prompts=believed, skip=skip)
+    guided = Guidance(believed, 3.0, prompts=believed, skip=skip)
     made = [guided(torch.zeros(1, 1, 1, 1), 8.0 - call).item() for call in range(8)]
     assert believed.counts == asked
     assert made == [5.0 if count == 1 else 11.0 for count in asked]
@@ -91,7 +92,9 @@ def test_the_negative_prompts_are_skipped_as_a1111_skips_them(skip: Skip, asked:
 
 def test_where_it_is_skipped_the_first_of_several_prompts_takes_its_place() -> None:
     believed = Asked(torch.tensor([5.0, 3.0, 10.0]).reshape(3, 1, 1, 1))
-    guided = Guided(believed, 2.0, [[1.0, -0.5], [1.0]], prompts=believed, skip=Skip(2, early=1.0))
+    guided = Guidance(
+        believed, 2.0, [[1.0, -0.5], [1.0]], prompts=believed, skip=Skip(2, early=1.0)
+    )
     made, without = guided.both(torch.zeros(2, 1, 1, 1), 1.0)
     assert made.flatten().tolist() == [5 - 0.5 * (3 - 5), 10]
     assert without.flatten().tolist() == [5, 10]
@@ -115,7 +118,9 @@ def test_rescaled_guidance_is_diffusers(v_prediction: bool, share: float) -> Non
         return x - said_ * sigma
 
     wanted = believed(rescale_noise_cfg(said(guided), said(prompts), share))
-    made = rescaled(share, v_prediction=v_prediction)(x, guided, prompts, without, sigma)
+    made = rescaled(share, PATHS["v_prediction" if v_prediction else "epsilon"])(
+        x, guided, prompts, without, sigma
+    )
     assert torch.allclose(made, wanted, atol=1e-4)
 
 
@@ -138,7 +143,7 @@ def test_thresholded_guidance_has_the_contrast_of_the_lower_scale() -> None:
 
 def test_perturbed_guidance_leads_away_from_what_is_perturbed() -> None:
     x = torch.zeros(1, 1, 1, 1)
-    guided = Guided(by_row([5.0, 2.0]), 3.0, perturbed=by_row([4.0]), pag=2.0)
+    guided = Guidance(by_row([5.0, 2.0]), 3.0, perturbed=by_row([4.0]), pag=2.0)
     assert guided(x, 1.0).item() == 11 + 2 * (5 - 4)
 
 

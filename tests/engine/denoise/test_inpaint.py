@@ -13,10 +13,11 @@ from families import write_family
 from PIL import Image
 
 from sdcli.engine import Engine
-from sdcli.engine.denoise.inpaint import Kept, KeptBefore, hard, latent_mask, soft
+from sdcli.engine.denoise.inpaint import Blend, InputBlend, hard, latent_mask, soft
 from sdcli.engine.noise.streams import NvStream
 from sdcli.request import GenerationRequest
 from sdcli.sampling import SAMPLERS, Sampler, resolve
+from sdcli.sampling.paths import EPSILON
 from sdcli.sampling.solvers.repaint import resampled, stretches
 
 MASK = {"mask_rect": "32,0,32,64", "mask_blur": 0}
@@ -52,7 +53,7 @@ def test_the_belief_is_the_picture_where_it_is_kept() -> None:
     """A1111: D·nmask + init·mask, of samplers that think in σ."""
     picture, x = torch.rand(2, 4, 2, 2), torch.rand(2, 4, 2, 2)
     mask = torch.tensor([[0.0, 0.4], [0.6, 1.0]])[None, None]
-    kept = Kept(lambda x, sigma: x + sigma, picture, hard(mask))
+    kept = Blend(lambda x, sigma: x + sigma, picture, hard(mask))
     found = kept(x, 3.0)
     assert torch.equal(found[..., 0, :], picture[..., 0, :])
     assert torch.equal(found[..., 1, :], x[..., 1, :] + 3.0)
@@ -68,7 +69,7 @@ def test_what_thinks_in_timesteps_sees_the_picture_without_noise() -> None:
         seen.append(x / math.hypot(1, sigma))
         return x - sigma * 0.25  # ε is a quarter everywhere
 
-    found = KeptBefore(denoise, picture, hard(mask))(x, 2.0)
+    found = InputBlend(denoise, picture, hard(mask), EPSILON)(x, 2.0)
     assert torch.allclose(seen[0][..., 0, :], picture[..., 0, :])
     assert torch.allclose(seen[0][..., 1, :], x[..., 1, :] / math.hypot(1, 2.0))
     assert torch.allclose(found, x - 0.5)

@@ -19,13 +19,13 @@ from sdcli.request import GenerationRequest
 
 def layers(engine: Engine, name: str) -> list[Any]:
     """attn1 (of places to places) or attn2 (of places to the prompt)."""
-    found = engine._components.unet.named_modules()
+    found = engine._components.backbone.network.named_modules()
     return [module for path, module in found if path.endswith(name)]
 
 
 @contextmanager
 def as_diffusers_does(engine: Engine) -> Iterator[None]:
-    unet = engine._components.unet
+    unet = engine._components.backbone.network
     unet.set_attn_processor(AttnProcessor2_0())
     try:
         yield
@@ -35,7 +35,7 @@ def as_diffusers_does(engine: Engine) -> Iterator[None]:
 
 def asked(engine: Engine, seed: int = 0) -> Tensor:
     source = torch.Generator().manual_seed(seed)
-    unet = engine._components.unet
+    unet = engine._components.backbone.network
     x = torch.randn(2, 4, 16, 16, generator=source)
     told = torch.randn(2, 77, unet.config.cross_attention_dim, generator=source)
     with torch.inference_mode():
@@ -104,4 +104,4 @@ def test_prompts_that_alternate_are_read_once_each(
 def test_what_was_read_goes_with_its_embeddings(builtin: Engine) -> None:
     asked(builtin)
     gc.collect()
-    assert not any(len(layer.processor._read_already) for layer in layers(builtin, "attn2"))
+    assert not any(len(layer.processor._known) for layer in layers(builtin, "attn2"))

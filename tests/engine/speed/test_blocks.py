@@ -68,7 +68,7 @@ def test_blocks_of_other_models_are_left_alone(unlike: dict[str, Any]) -> None:
 
 
 def test_every_block_of_a_model_is_met(builtin: Engine) -> None:
-    for network in (builtin._components.unet, builtin._components.vae):
+    for network in (builtin._components.backbone.network, builtin._components.networks["vae"]):
         kinds = [type(module) for module in network.modules()]
         assert Residual in kinds
         assert ResnetBlock2D not in kinds
@@ -77,7 +77,7 @@ def test_every_block_of_a_model_is_met(builtin: Engine) -> None:
 
 def test_a_whole_call_is_that_of_diffusers(builtin: Engine) -> None:
     def answers() -> tuple[Tensor, Tensor]:
-        unet, vae = builtin._components.unet, builtin._components.vae
+        unet, vae = builtin._components.backbone.network, builtin._components.networks["vae"]
         source = torch.Generator().manual_seed(0)
         x = torch.randn(2, 4, 16, 16, generator=source)
         told = torch.randn(2, 77, unet.config.cross_attention_dim, generator=source)
@@ -85,7 +85,7 @@ def test_a_whole_call_is_that_of_diffusers(builtin: Engine) -> None:
             said = unet(x, torch.tensor(500.0), told, return_dict=False)[0]
             return said, vae.decode(x, return_dict=False)[0]
 
-    networks = builtin._components.unet, builtin._components.vae
+    networks = builtin._components.backbone.network, builtin._components.networks["vae"]
     ours = answers()
     blocks = [m for network in networks for m in network.modules() if type(m) in (Residual, Gated)]
     kinds = [type(block) for block in blocks]

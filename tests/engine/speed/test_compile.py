@@ -17,6 +17,7 @@ from repository import SEPIA
 from torch._dynamo.utils import counters
 
 from sdcli.engine import Engine
+from sdcli.engine.backbones.unet import UNet
 from sdcli.engine.device import Placement
 from sdcli.engine.speed import compile as compiling
 from sdcli.errors import UsageError
@@ -163,5 +164,5 @@ def test_where_torch_cannot_it_is_refused(
     monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", none)
     placement = Placement(torch.device(device), torch.float16)
     with pytest.raises(UsageError, match=missing) as caught:
-        compiling.compile_blocks(torch.nn.Identity(), placement, print)
+        compiling.compile_blocks(UNet(torch.nn.Identity()), placement, print)
     assert caught.value.hint == "leave --compile out"

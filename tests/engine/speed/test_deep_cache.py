@@ -29,7 +29,7 @@ KINDS = ("builtin", "sd1", "sd1-inpainting", "sdxl")
 def unet(request: pytest.FixtureRequest, builtin: Engine) -> Any:
     """The shipped model's, and random ones of Stable Diffusion's families."""
     if request.param == "builtin":
-        return builtin._components.unet
+        return builtin._components.backbone.network
     kind, _, more = request.param.partition("-")
     torch.manual_seed(3)
     found = networks(kind, 100, channels=9 if more else 4)["unet"].eval()
@@ -107,7 +107,7 @@ def test_the_unet_is_whole_again(unet: Any) -> None:
 def counting(engine: Engine) -> Iterator[list[tuple[str, int]]]:
     """The calls of the UNet: whole or shallow, and of how many rows."""
     seen: list[tuple[str, int]] = []
-    unet = engine._components.unet
+    unet = engine._components.backbone.network
 
     def note(which: str) -> Any:
         return lambda _, given, *__: seen.append((which, len(given[0])))
@@ -234,9 +234,9 @@ def test_a_run_leaves_nothing_behind(builtin: Engine) -> None:
     assert isinstance(run, Run)
     steps = iter(run)
     next(steps)
-    assert len(run._counted._reuse._left) == 2
+    assert len(run._counted._cache._cached) == 2
     list(steps)
-    assert run._counted._reuse._left == {}
+    assert run._counted._cache._cached == {}
     assert np.array_equal(image(builtin), before)
 
 
@@ -259,7 +259,7 @@ def test_what_is_as_it_was_is_made_as_it_was(tiny: Engine) -> None:
 
 @torch.inference_mode()
 def test_perturbed_calls_differ(builtin: Engine) -> None:
-    unet = builtin._components.unet
+    unet = builtin._components.backbone.network
     with entering_last_layer(unet) as seen:
         unet(**asked(unet))
         with self_attending_to_itself(unet.mid_block):
@@ -287,7 +287,7 @@ def test_pictures_of_a_batch_are_each_as_made_alone(builtin: Engine, more: dict[
 
 @torch.inference_mode()
 def test_the_last_layer_alone_merges_tokens_too(builtin: Engine) -> None:
-    unet = builtin._components.unet
+    unet = builtin._components.backbone.network
     merging = Merging(unet, 0.5)
     counts: list[int] = []
     layers = [m for name, m in unet.named_modules() if name.endswith("attn1.to_q")]

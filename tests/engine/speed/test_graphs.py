@@ -34,9 +34,9 @@ def recorder() -> Recorder:
 @pytest.fixture
 def recorded(builtin: Engine, recorder: Recorder) -> Engine:
     """The shipped model, its calls recorded."""
-    graphs = Graphs(builtin._components.unet, recorder)
+    graphs = Graphs(builtin._components.backbone, recorder)
     components = replace(builtin._components, graphs=graphs)
-    return Engine(builtin.folder, builtin.placement, components)
+    return Engine(builtin.model, builtin.placement, components)
 
 
 def test_every_picture_is_the_one_without(

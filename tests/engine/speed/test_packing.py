@@ -115,14 +115,14 @@ def test_the_plain_pictures_are_the_same(
     ours = builtin.generate(request).image
     other_torch(Without("_reorder_convolution_weight"))
     engine = Engine.load(device="cpu")
-    assert not any(isinstance(m, Packed) for m in engine._components.unet.modules())
+    assert not any(isinstance(m, Packed) for m in engine._components.backbone.network.modules())
     assert likeness(engine.generate(request).image, ours).greatest <= 1
 
 
 @contextmanager
 def unpacked(engine: Engine) -> Iterator[None]:
     """The engine's networks with torch's own layers."""
-    networks = engine._components.unet, engine._components.vae
+    networks = engine._components.backbone.network, engine._components.networks["vae"]
     changed: list[tuple[Any, type, Tensor]] = []
     for module in (m for network in networks for m in network.modules()):
         if type(module) in PLAIN:
@@ -327,7 +327,9 @@ def test_weights_are_the_files_own_until_they_are_called(
     request = GenerationRequest(prompt=prompt, seed=1, steps=2)
 
     def weights(engine: Engine) -> list[Tensor]:
-        found: list[Any] = [m for m in engine._components.unet.modules() if isinstance(m, Packed)]
+        found: list[Any] = [
+            m for m in engine._components.backbone.network.modules() if isinstance(m, Packed)
+        ]
         return [layer.weight for layer in found if layer.weight.numel() >= 2**16]
 
     engine = Engine.load(device="cpu")

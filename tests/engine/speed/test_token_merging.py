@@ -102,7 +102,7 @@ def image(engine: Engine, **changes: Any) -> np.ndarray:
 @contextmanager
 def attending(engine: Engine) -> Iterator[dict[str, set[int]]]:
     """How many tokens attend to one another in each self-attention, by its name."""
-    unet, seen = engine._components.unet, dict[str, set[int]]()
+    unet, seen = engine._components.backbone.network, dict[str, set[int]]()
     hooks = []
     for name, layer in unet.named_modules():
         if name.endswith("attn1"):
@@ -129,7 +129,7 @@ def test_the_finest_maps_alone_have_fewer_tokens(builtin: Engine) -> None:
         *(f"up_blocks.2.attentions.{k}.transformer_blocks.0.attn1" for k in range(2)),
     }
     assert merged == {k: {128} if k in finest else counts for k, counts in plain.items()}
-    assert len(finest_blocks(builtin._components.unet)) == len(finest)
+    assert len(finest_blocks(builtin._components.backbone.network)) == len(finest)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_run_leaves_the_network_as_it_was(builtin: Engine) -> None:
 
 
 def test_a_call_that_fails_leaves_it_so_too(builtin: Engine) -> None:
-    unet = builtin._components.unet
+    unet = builtin._components.backbone.network
     processors = dict(unet.attn_processors)
     with pytest.raises((IndexError, RuntimeError)), Merging(unet, 0.5).within(32, 32):
         unet(torch.zeros(1, 4, 16, 16), 1.0, torch.zeros(1, 77, unet.config.cross_attention_dim))

@@ -49,6 +49,6 @@ def test_an_edited_prompt_makes_neither_picture(builtin: Engine) -> None:
 
 def test_the_last_word_of_a_long_prompt_counts(builtin: Engine) -> None:
     words = "a red circle on a blue background, " * 25
-    assert len(tokenizer_of(builtin.folder).ids(words)) >= 190
+    assert len(tokenizer_of(builtin.model).ids(words)) >= 190
     one, other = (pictures(builtin, f"{words}{last}") for last in ("yellow", "purple"))
     assert (np.abs(one - other).reshape(len(one), -1).max(axis=1) > 0).all()

@@ -111,7 +111,7 @@ def contexts(engine: Engine, run: Run) -> list[torch.Tensor]:
     def note(_: Any, __: Any, options: dict[str, Any]) -> None:
         asked.append(options["encoder_hidden_states"])
 
-    hook = engine._components.unet.register_forward_pre_hook(note, with_kwargs=True)
+    hook = engine._components.backbone.network.register_forward_pre_hook(note, with_kwargs=True)
     list(run)
     hook.remove()
     return asked

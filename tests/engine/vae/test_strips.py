@@ -15,9 +15,11 @@ from sdcli.engine.vae import strips
 from sdcli.engine.vae.codec import decode, pad_around
 from sdcli.engine.vae.strips import decode_in_strips
 from sdcli.errors import OutOfMemory
+from sdcli.models.latents import LatentSpace
 from sdcli.request import GenerationRequest
 
 CPU = torch.device("cpu")
+SPACE = LatentSpace(scale=1.0)
 ROWS_OF_96 = 5 * 96  # strips of five rows at full width, more where the layers are smaller
 
 
@@ -50,8 +52,8 @@ def fill(vae: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.inference_mode()
 def test_strips_give_what_the_whole_gives(engine: Engine, tiling: bool) -> None:
     """Heights that no strip divides, edges that wrap around and edges that do not."""
-    pad_around(engine._components.vae, tiling)
-    vae = engine._components.vae
+    pad_around(engine._components.networks["vae"], tiling)
+    vae = engine._components.networks["vae"]
     for height in (1, 2, 11):
         x = latents(height=height)
         assert (decode_in_strips(vae, x) - vae.decode(x).sample).abs().max() < 2e-5, height
@@ -60,7 +62,7 @@ def test_strips_give_what_the_whole_gives(engine: Engine, tiling: bool) -> None:
 @pytest.mark.usefixtures("small_strips")
 @torch.inference_mode()
 def test_no_layer_beyond_the_latents_size_is_whole(engine: Engine) -> None:
-    vae = engine._components.vae
+    vae = engine._components.networks["vae"]
     seen: list[int] = []
     hooks = [
         module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][0, 0].numel()))
@@ -79,7 +81,7 @@ def test_weights_that_are_fetched_layer_by_layer_serve_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
-    vae, x = Engine.load("builtin", device="cpu")._components.vae, latents()
+    vae, x = Engine.load("builtin", device="cpu")._components.networks["vae"], latents()
     whole = vae.decode(x).sample
     cpu_offload(vae, CPU, offload_buffers=True)
     assert vae.decoder.conv_norm_out.weight.is_meta
@@ -91,7 +93,7 @@ def test_a_picture_that_does_not_fit_is_made_all_the_same_and_said(
 ) -> None:
     requests = [GenerationRequest(prompt="a red circle", seed=s, steps=2) for s in (1, 2)]
     whole = [engine.generate(request).image for request in requests]
-    fill(engine._components.vae, monkeypatch)
+    fill(engine._components.networks["vae"], monkeypatch)
     said: list[str] = []
     run = engine.start(requests, say=said.append)
     list(run)
@@ -104,18 +106,18 @@ def test_a_picture_that_does_not_fit_is_made_all_the_same_and_said(
 def test_what_does_not_fit_in_strips_either_is_an_error(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vae = engine._components.vae
+    vae = engine._components.networks["vae"]
     fill(vae, monkeypatch)
     monkeypatch.setattr(vae.decoder.mid_block, "forward", vae.decode)
     with pytest.raises(OutOfMemory, match="while decoding in strips"):
-        decode(vae, latents(), scale=1.0, say=lambda _: None)
+        decode(vae, latents(), space=SPACE, say=lambda _: None)
 
 
 def test_an_offloaded_vae_that_fails_in_half_precision_goes_on_in_fp32(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
-    vae = Engine.load(str(tiny_folder), device="cpu", dtype="bf16")._components.vae
+    vae = Engine.load(str(tiny_folder), device="cpu", dtype="bf16")._components.networks["vae"]
     cpu_offload(vae, CPU, offload_buffers=True)
     whole = vae.decode
 
@@ -125,7 +127,7 @@ def test_an_offloaded_vae_that_fails_in_half_precision_goes_on_in_fp32(
 
     monkeypatch.setattr(vae, "decode", overflowing)
     said: list[str] = []
-    [picture] = decode(vae, latents(height=8, width=8), scale=1.0, say=said.append)
+    [picture] = decode(vae, latents(height=8, width=8), space=SPACE, say=said.append)
     assert np.asarray(picture).std() > 0
     assert said == ["the VAE gives NaN in half precision; it goes on in fp32"]
     assert vae.decoder.conv_in.weight.dtype == torch.float32

@@ -128,7 +128,7 @@ def test_a_tokenizer_without_a_vocabulary_is_refused(copy: Path) -> None:
 def test_half_precision_files_alone_are_taken(copy: Path) -> None:
     for path in copy.glob("*/*.safetensors"):
         path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
-    assert Engine.load(str(copy), device="cpu").folder.native_size == 64
+    assert Engine.load(str(copy), device="cpu").model.native_size == 64
 
 
 def test_a_hub_id_offline_and_unknown_says_so(

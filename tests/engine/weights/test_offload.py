@@ -64,7 +64,7 @@ def test_it_changes_no_picture(
         whole = Engine.load(str(tiny_folder), device="cpu")
     for more in ({}, {"deep_cache": 2}):
         assert np.array_equal(picture(offloaded, **more), picture(whole, **more))
-    weight = offloaded._components.unet.conv_in.weight
+    weight = offloaded._components.backbone.network.conv_in.weight
     assert weight.is_meta is (how == "sequential")
 
 

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import pytest
+from toys import RectifiedFlow
 
 from sdcli.sampling import resolve
 from sdcli.sampling.noise_tables import scaled_linear
-from sdcli.sampling.paths import PATHS, NoisePath, X
+from sdcli.sampling.paths import PATHS, NoisePath
 from sdcli.sampling.solvers.repaint import resampled
 
 CLEAN, NOISE = 0.7, -1.3
 TABLE = scaled_linear()
 
 
-class RectifiedFlow(NoisePath):
-    """x = (1 − σ)·x₀ + σ·n for σ from 0 to 1 (Liu et al. 2022); the model predicts v = n − x₀."""
-
-    def scales(self, sigma: float) -> tuple[float, float]:
-        return 1 - sigma, sigma
-
-    def input_scale(self, sigma: float) -> float:
-        return 1.0
-
-    def denoised(self, x: X, output: X | float, sigma: float) -> X:
-        clean: X = x - output * sigma
-        return clean
-
-
 FLOW = RectifiedFlow()
-CASES = [(name, path, sigma) for name, path in PATHS.items() for sigma in (0.03, 1.0, 14.6)]
+CASES: list[tuple[str, NoisePath, float]] = [
+    (name, path, sigma) for name, path in PATHS.items() for sigma in (0.03, 1.0, 14.6)
+]
 CASES += [("flow", FLOW, sigma) for sigma in (0.03, 0.5, 1.0)]
 
 
@@ -97,18 +87,15 @@ def test_a_run_that_stops_on_its_way_is_brought_to_latents() -> None:
 
 
 def test_repaint_goes_up_along_the_path() -> None:
-    def solve(x: float, sigmas: tuple[float, ...]) -> list[float]:
-        return [FLOW.add(CLEAN, 0.0, sigma) for sigma in sigmas[1:]]
-
     seen: list[float] = []
 
     def noise(sigma: float, sigma_next: float, /) -> float:
         seen.append(sigma_next)
         return 0.0
 
-    def walk(x: float, sigmas: tuple[float, ...]) -> list[float]:
+    def walk(x: float, sigmas: Sequence[float]) -> Iterator[float]:
         seen.append(x)
-        return solve(x, sigmas)
+        yield from (FLOW.add(CLEAN, 0.0, sigma) for sigma in sigmas[1:])
 
     list(resampled(walk, 1.0, (0.8, 0.4, 0.0), noise, jump=1, times=2, path=FLOW))
     assert seen[2] == pytest.approx(FLOW.add(CLEAN, 0.0, 0.8))
