@@ -125,7 +125,7 @@ class FakeEngine:
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """With a size."""
-        native = self.folder.native_size
+        native = self.model.native_size
         size = {"width": request.width or native, "height": request.height or native}
         return request.model_copy(update=size)
 
