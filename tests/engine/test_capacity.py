@@ -142,6 +142,6 @@ def test_a_card_sends_it_to_the_computers_memory_and_fetches_it(builtin: Engine)
         clip(["a"], 1, "original")
     assert network.sent == ["cpu", "cuda"]
     offloaded = Noted()
-    offloaded._hf_hook = object()
+    vars(offloaded)["_hf_hook"] = object()
     Clip(known._tokenizer, offloaded, device=torch.device("cuda")).release()
     assert offloaded.sent == []

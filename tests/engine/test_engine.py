@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_text_is_encoded_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
     encoded: list[tuple[str, ...]] = []
     encode = encoder._encode
 
-    def counted(texts: tuple[str, ...], *options: object) -> list[Conditioning]:
+    def counted(texts: tuple[str, ...], *options: Any) -> list[Conditioning]:
         encoded.append(texts)
         return encode(texts, *options)
 

@@ -24,7 +24,7 @@ SETTINGS = "Steps: 20, Sampler: DPM++ 2M, Seed: 3"
 VERSION = f"Version: sdcli {__version__}"
 
 
-KNOWN = {
+KNOWN: dict[str, dict[str, Any]] = {
     "a fox: red\nNegative prompt: x, y\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, "
     f"CFG scale: 7.5, Seed: 1, Size: 512x768, Model: builtin, RNG: NV, {VERSION}": (
         {"prompt": "a fox: red", "negative_prompt": "x, y", "cfg_scale": 7.5}
@@ -138,7 +138,7 @@ def test_plain_prompts_are_read_by_a1111s_rules_alone(prompt: str, negative: str
     assert not {"sdcli prompt", "sdcli negative prompt"} & taken.settings.keys()
 
 
-OLD = [
+OLD: list[Any] = [
     (
         "(cat:1.2), [red|blue]\nby night\nNegative prompt: lowres,\nbad hands\nSteps: 28, Sampler: "
         "DPM++ 2M Karras, CFG scale: 7, Seed: 1234567890, Size: 512x768, Model hash: 6ce0161689, "

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdcli.engine import Engine
-from sdcli.engine.run import Run
+from sdcli.engine import Engine, Run, Tiled, TwoPasses
 from sdcli.request import GenerationRequest
 
 
@@ -104,7 +103,7 @@ def test_times_of_a_second_order_sampler_are_model_calls(tiny: Engine) -> None:
     assert [torch.equal(row[0], before) for row in asked] == [True] * 7 + [False] * 4
 
 
-def contexts(engine: Engine, run: Run) -> list[torch.Tensor]:
+def contexts(engine: Engine, run: Run | TwoPasses | Tiled) -> list[torch.Tensor]:
     """What the UNet is told at each call of the run."""
     asked: list[torch.Tensor] = []
 
@@ -121,6 +120,7 @@ def believed(engine: Engine, prompt: str, scale: float) -> torch.Tensor:
     """What one step of a run is towards."""
     run = engine.start([request(prompt, cfg_scale=scale, negative_prompt="bad")])
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3)) * 5
+    assert isinstance(run, Run)
     with torch.inference_mode():
         return run._denoise(x, 5.0)
 
