@@ -116,7 +116,7 @@ def back(text: str | None) -> GenerationRequest:
 @example(request=GenerationRequest(seed=1, prompt="Negative prompt: a", negative_prompt="\n"))
 @example(request=GenerationRequest(seed=1, negative_prompt="a\nSteps: 1, Sampler: x, Seed: 3"))
 @example(request=GenerationRequest(seed=1, prompt="一\u0100\u0200", model='"a"'))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_every_request_comes_back_to_the_letter(kind: str, request: GenerationRequest) -> None:
     """From the text alone, and from each kind of file."""
     text: str | None = write_text(request)
@@ -129,7 +129,7 @@ LINES = st.lists(st.text('ab,:"() 一é').map(str.strip).filter(bool), max_size=
 
 
 @given(LINES, LINES)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_plain_prompts_are_read_by_a1111s_rules_alone(prompt: str, negative: str) -> None:
     taken = read_text(
         write_text(GenerationRequest(seed=1, prompt=prompt, negative_prompt=negative))
@@ -198,7 +198,7 @@ def test_a_setting_that_must_be_a_number_and_is_none_is_refused() -> None:
 
 
 @given(st.one_of(st.text(), PROMPTS))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_reading_never_fails(text: str) -> None:
     taken = read_text(text)
     assert len(taken.prompt) + len(taken.negative_prompt) <= len(text)
