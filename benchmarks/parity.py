@@ -30,7 +30,7 @@ from sdcli.sampling.noise_tables import scaled_linear
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 sys.path.insert(0, str(GOLDEN))
-from mixture import SEED, denoise, noise_rows  # type: ignore[import-not-found]  # noqa: E402
+from mixture import SEED, denoise, noise_rows  # noqa: E402
 
 RECORD = json.loads((GOLDEN / "k_diffusion.json").read_text())
 STEPS = (8, 20, 50)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeEngine, Result
+from hypothesis import HealthCheck, settings
 from repository import ROOT
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 sys.path.append(str(ROOT))  # where the repository's own tools and benchmarks are
 
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("sdcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sdcli")
+
 HEAVY = frozenset({"torch", "diffusers", "transformers", "accelerate"})
 """What the engine is built on."""
-MAKERS = frozenset({"benchmarks", "devices", "families", "mixture", "tiny"})
+MAKERS = frozenset({"benchmarks", "devices", "families", "mixture", "networks", "tiny"})
 """What makes models or pictures with it."""
 MODELS = frozenset({"tiny_folder", "tiny", "builtin"})
 """The fixtures that do."""

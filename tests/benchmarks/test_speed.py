@@ -49,7 +49,11 @@ def test_columns_run_in_turn() -> None:
     order: list[str] = []
 
     def called(name: str) -> Callable[[], Sample]:
-        return lambda: (order.append(name), Sample(1.0))[1]
+        def run() -> Sample:
+            order.append(name)
+            return Sample(1.0)
+
+        return run
 
     race(Row("a row", "s", {who: called(who) for who in (OURS, THEIRS)}), 2, unheard)
     assert order == [OURS, THEIRS] * 3

@@ -78,7 +78,7 @@ def test_a_picture_stands_on_lines_of_its_own(
     columns: int, answers: dict[str, str], environ: dict[str, str], kind: str
 ) -> None:
     terminal = FakedTerminal(columns, 24, answers)
-    code, _ = terminal.run([*GEN, "-s", "1,2"], **environ)
+    code, _ = terminal.run([*GEN, "-s", "1,2"], environ=environ)
     assert code == 0
     text = terminal.text
     assert [each.kind for each in terminal.drawn] == [kind] * 2
@@ -143,7 +143,7 @@ def test_events_and_pictures_do_not_mix() -> None:
 )
 def test_half_blocks_need_colours(environ: dict[str, str], why: str) -> None:
     terminal = FakedTerminal()
-    code, _ = terminal.run([*GEN, "-s", "1,2"], **environ)
+    code, _ = terminal.run([*GEN, "-s", "1,2"], environ=environ)
     assert code == 0
     said = "".join(terminal.text)
     told = f"--show: this terminal shows pictures as coloured blocks only, and {why}"
@@ -154,13 +154,13 @@ def test_half_blocks_need_colours(environ: dict[str, str], why: str) -> None:
 
 def test_a_protocol_needs_none() -> None:
     terminal = FakedTerminal(answers=KITTY)
-    assert terminal.run([*GEN, "-s", "1"], NO_COLOR="1")[0] == 0
+    assert terminal.run([*GEN, "-s", "1"], environ={"NO_COLOR": "1"})[0] == 0
     assert len(terminal.drawn) == 1
 
 
 def test_a_terminal_of_256_colours_gets_those() -> None:
     terminal = FakedTerminal()
-    assert terminal.run([*GEN, "-s", "1"], COLORTERM="")[0] == 0
+    assert terminal.run([*GEN, "-s", "1"], environ={"COLORTERM": ""})[0] == 0
     [found] = shown(terminal)
     assert len(terminal.cells[found.start, 0].ink or ()) == 1
 

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_saving_replaces_only_what_it_may(builtin: Engine, tmp_path: Path) -> No
 
 def test_a_notebook_shows_it(builtin: Engine) -> None:
     picture = builtin.generate("a", seed=1, steps=1)
-    assert Image.open(io.BytesIO(picture._repr_png_())).text["parameters"] == picture.infotext
+    assert Image.open(io.BytesIO(picture._repr_png_())).info["parameters"] == picture.infotext
 
 
 def test_pictures_in_memory_are_as_good_as_files(builtin: Engine, tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_pictures_in_memory_are_as_good_as_files(builtin: Engine, tmp_path: Path
     mask.paste(255, (16, 16, 80, 80))
     image.save(tmp_path / "a.png")
     mask.save(tmp_path / "m.png")
-    asked = {"seed": 2, "steps": 4, "strength": 0.6}
+    asked: dict[str, Any] = {"seed": 2, "steps": 4, "strength": 0.6}
     held = builtin.generate("a blue star", init_image=image, mask=mask, **asked)
     files = builtin.generate(
         "a blue star", init_image=tmp_path / "a.png", mask=str(tmp_path / "m.png"), **asked

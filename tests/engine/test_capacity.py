@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import clips
 from repository import SEPIA
 
 from sdcli import Engine, GenerationRequest
@@ -86,7 +87,7 @@ print(most() - before)
 
 def packed_bytes(engine: Engine) -> int:
     """Of its text encoder."""
-    [clip] = engine.text_encoder.clips
+    [clip] = clips(engine)
     return sum(
         torch.ops.mkldnn._nbytes(each) for each in clip._model.parameters() if each.is_mkldnn
     )
@@ -135,7 +136,7 @@ def test_a_card_sends_it_to_the_computers_memory_and_fetches_it(builtin: Engine)
             raise InterruptedError
 
     network = Noted()
-    [known] = builtin.text_encoder.clips
+    [known] = clips(builtin)
     clip = Clip(known._tokenizer, network, device=torch.device("cuda"))
     clip.release()
     assert network.sent == ["cpu"]
@@ -143,6 +144,6 @@ def test_a_card_sends_it_to_the_computers_memory_and_fetches_it(builtin: Engine)
         clip(["a"], 1, "original")
     assert network.sent == ["cpu", "cuda"]
     offloaded = Noted()
-    offloaded._hf_hook = object()
+    vars(offloaded)["_hf_hook"] = object()
     Clip(known._tokenizer, offloaded, device=torch.device("cuda")).release()
     assert offloaded.sent == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tiny import write_tiny_model
 
 from sdcli.engine import Engine, Picture
 from sdcli.engine.text import Conditioning
+from sdcli.engine.text.clip import ClipEncoder
 from sdcli.engine.vae.codec import pad_around
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models.latents import LatentSpace
@@ -155,10 +157,11 @@ def test_sizes_need_not_be_square(tiny: Engine) -> None:
 def test_text_is_encoded_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine.load(str(tiny_folder), device="cpu")
     encoder = engine._components.text_encoder
+    assert isinstance(encoder, ClipEncoder)
     encoded: list[tuple[str, ...]] = []
     encode = encoder._encode
 
-    def counted(texts: tuple[str, ...], *options: object) -> list[Conditioning]:
+    def counted(texts: tuple[str, ...], *options: Any) -> list[Conditioning]:
         encoded.append(texts)
         return encode(texts, *options)
 

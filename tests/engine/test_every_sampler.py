@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 PROMPT = "a large yellow circle on a blue background"
 # Of the fourth order by what was before (Adams and Bashforth): in few steps they overshoot where
 # guidance is strong, diffusers' own as well.
-ADAMS = ("LMS", "PLMS", "IPNDM", "IPNDM V")
-ADAMS += ("diffusers:lms_discrete", "diffusers:pndm", "diffusers:ipndm")
+ADAMS = ["LMS", "PLMS", "IPNDM", "IPNDM V"]
+ADAMS += ["diffusers:lms_discrete", "diffusers:pndm", "diffusers:ipndm"]
 # Guidance as each is meant to be used: CFG++ counts it otherwise, distilled models need little of
 # it, and the plainest steps need many of them.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdcli.engine import Engine, TwoPasses
+from sdcli.engine import Engine, Run, TwoPasses
 from sdcli.engine.noise.streams import NvStream
 from sdcli.engine.upscaler import enlarged_latents, open_upscaler
 from sdcli.engine.vae.codec import decode, encode
@@ -42,6 +42,7 @@ def begun(engine: Engine, wanted: GenerationRequest) -> tuple[torch.Tensor, TwoP
 def test_latents_are_enlarged_as_torch_does(tiny: Engine, row: LatentUpscaler) -> None:
     found, run = begun(tiny, request(hires_upscaler=row.name))
     first = tiny.start([request(hires_scale=None)])
+    assert isinstance(first, Run)
     list(first)
     assert torch.equal(run._first.latents, first.latents)
     assert torch.equal(found, enlarged_latents(first.latents, (12, 12), row))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sdcli.engine import Engine
+from sdcli.engine import Engine, Run
 from sdcli.engine.noise.streams import NvStream
 from sdcli.engine.vae.codec import decode, encode
 from sdcli.request import GenerationRequest
@@ -69,7 +69,9 @@ def test_ddim_gets_the_noise_of_one_timestep_more(tiny: Engine, picture: Path) -
 
 def start(engine: Engine, wanted: GenerationRequest) -> torch.Tensor:
     """What the solver begins with."""
-    states = engine.start([wanted])._start()
+    run = engine.start([wanted])
+    assert isinstance(run, Run)
+    states = run._start()
     try:
         while True:
             next(states)

@@ -49,6 +49,12 @@ def engine(folder: Path) -> Engine:
     return Engine.of(find("builtin"), device="cpu", folders=[folder])
 
 
+@pytest.fixture(scope="module")
+def shared(folder: Path) -> Engine:
+    """An engine for all of these tests: what one run leaves behind, another would show."""
+    return engine(folder)
+
+
 def request(**asked: Any) -> GenerationRequest:
     usual = {"prompt": "a red circle", "seed": 1, "steps": 3, "sampler": "Euler", "cfg_scale": 5.0}
     return GenerationRequest.model_validate({"width": 64, "height": 64, **usual, **asked})
@@ -74,40 +80,38 @@ def together(shared: Engine, *several: dict[str, Any]) -> list[Image.Image]:
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_interleaved_runs_are_equal_to_runs_alone(folder: Path, change: dict[str, Any]) -> None:
+def test_interleaved_runs_are_equal_to_runs_alone(
+    folder: Path, shared: Engine, change: dict[str, Any]
+) -> None:
     wanted = [alone(folder, asked) for asked in ({}, change)]
     assert wanted[0] != wanted[1]
-    shared = engine(folder)
     assert together(shared, {}, change) == wanted
     assert together(shared, change, {}) == wanted[::-1]
 
 
-def test_all_of_them_at_once(folder: Path) -> None:
+def test_all_of_them_at_once(folder: Path, shared: Engine) -> None:
     wanted = [alone(folder, change) for change in CHANGES.values()]
-    assert together(engine(folder), *CHANGES.values()) == wanted
+    assert together(shared, *CHANGES.values()) == wanted
 
 
-def test_a_run_that_is_begun_and_left_spoils_none(folder: Path) -> None:
-    shared = engine(folder)
+def test_a_run_that_is_begun_and_left_spoils_none(folder: Path, shared: Engine) -> None:
     left = shared.start([request(**CHANGES["a LoRA"], tiling=True)])
     next(iter(left))
     assert shared.generate(request()).image == alone(folder, {})
 
 
 @pytest.mark.parametrize("change", ["a LoRA", "tiling", "PAG"])
-def test_recorded_calls_are_those_of_the_run(folder: Path, change: str) -> None:
+def test_recorded_calls_are_those_of_the_run(folder: Path, shared: Engine, change: str) -> None:
     """CUDA graphs, by a stand-in that works again what it recorded."""
-    plain = engine(folder)
-    graphs = Graphs(plain._components.backbone, Recorder())
+    graphs = Graphs(shared._components.backbone, Recorder())
     recorded = Engine(
-        plain.model, plain.placement, replace(plain._components, graphs=graphs), [folder]
+        shared.model, shared.placement, replace(shared._components, graphs=graphs), [folder]
     )
     wanted = [alone(folder, asked) for asked in ({}, CHANGES[change])]
     assert together(recorded, {}, CHANGES[change]) == wanted
 
 
-def test_threads_take_turns(folder: Path) -> None:
-    shared = engine(folder)
+def test_threads_take_turns(folder: Path, shared: Engine) -> None:
     asks: Sequence[dict[str, Any]] = [{}, CHANGES["a LoRA"], CHANGES["tiling"], {"seed": 2}]
     with ThreadPoolExecutor(len(asks)) as threads:
         made = list(threads.map(lambda asked: shared.generate(request(**asked)).image, asks))

@@ -26,7 +26,11 @@ from mixture import SEED, SHAPE, denoise, noise_rows
 PACKAGES = ("k-diffusion==0.1.1.post1", "torchdiffeq==0.2.5")
 STEPS = (1, 2, 8, 20, 50)
 ETA = ({"eta": 0.0}, {"eta": 0.5}, {"eta": 1.0}, {"eta": 1.0, "s_noise": 1.003})
-CHURN = ({}, {"s_churn": 10.0}, {"s_churn": 40.0, "s_tmin": 0.05, "s_tmax": 5.0, "s_noise": 1.01})
+CHURN: tuple[dict[str, float], ...] = (
+    {},
+    {"s_churn": 10.0},
+    {"s_churn": 40.0, "s_tmin": 0.05, "s_tmax": 5.0, "s_noise": 1.01},
+)
 # Our sampler, k-diffusion's function, its fixed arguments, the options to vary, Brownian noise.
 RUNS: tuple[tuple[str, str, dict[str, Any], tuple[dict[str, float], ...], bool], ...] = (
     ("DPM++ 2M", "sample_dpmpp_2m", {}, ({},), False),
@@ -82,7 +86,7 @@ def load(folder: Path) -> tuple[Any, Any]:
         module = types.ModuleType(name)
         module.functional = module.transforms = None  # type: ignore[attr-defined]
         sys.modules[name] = module
-    from k_diffusion import external, sampling
+    from k_diffusion import external, sampling  # type: ignore[import-not-found]
 
     return sampling, external
 

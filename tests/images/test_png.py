@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,9 @@ def test_other_modes_are_left_to_pillow(mode: str) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"icc_profile": b"abc"}, {"transparency": (1, 2, 3)}])
-def test_a_picture_that_brings_more_than_pixels_is_left_to_pillow(extra: dict[str, object]) -> None:
+def test_a_picture_that_brings_more_than_pixels_is_left_to_pillow(
+    extra: dict[str | tuple[int, int], Any],
+) -> None:
     image = photo(9, 7, "RGB")
     image.info |= extra
     assert write_png(image, "a fox") == by_pillow(image, "a fox")

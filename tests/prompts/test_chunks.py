@@ -88,7 +88,7 @@ def test_each_chunk_looks_for_its_own_comma() -> None:
 
 
 @given(st.lists(st.sampled_from([COMMA, 1, 2, 3]) | st.integers(0, 49407), max_size=400))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_nothing_is_lost_or_reordered_and_no_chunk_is_too_long(tokens: list[int]) -> None:
     found = chunks(tokens, comma=COMMA)
     assert [token for chunk in found for token in chunk] == tokens

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ ODD = st.lists(st.sampled_from(PARTS)).map("".join) | st.text()
 EIGHT = (1, 1.1, 1, 1 / 1.1, 1, 1.5, 1, 1.21, 1)
 
 
-def read(prompt: str) -> list[tuple[str, float]]:
+def read(prompt: str) -> list[tuple[str, Any]]:
     return [(piece.text, pytest.approx(piece.weight)) for piece in parse(prompt)]
 
 

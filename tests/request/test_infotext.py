@@ -24,7 +24,7 @@ SETTINGS = "Steps: 20, Sampler: DPM++ 2M, Seed: 3"
 VERSION = f"Version: sdcli {__version__}"
 
 
-KNOWN = {
+KNOWN: dict[str, dict[str, Any]] = {
     "a fox: red\nNegative prompt: x, y\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, "
     f"CFG scale: 7.5, Seed: 1, Size: 512x768, Model: builtin, RNG: NV, {VERSION}": (
         {"prompt": "a fox: red", "negative_prompt": "x, y", "cfg_scale": 7.5}
@@ -116,7 +116,7 @@ def back(text: str | None) -> GenerationRequest:
 @example(request=GenerationRequest(seed=1, prompt="Negative prompt: a", negative_prompt="\n"))
 @example(request=GenerationRequest(seed=1, negative_prompt="a\nSteps: 1, Sampler: x, Seed: 3"))
 @example(request=GenerationRequest(seed=1, prompt="一\u0100\u0200", model='"a"'))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_every_request_comes_back_to_the_letter(kind: str, request: GenerationRequest) -> None:
     """From the text alone, and from each kind of file."""
     text: str | None = write_text(request)
@@ -129,7 +129,7 @@ LINES = st.lists(st.text('ab,:"() 一é').map(str.strip).filter(bool), max_size=
 
 
 @given(LINES, LINES)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_plain_prompts_are_read_by_a1111s_rules_alone(prompt: str, negative: str) -> None:
     taken = read_text(
         write_text(GenerationRequest(seed=1, prompt=prompt, negative_prompt=negative))
@@ -138,7 +138,7 @@ def test_plain_prompts_are_read_by_a1111s_rules_alone(prompt: str, negative: str
     assert not {"sdcli prompt", "sdcli negative prompt"} & taken.settings.keys()
 
 
-OLD = [
+OLD: list[Any] = [
     (
         "(cat:1.2), [red|blue]\nby night\nNegative prompt: lowres,\nbad hands\nSteps: 28, Sampler: "
         "DPM++ 2M Karras, CFG scale: 7, Seed: 1234567890, Size: 512x768, Model hash: 6ce0161689, "
@@ -198,7 +198,7 @@ def test_a_setting_that_must_be_a_number_and_is_none_is_refused() -> None:
 
 
 @given(st.one_of(st.text(), PROMPTS))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_reading_never_fails(text: str) -> None:
     taken = read_text(text)
     assert len(taken.prompt) + len(taken.negative_prompt) <= len(text)

@@ -200,7 +200,10 @@ def test_blur_is_a_gaussian_of_that_width() -> None:
     ],
 )
 def test_the_model_sees_the_mask_its_surroundings_and_its_own_proportions(
-    bounds: tuple[int, ...], size: tuple[int, int], padding: int, box: tuple[int, ...]
+    bounds: tuple[int, int, int, int],
+    size: tuple[int, int],
+    padding: int,
+    box: tuple[int, int, int, int],
 ) -> None:
     page = Image.new("L", (200, 100))
     page.paste(255, bounds)

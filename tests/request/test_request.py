@@ -23,7 +23,7 @@ def refused(**values: Any) -> dict[str, str]:
     found = {}
     for detail in caught.value.errors():
         context = detail.get("ctx") or {}
-        field = context.get("field") or detail["loc"][0]
+        field = str(context.get("field") or detail["loc"][0])
         found[field] = f"{detail['msg']} {context.get('hint', '')}"
     return found
 

@@ -153,7 +153,7 @@ TYPED = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @example(prompt="a" + "\U0001f98a" * 300)
 @example(prompt="..")
 @pytest.mark.parametrize("template", ["{prompt}/{seed}", "{prompt}", "a/{prompt}-{prompt}-{index}"])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_prompt_escapes_the_folder_or_fails(template: str, prompt: str) -> None:
     """A shared prompt gives a free name each time, even where the name had to be cut."""
     root = Path("out").absolute()

@@ -80,19 +80,18 @@ def test_real_files_are_taken(target: str, data: bytes) -> None:
 
 
 @given(st.sampled_from(sorted(TARGETS)), st.binary())
-@settings(deadline=None)
 def test_any_bytes(target: str, data: bytes) -> None:
     read(target, data)
 
 
 @given(st.sampled_from(TEXTS), st.lists(st.sampled_from(seeds.words()) | WORDS).map("".join))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_words(target: str, text: str) -> None:
     read(target, text)
 
 
 @given(st.sampled_from(SEEDS), st.integers(0), st.integers(0, 20), st.binary(max_size=20))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_real_files_with_a_part_replaced(
     seed: tuple[str, bytes], place: int, length: int, part: bytes
 ) -> None:
@@ -102,27 +101,27 @@ def test_real_files_with_a_part_replaced(
 
 
 @given(st.lists(st.tuples(st.sampled_from(KEYS), WORDS)), st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_settings_of_a_picture(items: list[tuple[str, str]], quoted: bool) -> None:
     line = ", ".join(f"{k}: {json.dumps(v) if quoted else v}" for k, v in items)
     read("text", f"a\nSteps: 20, Sampler: Euler a, Seed: 1, Init image: a.png, {line}")
 
 
 @given(GRAPHS)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_nodes_in_a_row_or_a_ring(graph: dict[str, Any]) -> None:
     graph["1"] = {"class_type": "KSampler", "inputs": (graph.get("1") or {}).get("inputs")}
     read("comfyui", json.dumps(graph))
 
 
 @given(st.dictionaries(st.sampled_from(INVOKEAI), JSON), st.sampled_from(["", "old-"]))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_settings_of_invokeai(content: dict[str, Any], old: str) -> None:
     read(f"{old}invokeai", json.dumps({"image": content} if old else content))
 
 
 @given(ROWS)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_row(row: dict[str, Any]) -> None:
     read("jsonl", json.dumps(row))
     text = StringIO()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from sdcli.errors import UsageError
-from sdcli.request import GenerationRequest, build
+from sdcli.request import GenerationRequest
 from sdcli.sources.seeds import expand, parse_seeds, with_variation_seed
 
 LAST = 2**64 - 1
@@ -36,8 +37,13 @@ def test_seeds_are_a_number_a_list_or_a_range(text: str | int, seeds: list[int])
 
 @pytest.mark.parametrize("text", ["-1", -1, " -1 "])
 def test_minus_one_is_a_random_seed(text: str | int, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = []
-    monkeypatch.setattr(build.random, "randrange", lambda limit: limits.append(limit) or 42)
+    limits: list[int] = []
+
+    def randrange(limit: int) -> int:
+        limits.append(limit)
+        return 42
+
+    monkeypatch.setattr(random, "randrange", randrange)
     assert parse_seeds(text) == [42]
     assert limits == [4294967294]  # as A1111 draws them
 

@@ -13,7 +13,7 @@ def test_what_is_made_there_is_never_looked_at_again() -> None:
     try:
         with fast_torch_import():
             assert not gc.isenabled()
-            kept = [[] for _ in range(1000)]
+            kept: list[list[int]] = [[] for _ in range(1000)]
         assert gc.isenabled()
         looked_at = {id(item) for item in gc.get_objects()}
         assert not any(id(item) in looked_at for item in kept)

@@ -94,7 +94,7 @@ class FakedTerminal:
         stdin: bytes | None = None,
         pipe: bool = False,
         typed: Mapping[str, bytes] | None = None,
-        **environ: str,
+        environ: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """The exit code of a command that has this terminal, and its stdout where that is a `pipe`.
 
@@ -117,7 +117,7 @@ class FakedTerminal:
             stdout=subprocess.PIPE if pipe else slave,
             stderr=slave,
             start_new_session=True,
-            env={**own, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ},
+            env={**own, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environ or {})},
         )
         os.close(slave)
         os.write(master, self._typed.pop("", b""))

@@ -55,7 +55,7 @@ def pairs(engine: Engine) -> dict[tuple[str, str], tuple[Tensor, Tensor]]:
 
 def written(engine: Engine, form: str) -> dict[str, Tensor]:
     """A file's tensors, in the names of that form."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for (part, name), (down, up) in pairs(engine).items():
         inner = f"text_model.{name}" if part == "text_encoder" else name
         if form == "kohya":

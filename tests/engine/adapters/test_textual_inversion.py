@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import clips
 from safetensors.torch import save_file
 
 from sdcli.engine import Engine
@@ -63,7 +64,7 @@ def test_every_format_gives_the_same_vectors(folder: Path, form: str) -> None:
 def test_a_word_stands_for_its_vectors(tiny_folder: Path, folder: Path) -> None:
     """The vectors of letters under a new name give those letters' picture."""
     plain = engine(tiny_folder, folder)
-    clip = plain.text_encoder.clips[0]
+    clip = clips(plain)[0]
     letters = clip._model.get_input_embeddings().weight[clip._tokenizer.ids("xyz")]
     save_file({"emb_params": letters.clone()}, folder / "embeddings/film.safetensors")
     taught = engine(tiny_folder, folder)

@@ -176,11 +176,11 @@ def test_each_refinement_changes_the_picture(tiny: Engine, changes: dict[str, fl
 
 
 def test_perturbed_attention_without_guidance_never_asks_the_negative_prompt(tiny: Engine) -> None:
-    made = [
+    one, other = (
         picture(tiny, pag_scale=3.0, cfg_scale=1.0, negative_prompt=negative)
         for negative in ("", "blue")
-    ]
-    assert np.array_equal(*made)
+    )
+    assert np.array_equal(one, other)
 
 
 def test_the_scale_to_mimic_is_counted_as_the_sampler_counts_scales(tiny: Engine) -> None:

@@ -12,7 +12,7 @@ import torch
 from families import write_family
 from PIL import Image
 
-from sdcli.engine import Engine
+from sdcli.engine import Engine, Run
 from sdcli.engine.denoise.inpaint import Blend, InputBlend, hard, latent_mask, soft
 from sdcli.engine.noise.streams import NvStream
 from sdcli.request import GenerationRequest
@@ -26,6 +26,12 @@ MASK = {"mask_rect": "32,0,32,64", "mask_blur": 0}
 def request(picture: Path, **changes: Any) -> GenerationRequest:
     values = {"prompt": "a fox", "seed": 7, "steps": 6, "init_img": str(picture), "cfg_scale": 2}
     return GenerationRequest(**(values | MASK | changes))
+
+
+def started(engine: Engine, wanted: GenerationRequest) -> Run:
+    run = engine.start([wanted])
+    assert isinstance(run, Run)
+    return run
 
 
 def pixels(engine: Engine, wanted: GenerationRequest) -> np.ndarray:
@@ -93,7 +99,7 @@ def test_the_lighter_a_soft_mask_the_more_changes(tiny: Engine, tmp_path: Path) 
         **{"mask_rect": (), "mask": str(tmp_path / "mask.png"), "soft_mask": True, "steps": 12},
         strength=1,
     )
-    run = tiny.start([wanted])
+    run = started(tiny, wanted)
     list(run)
     assert run._latents is not None
     changed = (run._latents - run._begin.picture()).square().mean(dim=(0, 1, 2))
@@ -105,8 +111,8 @@ def test_the_lighter_a_soft_mask_the_more_changes(tiny: Engine, tmp_path: Path) 
 
 @pytest.mark.parametrize("fill", ["noise", "nothing"])
 def test_latents_under_the_mask_are_replaced(tiny: Engine, picture: Path, fill: str) -> None:
-    plain = tiny.start([request(picture)])._begin
-    begin = tiny.start([request(picture, inpaint_fill=fill)])._begin
+    plain = started(tiny, request(picture))._begin
+    begin = started(tiny, request(picture, inpaint_fill=fill))._begin
     assert torch.equal(begin.picture()[..., :4].isfinite(), plain.picture()[..., :4].isfinite())
     new = NvStream(7).next((4, 8, 8)) if fill == "noise" else torch.zeros(4, 8, 8)
     assert torch.equal(begin.picture()[0, ..., 4:], new[..., 4:])
@@ -123,14 +129,15 @@ def test_the_latent_mask_is_the_mask_eight_times_smaller() -> None:
 def test_an_inpainting_model_sees_the_mask_and_the_rest(tmp_path: Path, picture: Path) -> None:
     folder = write_family(tmp_path / "model", "sd1-inpainting")
     engine = Engine.load(str(folder), device="cpu")
-    run = engine.start([request(picture)])
+    run = started(engine, request(picture))
     beside = run._counted._beside
     assert beside is not None
     assert beside.shape == (1, 5, 8, 8)
     assert torch.equal(beside[0, 0], torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1]).expand(8, 8))
     grey = request(picture, mask_rect="0,0,64,64")
-    whole = engine.start([grey])._counted._beside
-    empty = engine.start([GenerationRequest(prompt="a", seed=1, width=64, height=64)])
+    whole = started(engine, grey)._counted._beside
+    assert whole is not None
+    empty = started(engine, GenerationRequest(prompt="a", seed=1, width=64, height=64))
     assert empty._counted._beside is not None
     assert torch.allclose(whole, empty._counted._beside, atol=1e-6)
     assert not torch.allclose(beside[:, 1:], whole[:, 1:], atol=1e-3)
@@ -171,8 +178,7 @@ def test_stretches_of_a_run_are_the_run(name: str) -> None:
         raise AssertionError("no noise is needed")
 
     [*_, whole] = solve(10.0, levels)
-    options = {"jump": 5, "times": 1, "end_scale": row.end_scale}
-    [*_, cut] = resampled(solve, 10.0, levels, noise, **options)
+    [*_, cut] = resampled(solve, 10.0, levels, noise, jump=5, times=1, end_scale=row.end_scale)
     assert cut == pytest.approx(whole, rel=1e-9 if row.order == 1 else 0.2)
 
 

@@ -39,7 +39,7 @@ def asked(engine: Engine, seed: int = 0) -> Tensor:
     x = torch.randn(2, 4, 16, 16, generator=source)
     told = torch.randn(2, 77, unet.config.cross_attention_dim, generator=source)
     with torch.inference_mode():
-        return unet(x, torch.tensor(500.0), told, return_dict=False)[0]  # type: ignore[no-any-return]
+        return unet(x, torch.tensor(500.0), told, return_dict=False)[0]
 
 
 def test_a_call_is_that_of_diffusers_to_the_last_bit(builtin: Engine) -> None:

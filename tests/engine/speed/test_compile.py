@@ -20,6 +20,7 @@ from sdcli.engine import Engine
 from sdcli.engine.backbones.unet import UNet
 from sdcli.engine.device import Placement
 from sdcli.engine.speed import compile as compiling
+from sdcli.engine.speed import packing
 from sdcli.errors import UsageError
 from sdcli.images.compare import likeness
 from sdcli.request import GenerationRequest
@@ -43,7 +44,7 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 def traced(unpacked: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Blocks are traced as they are for the compiler, and then run as they were traced."""
     trace = partial(torch.compile, backend="aot_eager")
-    monkeypatch.setattr(compiling.torch, "compile", trace)
+    monkeypatch.setattr(torch, "compile", trace)
     monkeypatch.setenv(compiling._CACHE, str(tmp_path))
     torch._dynamo.reset()
     counters.clear()
@@ -139,7 +140,7 @@ print(json.dumps([found["fxgraph_cache_miss"], found["fxgraph_cache_hit"]]))
 
 
 def test_packed_weights_leave_nothing_to_compile(tiny_folder: Path) -> None:
-    if not compiling.packs(CPU):
+    if not packing.packs(CPU):
         pytest.skip("weights are not packed on this machine")
     said: list[str] = []
     engine = Engine.load(str(tiny_folder), device="cpu", compile=True, say=said.append)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -161,7 +161,8 @@ def test_a_convolution_is_that_of_nn_conv2d(
     subtests: pytest.Subtests,
 ) -> None:
     size, stride, padding = kernel
-    several = product(("zeros", "circular"), ((1, 1), (2, 2), (9, 7), (32, 32), (64, 40)))
+    modes: tuple[Literal["zeros", "circular"], ...] = ("zeros", "circular")
+    several = product(modes, ((1, 1), (2, 2), (9, 7), (32, 32), (64, 40)))
     for mode, places in several:
         with subtests.test(mode=mode, places=places):
             layer = nn.Conv2d(*channels, size, stride, padding).to(dtype).requires_grad_(False)
@@ -222,7 +223,8 @@ def test_a_weight_that_is_put_in_its_place_counts(size: int, dtype: torch.dtype)
     x, larger = (torch.randn(2, 48, places, 8).to(dtype) for places in (8, 64))
     expected = {"one": [layer(x), layer(larger)], "other": [other(x), other(larger)]}
     layer = packed(layer, dtype)
-    weights, biases = {}, {"one": layer.bias, "other": other.bias}
+    weights: dict[str, Tensor] = {}
+    biases = {"one": layer.bias, "other": other.bias}
     for round_ in range(2):
         for name in ("one", "other"):
             if name in weights:

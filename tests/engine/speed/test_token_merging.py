@@ -44,7 +44,7 @@ def by_hand(x: Tensor, told: Tensor, height: int, width: int, ratio: float) -> t
         groups[nearest[k]].append(k)
     out = torch.empty_like(told)
     for members in groups.values():
-        out[members] = sum(told[k] for k in members) / len(members)  # type: ignore[assignment]
+        out[members] = sum(told[k] for k in members) / len(members)
     return out, len(groups)
 
 

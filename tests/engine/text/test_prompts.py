@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from networks import clips
 
-from sdcli.engine import Engine
-from sdcli.engine.run import Run
+from sdcli.engine import Engine, Run, Tiled, TwoPasses
 from sdcli.request import GenerationRequest
 
 
@@ -18,7 +18,7 @@ from sdcli.request import GenerationRequest
 def tiny(tiny_folder: Path) -> Engine:
     """With embeddings whose mean is not nearly 0, as a trained encoder's is not."""
     engine = Engine.load(str(tiny_folder), device="cpu")
-    clip = engine.text_encoder.clips[0]._model
+    clip = clips(engine)[0]._model
     norm = getattr(clip, "text_model", clip).final_layer_norm
     norm.bias.data += 0.3
     return engine
@@ -104,7 +104,7 @@ def test_times_of_a_second_order_sampler_are_model_calls(tiny: Engine) -> None:
     assert [torch.equal(row[0], before) for row in asked] == [True] * 7 + [False] * 4
 
 
-def contexts(engine: Engine, run: Run) -> list[torch.Tensor]:
+def contexts(engine: Engine, run: Run | TwoPasses | Tiled) -> list[torch.Tensor]:
     """What the UNet is told at each call of the run."""
     asked: list[torch.Tensor] = []
 
@@ -121,6 +121,7 @@ def believed(engine: Engine, prompt: str, scale: float) -> torch.Tensor:
     """What one step of a run is towards."""
     run = engine.start([request(prompt, cfg_scale=scale, negative_prompt="bad")])
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3)) * 5
+    assert isinstance(run, Run)
     with torch.inference_mode():
         return run._denoise(x, 5.0)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload, cpu_offload_with_hook
 from safetensors.torch import save_file
 
 from sdcli.engine import Engine
@@ -34,19 +35,13 @@ def engine(folder: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     with monkeypatch.context() as patch:
         patch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)  # as on a GPU
         patch.setattr("sdcli.engine.weights.components.place", place)
-        patch.setattr(
-            offload, "cpu_offload", lambda n, _, **k: real_cpu_offload(n, CPU.device, **k)
-        )
+        patch.setattr(offload, "cpu_offload", lambda n, _, **k: cpu_offload(n, CPU.device, **k))
         patch.setattr(
             offload,
             "cpu_offload_with_hook",
-            lambda n, _, **k: real_with_hook(n, CPU.device, **k),
+            lambda n, _, **k: cpu_offload_with_hook(n, CPU.device, **k),
         )
         return Engine(model, CPU, load(model, CPU, offload=how))
-
-
-real_cpu_offload = offload.cpu_offload
-real_with_hook = offload.cpu_offload_with_hook
 
 
 def picture(engine: Engine, prompt: str = "a fox", **more: Any) -> np.ndarray:
@@ -62,7 +57,8 @@ def test_it_changes_no_picture(
     with monkeypatch.context() as patch:
         patch.setattr("sdcli.engine.speed.packing.packs", lambda _: False)
         whole = Engine.load(str(tiny_folder), device="cpu")
-    for more in ({}, {"deep_cache": 2}):
+    several: list[dict[str, Any]] = [{}, {"deep_cache": 2}]
+    for more in several:
         assert np.array_equal(picture(offloaded, **more), picture(whole, **more))
     weight = offloaded._components.backbone.network.conv_in.weight
     assert weight.is_meta is (how == "sequential")

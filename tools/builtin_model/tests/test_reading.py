@@ -1,6 +1,7 @@
 """The checkers that judge the shipped model, themselves judged on pictures whose truth is known."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_an_empty_page_has_no_figure(colour: str) -> None:
 
 
 def test_the_model_is_asked_only_what_training_never_said() -> None:
-    questions = [*FIGURES, *PAIRS, *LANDSCAPES]
-    for prompt, scene in [(question.prompt, question.scene) for question in questions]:
-        assert prompt == sentence(scene)
-        assert is_held_out(prompt)
+    questions: list[Any] = [*FIGURES, *PAIRS, *LANDSCAPES]
+    for question in questions:
+        assert question.prompt == sentence(question.scene)
+        assert is_held_out(question.prompt)
