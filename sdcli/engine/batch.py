@@ -53,8 +53,8 @@ class Batch:
         multiple = model.latents.multiple
         if width % multiple or height % multiple:
             raise UsageError(
-                f"--size: {width}x{height} is no size for {model.family.title}",
-                f"its sides are multiples of {multiple}",
+                f"--size: {width}x{height} does not suit {model.family.title}",
+                f"both sides must be multiples of {multiple}",
             )
         rows = tuple(
             Row(

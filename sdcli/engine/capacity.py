@@ -31,8 +31,8 @@ def room(backbone: Backbone, device: torch.device, *, places: int, rows: int) ->
 def free(device: torch.device) -> int:
     """Bytes that can still be had on a device."""
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     if device.type == "mps":
         # What the driver has allocated counts freed memory too, which can be had again.
         taken = torch.mps.current_allocated_memory()

@@ -1,4 +1,4 @@
-"""Owns the choice of device and number format, and the words for saying what was chosen."""
+"""The choice of device and number format, and the words for saying what was chosen."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def choose(device: str, dtype: str) -> Placement:
     chosen = torch.device(available[0] if device == "auto" else device)
     if chosen.type not in available:
         raise UsageError(
-            f"--device: {device} is not available to torch {torch.__version__} here",
+            f"--device: torch {torch.__version__} cannot use {device} here",
             f"available: {', '.join(available)}",
         )
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
@@ -96,23 +96,23 @@ def one_thread(device: torch.device) -> bool:
 
 
 def _available() -> list[str]:
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [name for name, here in found.items() if here] + ["cpu"]
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [name for name, here in available.items() if here] + ["cpu"]
 
 
 def describe_devices() -> dict[str, str]:
     """What torch can run on here, a line a device."""
-    found = {}
+    devices = {}
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
-        found[f"cuda:{index}"] = (
+        devices[f"cuda:{index}"] = (
             f"{properties.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
         )
     if torch.backends.mps.is_available():
-        found["mps"] = "Metal"
-    found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-    return found
+        devices["mps"] = "Metal"
+    devices["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    return devices
 
 
 _LESS = "try a smaller --batch-size or size"

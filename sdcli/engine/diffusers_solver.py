@@ -1,4 +1,4 @@
-"""Owns the adapter that lets a scheduler of diffusers take a sampler's place."""
+"""The adapter that lets a scheduler of diffusers take a sampler's place."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ALWAYS = {"prediction_type": "epsilon", "clip_sample": False}
 
 
 class DiffusersSolver:
-    """A class of diffusers, asked as a Sampler is: where it starts, how it moves.
+    """A scheduler class of diffusers with a Sampler's methods.
 
-    It runs as `pipe.scheduler = Class.from_config(pipe.scheduler.config)` would, but believes the
-    denoiser that it is given, and draws its noise from the image's own stream. `timesteps` are set
+    It runs as `pipe.scheduler = Class.from_config(pipe.scheduler.config)` would, but calls the
+    denoiser, and draws its noise from the image's own stream. `timesteps` are set
     instead of a number of steps where given; few classes take them. Raises UsageError for a number
     of steps that the class does not take.
     """
@@ -44,9 +44,9 @@ class DiffusersSolver:
     ) -> None:
         self._dialect = _DIALECTS.get(sampler.scheduler, _Epsilon)(table)
         self.scheduler = self._dialect.make(_class_of(sampler), config, steps)
-        given = {"num_inference_steps": steps} if timesteps is None else {"timesteps": timesteps}
+        stops = {"num_inference_steps": steps} if timesteps is None else {"timesteps": timesteps}
         try:
-            self.scheduler.set_timesteps(**given)
+            self.scheduler.set_timesteps(**stops)
         except (ValueError, IndexError) as error:
             raise UsageError(f"{sampler.name} cannot take {steps} steps: {error}") from error
         levels = enumerate(self.scheduler.timesteps)
@@ -87,10 +87,11 @@ class DiffusersSolver:
         if along_a_path:
             scheduler.noise_sampler = lambda start, end: draw(float(start), float(end))
         for t, (sigma, sigma_next) in zip(scheduler.timesteps, pairwise(sigmas), strict=True):
-            asked = dialect.asked(scheduler.scale_model_input(x, t), x, sigma)
-            said = dialect.said(denoise(asked.to(device), sigma).to(home), asked, sigma)
+            latents = dialect.latents(scheduler.scale_model_input(x, t), x, sigma)
+            denoised = denoise(latents.to(device), sigma).to(home)
+            output = dialect.output(denoised, latents, sigma)
             with nullcontext() if along_a_path else _OurNoise(draw, sigma, sigma_next):
-                x = scheduler.step(said, t, x, return_dict=False, **options)[0]
+                x = scheduler.step(output, t, x, return_dict=False, **options)[0]
             yield x.to(device)
 
 
@@ -110,28 +111,30 @@ class _OurNoise(TorchFunctionMode):
 
 
 class _Epsilon:
-    """What most classes speak: they hand the model unit-variance latents, and want its noise."""
+    """What most classes do: they give the model latents of unit variance, and take its noise."""
 
     def __init__(self, table: TrainingTable) -> None:
         self._table = table
 
     def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
         known = inspect.signature(scheduler.__init__).parameters
-        given = {**config, **_ALWAYS}
-        return scheduler(**{key: value for key, value in given.items() if key in known})
+        settings = {**config, **_ALWAYS}
+        return scheduler(**{key: value for key, value in settings.items() if key in known})
 
     def sigma(self, scheduler: Any, index: int, timestep: Tensor) -> float:
         return self._table.sigma(float(timestep))
 
-    def asked(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
+    def latents(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
+        """Return x₀ + σ·noise, of the scheduler's model input and its state."""
         return scaled * math.sqrt(1 + sigma**2)
 
-    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
-        return (asked - belief) / sigma
+    def output(self, denoised: Tensor, latents: Tensor, sigma: float) -> Tensor:
+        """Return the model output that the scheduler takes, of x̂₀ and those latents."""
+        return (latents - denoised) / sigma
 
 
 class _Angle(_Epsilon):
-    """IPNDM's: latents of unit variance, the velocity for an answer, and no table of its own."""
+    """IPNDM's: latents of unit variance, velocity as the output, and no table of its own."""
 
     def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
         self._sigmas = uniform(steps, table=self._table)
@@ -140,13 +143,13 @@ class _Angle(_Epsilon):
     def sigma(self, scheduler: Any, index: int, timestep: Tensor) -> float:
         return self._sigmas[index]
 
-    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
-        epsilon = super().said(belief, asked, sigma)
-        return (epsilon - sigma * belief) / math.sqrt(1 + sigma**2)
+    def output(self, denoised: Tensor, latents: Tensor, sigma: float) -> Tensor:
+        epsilon = super().output(denoised, latents, sigma)
+        return (epsilon - sigma * denoised) / math.sqrt(1 + sigma**2)
 
 
 class _Preconditioned(_Epsilon):
-    """EDM's: latents x₀ + σ·noise, and what its c_skip and c_out make the belief of."""
+    """EDM's: latents x₀ + σ·noise, and the output that c_skip and c_out make x̂₀ of."""
 
     def make(self, scheduler: type[Any], config: Mapping[str, Any], steps: int) -> Any:
         return scheduler(sigma_min=self._table.sigma_min, sigma_max=self._table.sigma_max)
@@ -156,13 +159,15 @@ class _Preconditioned(_Epsilon):
         sigma = float(scheduler.sigmas[index])
         return min(max(sigma, self._table.sigma_min), self._table.sigma_max)
 
-    def asked(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
+    def latents(self, scaled: Tensor, x: Tensor, sigma: float) -> Tensor:
         return x
 
-    def said(self, belief: Tensor, asked: Tensor, sigma: float) -> Tensor:
+    def output(self, denoised: Tensor, latents: Tensor, sigma: float) -> Tensor:
         spread = 0.5  # the classes' own sigma_data
         variance = sigma**2 + spread**2
-        return (belief - asked * (spread**2 / variance)) * (math.sqrt(variance) / (sigma * spread))
+        return (denoised - latents * (spread**2 / variance)) * (
+            math.sqrt(variance) / (sigma * spread)
+        )
 
 
 _DIALECTS: dict[str, type[_Epsilon]] = {

@@ -182,7 +182,8 @@ class Engine:
         if isinstance(prompt, GenerationRequest):
             if init_image is not None or mask is not None or loras or settings:
                 raise UsageError(
-                    "a request has its settings", "give a prompt, or change the request"
+                    "settings beside a request: a request has its own",
+                    "pass a prompt, or change the request",
                 )
             request = prompt
         else:
@@ -264,13 +265,13 @@ class Engine:
         settings = batch.settings
         if self._components.compiled and settings.token_merging_ratio:
             raise UsageError(
-                "--token-merging-ratio: it changes blocks that are compiled", "leave --compile out"
+                "--token-merging-ratio does not work with --compile", "leave one of them out"
             )
         choice, other = settings.vae.casefold(), self.model.vae is not None
         if choice != AUTOMATIC and other is (choice == OWN):
             raise UsageError(
                 f"--vae: the model was not loaded with {settings.vae}",
-                "Engine.load takes it as vae=",
+                "load it with Engine.load(..., vae=...)",
             )
         if settings.upscale is not None:
             return self._tiled(batch, say, tiles_at_once)

@@ -65,13 +65,13 @@ class Picture:
         target = Path(path)
         kind = format_of(target.name)
         if kind is None:
-            raise UsageError(f"{target} does not end as a picture does", ".png, .jpg or .webp")
+            raise UsageError(f"{target} has no picture's extension", "use .png, .jpg or .webp")
         data = encode(self.image, self.infotext, kind, quality=quality)
         try:
             in_folder(target.parent, lambda: write_atomically(target, data, overwrite=overwrite))
         except OSError as error:
             if isinstance(error, FileExistsError) and target.exists():
-                raise UsageError(f"{target} exists", "overwrite=True replaces it") from error
+                raise UsageError(f"{target} exists", "pass overwrite=True to replace it") from error
             raise OutputError(f"cannot write {target}: {error.strerror}") from error
         return replace(self, path=target)
 

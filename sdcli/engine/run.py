@@ -82,10 +82,11 @@ class Run:
         _check_clip_skip(settings.clip_skip, model, say)
         if components.graphs and not steady(settings):
             say(
-                "no CUDA graphs: PAG, token merging and DeepCache change the UNet between its calls"
+                "running without CUDA graphs: PAG, token merging and DeepCache change the network "
+                "between calls"
             )
         if settings.token_merging_ratio and not components.backbone.capabilities.token_merging:
-            say(f"token merging changes nothing of {model.family.title}")
+            say(f"token merging has no effect on {model.family.title}")
         with memory_errors("reading the prompts"):
             composer = Composer(
                 batch,
@@ -135,7 +136,8 @@ class Run:
         if not self._sigmas:  # of a strength that leaves no step
             if self.batch.settings.strength != 0:
                 self._say(
-                    f"so few steps at so small a strength leave {self._sampler.name} none to make"
+                    f"nothing to do: {self._sampler.name} has no step left at so few steps "
+                    "and so low a strength"
                 )
             self._latents = x
             return
@@ -153,12 +155,13 @@ class Run:
             self.tries = Tries(tries - self._rejected, self._rejected)
         if self._total is None and self.evaluations < _CALLS_A_TRY * tries:
             self._say(
-                f"{self.evaluations} model calls did not reach the end: the picture is what the "
-                f"model believed at σ {self._counted.sigma:.3g}"
+                f"stopped after {self.evaluations} model calls, before the end: the picture is "
+                f"what the model predicted at σ {self._counted.sigma:.3g}"
             )
         if not torch.isfinite(x).all():
             raise SdcliError(
-                "the model gave NaN instead of a picture", "--dtype fp32 is slower but safe"
+                "the model returned NaN instead of a picture",
+                "try --dtype fp32, which is slower but safe",
             )
         if anew:
             x = torch.lerp(self._begin.picture(), x, anew(self._sigmas[-2]))
@@ -259,8 +262,8 @@ def _check_clip_skip(skip: int, model: Model, say: Callable[[str], None]) -> Non
     if skip <= 1:
         return
     if not model.family.clip_skips:
-        say(f"clip skip {skip} changes nothing of {model.family.title}")
+        say(f"clip skip {skip} has no effect on {model.family.title}")
         return
     layers = int(model.configs["text_encoder"]["num_hidden_layers"])
     if skip > layers:
-        raise UsageError(f"--clip-skip: {skip} is too far, the text encoder has {layers} layers")
+        raise UsageError(f"--clip-skip: {skip} is too many, the text encoder has {layers} layers")

@@ -44,7 +44,7 @@ class Start:
         self._device = device
         self.noise = self._noises(
             [Origin(row.seed, row.variation_seed, row.variation_strength) for row in batch.rows],
-            seen=settings.seed_resize and batch.space.size(*settings.seed_resize),
+            resized_from=settings.seed_resize and batch.space.size(*settings.seed_resize),
         )
         self.patch: Patch | None = open_patch(settings, silent) if settings.masked else None
         self._latents = latents
@@ -101,7 +101,7 @@ class Start:
         return mask if self._settings.soft_mask else mask.round()
 
     def _noises(
-        self, origins: Sequence[Origin], *, seen: tuple[int, int] | None = None
+        self, origins: Sequence[Origin], *, resized_from: tuple[int, int] | None = None
     ) -> ImageNoise:
         return ImageNoise(
             origins,
@@ -109,5 +109,5 @@ class Start:
             source=self._settings.rng,
             device=self._device,
             ensd=self._settings.ensd,
-            seen=seen,
+            resized_from=resized_from,
         )

@@ -47,17 +47,17 @@ class _Network:
             import spandrel
         except ImportError as error:
             raise UsageError(
-                f"{path.name} is a network, and what reads those is not installed",
+                f"{path.name} is a network, and the package that reads those is not installed",
                 "pip install 'sdcli[upscalers]'",
             ) from error
         try:
             descriptor = spandrel.ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:  # spandrel raises whatever the unpickler and the networks do
-            raise ModelError(f"{path} is no upscaler that can be read: {error}") from error
+            raise ModelError(f"cannot read the upscaler {path}: {error}") from error
         if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.scale < 2:
-            raise ModelError(f"{path} does not enlarge pictures")
+            raise ModelError(f"{path} is not an upscaler: it does not enlarge pictures")
         if descriptor.input_channels != 3 or descriptor.output_channels != 3:
-            raise ModelError(f"{path} is not for coloured pictures")
+            raise ModelError(f"{path} is not an upscaler for color pictures")
         self._network: Any = descriptor.to(device).eval()
         self._device = device
 

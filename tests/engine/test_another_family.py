@@ -199,9 +199,9 @@ def test_its_calls_can_be_recorded(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"deep_cache": 2}, "--deep-cache: this model's transformer has no blocks that allow it"),
-        ({"pag_scale": 2.0}, "--pag-scale: this model's transformer has no blocks"),
-        ({"width": 72, "height": 64}, "its sides are multiples of 16"),
+        ({"deep_cache": 2}, "--deep-cache: this model's transformer does not support it"),
+        ({"pag_scale": 2.0}, "--pag-scale: this model's transformer does not support it"),
+        ({"width": 72, "height": 64}, "both sides must be multiples of 16"),
     ],
     ids=["DeepCache", "PAG", "size"],
 )
@@ -214,7 +214,7 @@ def test_what_it_cannot_do_is_refused(engine: Engine, asked: dict[str, Any], mes
 def test_token_merging_changes_nothing_and_says_so(engine: Engine) -> None:
     notices: list[str] = []
     engine.start([request(token_merging_ratio=0.5)], say=notices.append)
-    assert notices == ["token merging changes nothing of toy flow"]
+    assert notices == ["token merging has no effect on toy flow"]
 
 
 def test_sizes_of_a_picture_to_begin_from_are_those_of_the_family(

@@ -44,7 +44,7 @@ def test_what_is_wrong_is_told_in_the_commands_words(builtin: Engine) -> None:
     with pytest.raises(sdcli.errors.UsageError, match="steps: must be at least 1, got 0"):
         builtin.generate("a", steps=0)
     request = sdcli.GenerationRequest(prompt="a", seed=1)
-    with pytest.raises(sdcli.errors.UsageError, match="a request has its settings"):
+    with pytest.raises(sdcli.errors.UsageError, match="a request has its own"):
         builtin.generate(request, steps=3)
 
 
@@ -69,7 +69,7 @@ def test_saving_replaces_only_what_it_may(builtin: Engine, tmp_path: Path) -> No
     picture.save(tmp_path / "a.png").save(tmp_path / "a.png")
     with pytest.raises(sdcli.errors.UsageError, match=r"a\.png exists"):
         picture.save(tmp_path / "a.png", overwrite=False)
-    with pytest.raises(sdcli.errors.UsageError, match="does not end as a picture does"):
+    with pytest.raises(sdcli.errors.UsageError, match="has no picture's extension"):
         picture.save(tmp_path / "a.tiff")
     (tmp_path / "file").touch()
     with pytest.raises(sdcli.errors.OutputError, match="cannot write"):

@@ -85,7 +85,7 @@ def test_a_sampler_that_chooses_its_steps_takes_one_picture_at_a_time(tiny: Engi
     said: list[str] = []
     run = tiny.start([alone], say=said.append)
     steps = list(run)
-    assert "did not reach the end" in said[0]
+    assert "before the end" in said[0]
     assert {step.steps for step in steps} == {None}
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert 4 <= run.pictures()[0].evaluations <= 13

@@ -84,7 +84,7 @@ class Loras:
         module = self._modules[part][inside]
         if module.weight.is_meta:
             raise UsageError(
-                "--offload: sequential keeps the weights where no LoRA can be merged into them",
+                "--offload sequential: LoRAs cannot be merged into weights outside memory",
                 "--offload model",
             )
         self._kept.setdefault((part, inside), module.weight.detach())
@@ -110,11 +110,11 @@ class Loras:
             if len(unknown) == len(layers):
                 raise ModelError(
                     f"--lora: {path} has no layer of this model",
-                    "it belongs to another family, or is no LoRA",
+                    "it is for another model family, or is not a LoRA",
                 )
             for what, names in (("layers that the model lacks", unknown), ("odd tensors", strange)):
                 if names:
-                    say(f"LoRA {path.name}: {len(names)} {what} are left out, first {names[0]}")
+                    say(f"LoRA {path.name}: {len(names)} {what} are ignored, first {names[0]}")
             self._files[path] = layers
         return self._files[path]
 
@@ -134,7 +134,7 @@ def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:
     all dots turned into underscores, of diffusers' layout or of the original one.
     """
     places = original_places(model)
-    found: dict[str, list[tuple[str, str]]] = {}
+    places_by_name: dict[str, list[tuple[str, str]]] = {}
     for part, layers in modules.items():
         for inside in layers:
             paths = {inside}
@@ -149,5 +149,5 @@ def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:
             for prefix in _KOHYA[part]:
                 names |= {f"{prefix}_{path.replace('.', '_')}" for path in paths}
             for name in names:
-                found.setdefault(name, []).append((part, inside))
-    return found
+                places_by_name.setdefault(name, []).append((part, inside))
+    return places_by_name

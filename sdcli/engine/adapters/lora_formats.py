@@ -58,7 +58,7 @@ class Layer:
         except (RuntimeError, KeyError) as error:
             raise ModelError(
                 f"{self.name} does not fit a layer of shape {tuple(weight.shape)}",
-                "the LoRA belongs to another family",
+                "the LoRA is for another model family",
             ) from error
         alpha = float(parts["alpha"]) if "alpha" in parts else float(rank or 1)
         added = added * (alpha / (rank or alpha))
@@ -114,11 +114,11 @@ def _turned(weight: Tensor, added: Tensor, magnitude: Tensor) -> Tensor:
 
 def layers_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Layer], list[str]]:
     """The file's layers by name, and the names of tensors that are none of a LoRA's."""
-    found: dict[str, dict[str, Tensor]] = {}
+    parts_by_layer: dict[str, dict[str, Tensor]] = {}
     strange = []
     for name, tensor in tensors.items():
         if match := _ENDING.fullmatch(name):
-            found.setdefault(match[1], {})[_ENDINGS[match[2]]] = tensor
+            parts_by_layer.setdefault(match[1], {})[_ENDINGS[match[2]]] = tensor
         else:
             strange.append(name)
-    return {name: Layer(name, parts) for name, parts in found.items()}, strange
+    return {name: Layer(name, parts) for name, parts in parts_by_layer.items()}, strange

@@ -38,7 +38,7 @@ def read_vectors(path: Path) -> list[Tensor]:
     names = [name for name in ("clip_l", "clip_g") if name in content] or list(content)[:1]
     vectors = [content[name] for name in names]
     if not vectors or not all(isinstance(vector, Tensor) for vector in vectors):
-        raise ModelError(f"{path} holds no embedding")
+        raise ModelError(f"there is no embedding in {path}")
     return [torch.atleast_2d(vector.detach().float()) for vector in vectors]
 
 
@@ -61,9 +61,11 @@ class Embeddings:
             vectors = read_vectors(self._known[name].path)
             widths = tuple(vector.shape[1] for vector in vectors)
             if max(map(len, vectors)) > CHUNK:
-                raise ModelError(f"embedding {name} has more than the {CHUNK} vectors that fit")
+                raise ModelError(
+                    f"embedding {name} has more than {CHUNK} vectors, the most a prompt can hold"
+                )
             if widths != self._encoder.widths:
-                say(f"embedding {name} is for another family of models: it is read as plain text")
+                say(f"embedding {name} is for another model family: its name is read as plain text")
             else:
                 self._encoder.learn(name, vectors)
             self._learnt.add(name)

@@ -104,7 +104,7 @@ def required(capability: T | None, flag: str, backbone: Backbone) -> T:
     """A capability that a flag needs. Raises UsageError where the network lacks it."""
     if not capability:
         raise UsageError(
-            f"{flag}: this model's {backbone.name} has no blocks that allow it",
+            f"{flag}: this model's {backbone.name} does not support it",
             f"leave {flag} out",
         )
     return capability

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 def self_attending_to_itself(block: nn.Module) -> Iterator[None]:
     """Within, the block's self-attention gives every place its own value (Ahn et al. 2024, §4)."""
     layers: list[Any] = [layer for name, layer in block.named_modules() if name.endswith("attn1")]
-    kept = [layer.processor for layer in layers]
+    processors = [layer.processor for layer in layers]
     for layer in layers:
         layer.processor = _ToItself()
     try:
         yield
     finally:
-        for layer, processor in zip(layers, kept, strict=True):
+        for layer, processor in zip(layers, processors, strict=True):
             layer.processor = processor
 
 

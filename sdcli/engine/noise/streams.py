@@ -1,4 +1,4 @@
-"""Owns the noise: one stream of random numbers for each image, from one of three sources."""
+"""The noise: one stream of random numbers for each image, from one of three sources."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def open_stream(source: str, seed: int, device: torch.device) -> Stream:
     if device.type != "cuda":
         raise UsageError(
             f"--rng: gpu noise needs a CUDA device, and this run is on {device.type}",
-            "--rng nv gives an NVIDIA card's noise everywhere",
+            "--rng nv gives the noise of an NVIDIA card on every device",
         )
     return TorchStream(seed, device)
 
@@ -114,8 +114,9 @@ class Origin:
 class ImageNoise:
     """The Noise of a batch: image k draws from its own stream, so it never sees its neighbours.
 
-    `shape` is that of one image's latents, (channels, height, width). With `seen`, a (height,
-    width), the first noise has in its middle that of a picture of this size.
+    `shape` is that of one image's latents, (channels, height, width). With
+    `resized_from`, a (height, width), the first noise has in its middle that of a picture of that
+    size.
     """
 
     def __init__(
@@ -126,12 +127,14 @@ class ImageNoise:
         source: str,
         device: torch.device,
         ensd: int = 0,
-        seen: Shape | None = None,
+        resized_from: Shape | None = None,
     ) -> None:
         self.shape = shape
         self.device = device
         self._origins = tuple(origins)
-        self._seen = None if seen is None or shape[1:] == seen else (shape[0], *seen)
+        self._resized_from = (
+            None if resized_from is None or shape[1:] == resized_from else (shape[0], *resized_from)
+        )
         self._source = source
         self._streams = [self._open(origin.seed) for origin in origins]
         # A1111 starts new streams at seed + ENSD after the first draw; with 0 the first go on.
@@ -150,11 +153,11 @@ class ImageNoise:
         return upload(drawn, self.device)
 
     def _begin(self, origin: Origin, stream: Stream) -> Tensor:
-        shape = self._seen or self.shape
-        noise = (self._open(origin.seed) if self._seen else stream).next(shape)
+        shape = self._resized_from or self.shape
+        noise = (self._open(origin.seed) if self._resized_from else stream).next(shape)
         if origin.share:
             noise = slerp(noise, self._open(origin.other).next(shape), origin.share)
-        return centred(noise, stream.next(self.shape)) if self._seen else noise
+        return centred(noise, stream.next(self.shape)) if self._resized_from else noise
 
     def _open(self, seed: int) -> Stream:
         return open_stream(self._source, seed, self.device)
@@ -199,5 +202,5 @@ def _overlap(size: int, room: int) -> tuple[slice, slice]:
     before = (room - size) // 2
     if before >= 0:
         return slice(0, size), slice(before, before + size)
-    kept = size + 2 * before
-    return slice(-before, -before + kept), slice(0, kept)
+    common = size + 2 * before
+    return slice(-before, -before + common), slice(0, common)

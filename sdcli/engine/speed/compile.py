@@ -24,11 +24,11 @@ def compile_blocks(backbone: Backbone, placement: Placement, say: Callable[[str]
 
     Blocks, not the whole network: like ones share their code, so that it takes a fraction of the
     time, and nearly all that is to be gained is in them. Where weights are packed for oneDNN
-    nothing is, as was measured; that is said. Raises UsageError where torch cannot compile, or
-    there are no such blocks.
+    nothing is gained, as was measured, and nothing is compiled. Raises UsageError where torch
+    cannot compile, or there are no such blocks.
     """
     if packs(placement):
-        say("compiling gains nothing on this CPU, for which weights are packed already; going on")
+        say("--compile gains nothing on this CPU, where weights are packed already: not compiling")
         return False
     _check(placement.device.type)
     blocks = required(backbone.capabilities.compiled_blocks, "--compile", backbone)
@@ -40,8 +40,8 @@ def compile_blocks(backbone: Backbone, placement: Placement, say: Callable[[str]
         if isinstance(block, blocks):
             block.forward = torch.compile(block.forward, dynamic=False)
     say(
-        "compiling takes a minute or two at the first step of each new size of picture, and "
-        f"seconds where {cache} has it from before"
+        "compiling takes a minute or two at the first step of each new picture size, and "
+        f"seconds if {cache} has it from an earlier run"
     )
     return True
 
@@ -78,5 +78,5 @@ def _check(device: str) -> None:
     if not able:
         needed = "Triton" if device == "cuda" else "a C++ compiler"
         raise UsageError(
-            f"--compile: torch needs {needed} for it, and finds none here", "leave --compile out"
+            f"--compile: torch needs {needed} for this, and cannot find it", "leave --compile out"
         )

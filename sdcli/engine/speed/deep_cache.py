@@ -103,16 +103,16 @@ class LastLayer:
 @contextmanager
 def entering_last_layer(unet: Any) -> Iterator[list[Tensor]]:
     """Within, what enters the UNet's last layer at each call, without what conv_in gave for it."""
-    seen: list[Tensor] = []
+    entering: list[Tensor] = []
     skipped = unet.conv_in.out_channels
 
-    def note(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         # A copy, so that the whole of it need not be kept.
-        seen.append(given[0][:, :-skipped].clone())
+        entering.append(inputs[0][:, :-skipped].clone())
 
     hook = unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(note)
     try:
-        yield seen
+        yield entering
     finally:
         hook.remove()
 
@@ -127,7 +127,7 @@ def last_layer_alone(unet: Any, hidden: Tensor) -> Iterator[None]:
     last = unet.up_blocks[-1]
     cut = {
         (unet, "down_blocks"): nn.ModuleList(),
-        (unet, "mid_block"): _Given(hidden),
+        (unet, "mid_block"): _Fixed(hidden),
         (unet, "up_blocks"): unet.up_blocks[-1:],
     }
     layers = [name for name in ("resnets", "attentions") if hasattr(last, name)]
@@ -142,13 +142,13 @@ def last_layer_alone(unet: Any, hidden: Tensor) -> Iterator[None]:
             setattr(owner, name, part)
 
 
-class _Given(nn.Module):
-    """In the place of the middle block, whatever it is given."""
+class _Fixed(nn.Module):
+    """In the place of the middle block: the same output whatever its input."""
 
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self._hidden = hidden
 
     def forward(self, *_: Any, **__: Any) -> Tensor:
-        """What was given."""
+        """Return it."""
         return self._hidden

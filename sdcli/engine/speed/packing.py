@@ -188,18 +188,18 @@ class PackedConv2d(Packed, nn.Conv2d):
         return answer
 
     def _packed(self, shape: Size, where: tuple[Any, ...]) -> Tensor:
-        kept = self.__dict__.get("_kept")
-        if kept is None or kept.of is not self.weight:  # another was put in its place
-            kept = self.__dict__["_kept"] = _Packings(self.weight)
+        packings = self.__dict__.get("_kept")
+        if packings is None or packings.of is not self.weight:  # another was put in its place
+            packings = self.__dict__["_kept"] = _Packings(self.weight)
         met = shape, where[0]  # --tiling pads by itself, and takes the padding away
-        if met not in kept.by_shape:
+        if met not in packings.by_shape:
             packed = _ONEDNN._reorder_convolution_weight(plain(self), *where, shape)
-            alike = (other for other in kept.by_shape.values() if _lie_alike(other, packed))
-            kept.by_shape[met] = next(alike, packed)
-            if not kept.of.is_mkldnn:
+            alike = (other for other in packings.by_shape.values() if _lie_alike(other, packed))
+            packings.by_shape[met] = next(alike, packed)
+            if not packings.of.is_mkldnn:
                 _keep(self, packed)
-                kept.of = self.weight
-        return kept.by_shape[met]
+                packings.of = self.weight
+        return packings.by_shape[met]
 
 
 _PACKED: dict[type, type[Packed]] = {nn.Linear: PackedLinear, nn.Conv2d: PackedConv2d}

@@ -43,7 +43,7 @@ class Merging:
 
 @contextmanager
 def _put_in(block: Any, merging: _Among) -> Iterator[None]:
-    hook = block.norm1.register_forward_pre_hook(lambda _, given: merging.match(given[0]))
+    hook = block.norm1.register_forward_pre_hook(lambda _, inputs: merging.match(inputs[0]))
     block.attn1.processor = merging
     try:
         yield
@@ -116,6 +116,6 @@ class Matched:
 def _nearest(unit: Tensor, others: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
     """Of each of the others its likeness to the most alike aim, and which of the aims that is."""
     aims = unit[:, aim].transpose(1, 2)
-    found = [(unit[:, some] @ aims).max(dim=-1) for some in others.split(_AT_ONCE)]
-    likeness, nearest = zip(*found, strict=True)
+    best = [(unit[:, some] @ aims).max(dim=-1) for some in others.split(_AT_ONCE)]
+    likeness, nearest = zip(*best, strict=True)
     return torch.cat(likeness, dim=1), torch.cat(nearest, dim=1)

@@ -61,7 +61,8 @@ class Clip:
         table = self._model.get_input_embeddings()
         if table.weight.is_meta:
             raise UsageError(
-                "--offload: sequential keeps the words where none can be added", "--offload model"
+                "--offload sequential: embeddings cannot be added to weights outside memory",
+                "use --offload model",
             )
         first = len(table.weight)
         grown = torch.cat([table.weight, vectors.to(table.weight)])
@@ -116,8 +117,8 @@ class Clip:
         tokenizer, rest = self._tokenizer, CHUNK - len(chunk)
         inside = [id for id, _ in chunk]
         if tokenizer.pad != tokenizer.end and tokenizer.end in inside:
-            kept = inside.index(tokenizer.end) + 1  # what follows a typed end is none
-            inside[kept:] = [tokenizer.pad] * (len(inside) - kept)
+            end = inside.index(tokenizer.end) + 1  # what follows a typed end is none
+            inside[end:] = [tokenizer.pad] * (len(inside) - end)
         ids = [tokenizer.start, *inside, tokenizer.end]
         weights = [1.0, *(weight for _, weight in chunk), 1.0]
         return ids + [tokenizer.pad] * rest, weights + [1.0] * rest

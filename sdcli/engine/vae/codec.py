@@ -101,14 +101,17 @@ def decode(
     for latent in latents.split(1):
         pixels = decoder(space.to_vae(latent))
         if torch.isnan(pixels).any() and vae.dtype != torch.float32:
-            say("the VAE gives NaN in half precision; it goes on in fp32")
+            say("the VAE returned NaN in half precision: going on in fp32")
             # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
             unpack(vae, torch.float32)
             vae.to(latent.device, torch.float32)
             pixels = decoder(space.to_vae(latent))
         if torch.isnan(pixels).any():
-            raise SdcliError("the VAE gives NaN", "the model's VAE is damaged; try another model")
+            raise SdcliError(
+                "the VAE returned NaN",
+                "its file may be damaged: try another VAE with --vae, or another model",
+            )
         # A1111 truncates here; rounding would differ by one level in half of the pixels.
         levels = ((pixels + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)
         pictures.append(Image.fromarray(levels[0].permute(1, 2, 0).cpu().numpy()))
@@ -133,6 +136,6 @@ class _Decoder:
             except OutOfMemory:
                 self._whole = False
             # Outside the handler, whose error still holds on to the layers that filled the memory.
-            self._say("the picture does not fit in memory whole; it is decoded in strips")
+            self._say("the picture is too large for memory: decoding it in strips")
         with memory_errors("decoding in strips"):
             return decode_in_strips(self._vae, latent).float()

@@ -102,12 +102,12 @@ def load(
     """
     if graphs and placement.device.type != "cuda":
         raise UsageError(
-            f"--cuda-graphs: they need CUDA, and this runs on {placement.device.type}",
+            f"--cuda-graphs needs CUDA, and this runs on {placement.device.type}",
             "leave --cuda-graphs out",
         )
     for option in ("--compile",) * compile + ("--cuda-graphs",) * graphs:
         if offload != "none":
-            raise UsageError(f"{option}: it needs weights that stay, not --offload {offload}")
+            raise UsageError(f"{option} does not work with --offload {offload}")
     prepare(placement)
     with quiet_libraries(), memory_errors(f"loading {model.name}"):
         networks = {}

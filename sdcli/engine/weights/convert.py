@@ -34,9 +34,9 @@ def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = No
     places = original_places(model)
     for part, source in sources(model).items():
         for name in empty(model, part).state_dict():
-            found = source(name)
-            assert found is not None, name
-            tensor = found if dtype is None else found.to(dtype)
+            stored = source(name)
+            assert stored is not None, name
+            tensor = stored if dtype is None else stored.to(dtype)
             place = places[part](name)
             if place.third is not None:
                 thirds.setdefault(place.name, {})[place.third] = tensor
@@ -47,7 +47,7 @@ def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = No
     tensors |= {sign: torch.zeros(0) for sign in _signs(model)}
     target.touch()
     mode = target.stat().st_mode  # as the user's umask has it, which save_file ignores
-    save_file(tensors, target, {METADATA: json.dumps(_untold(model)), "format": "pt"})
+    save_file(tensors, target, {METADATA: json.dumps(_not_in_tensors(model)), "format": "pt"})
     target.chmod(mode)
 
 
@@ -68,15 +68,15 @@ def _as_stored(tensor: Tensor, place: Place) -> Tensor:
     return tensor.contiguous()
 
 
-def _untold(model: Model) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _not_in_tensors(model: Model) -> dict[str, Any]:
+    files: dict[str, Any] = {
         "family": model.family.name,
         "configs": {part: dict(config) for part, config in model.configs.items()},
         "scheduler": dict(model.scheduler),
     }
     if model.configs["text_encoder"]["vocab_size"] != CLIP_VOCABULARY:
-        told["tokenizer"] = tokenizer_of(model).backend.to_str()
-    return told
+        files["tokenizer"] = tokenizer_of(model).backend.to_str()
+    return files
 
 
 def to_folder(model: Model, target: Path, *, dtype: torch.dtype | None = None) -> None:
@@ -103,8 +103,8 @@ def _write_parts(model: Model, target: Path, dtype: torch.dtype | None) -> None:
         network: Any = empty(model, part)
         first = source(next(iter(network.state_dict())))
         assert first is not None, part
-        kept = first.dtype if dtype is None else dtype
-        fill(network, source, dtype=kept, where=str(model.path))
+        stored_as = first.dtype if dtype is None else dtype
+        fill(network, source, dtype=stored_as, where=str(model.path))
         network.save_pretrained(target / part)
 
 

@@ -1,4 +1,4 @@
-"""Owns filling a network with the tensors of its files, without a second copy in memory."""
+"""Filling a network with the tensors of its files, without a second copy in memory."""
 
 from __future__ import annotations
 
@@ -91,25 +91,25 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
     modules = dict(network.named_modules())
     missing, misshapen = [], []
     for name, wanted in network.state_dict().items():
-        found = source(name)
-        if found is None:
+        stored = source(name)
+        if stored is None:
             missing.append(name)
-        elif [n for n in found.shape if n > 1] != [n for n in wanted.shape if n > 1]:
+        elif [n for n in stored.shape if n > 1] != [n for n in wanted.shape if n > 1]:
             misshapen.append(name)
         else:
             # As load_state_dict(assign=True) would, in a fraction of its time.
             owner, _, last = name.rpartition(".")
-            module, shaped = modules[owner], found.reshape(wanted.shape)
-            later = isinstance(module, Packed) and last == "weight" and found.numel() >= _LARGE
+            module, shaped = modules[owner], stored.reshape(wanted.shape)
+            later = isinstance(module, Packed) and last == "weight" and stored.numel() >= _LARGE
             # Contiguous: a pickle may hold other strides, by which Metal convolves wrongly until
             # torch 2.14 (pytorch #192212).
             tensor = shaped if later else shaped.to(dtype).contiguous()
             parameter = nn.Parameter(tensor, requires_grad=False)
             module.register_parameter(last, parameter)
-            if tensor.data_ptr() == found.data_ptr():
-                as_mapped_as(found, parameter)
+            if tensor.data_ptr() == stored.data_ptr():
+                as_mapped_as(stored, parameter)
             else:
-                let_go(found)
+                let_go(stored)
     for problem, names in (("missing", missing), ("of another shape", misshapen)):
         if names:
             raise ModelError(
@@ -137,12 +137,12 @@ _LAYERS: tuple[Any, ...] = (nn.Linear, nn.Conv2d, nn.Embedding, nn.GroupNorm, nn
 @contextmanager
 def no_content() -> Iterator[None]:
     """Modules built inside have shapes and no content, and draw no random numbers."""
-    kept = [layer.reset_parameters for layer in _LAYERS]
+    methods = [layer.reset_parameters for layer in _LAYERS]
     for layer in _LAYERS:
         layer.reset_parameters = lambda self: None
     try:
         with torch.device("meta"):
             yield
     finally:
-        for layer, method in zip(_LAYERS, kept, strict=True):
+        for layer, method in zip(_LAYERS, methods, strict=True):
             layer.reset_parameters = method

@@ -20,7 +20,7 @@ def place(networks: Sequence[nn.Module], device: torch.device, *, offload: str) 
     """
     if offload != "none" and device.type == "cpu":
         raise UsageError(
-            f"--offload: {offload} spares a GPU's memory, and this runs on the CPU",
+            f"--offload {offload} saves GPU memory, and this runs on the CPU",
             "leave --offload out",
         )
     hook = None

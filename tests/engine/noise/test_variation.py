@@ -62,7 +62,7 @@ def test_the_first_noise_is_the_mix_and_later_noise_the_seeds_own() -> None:
 
 
 def test_a_seed_is_resized_by_its_noise_in_the_middle() -> None:
-    noise = ImageNoise([Origin(5)], (4, 8, 12), source="cpu", device=CPU, seen=(8, 8))
+    noise = ImageNoise([Origin(5)], (4, 8, 12), source="cpu", device=CPU, resized_from=(8, 8))
     small = ImageNoise([Origin(5)], (4, 8, 8), source="cpu", device=CPU).first()[0]
     stream = torch.Generator().manual_seed(5)
     around = torch.randn((4, 8, 12), generator=stream)

@@ -58,7 +58,7 @@ def test_pictures_stay_and_no_block_is_traced_twice(tiny: Engine, tiny_folder: P
     said: list[str] = []
     engine = Engine.load(str(tiny_folder), device="cpu", compile=True, say=said.append)
     assert engine.compiled
-    assert "compiling takes a minute or two at the first step of each new size" in said[0]
+    assert "compiling takes a minute or two at the first step of each new picture size" in said[0]
     traces = []
     for asked in ({}, {"prompt": "[a|b] fox"}, {"pag_scale": 3.0}, {"deep_cache": 2}, {}):
         ours, theirs = (each.generate(request(**asked)).image for each in (engine, tiny))
@@ -146,7 +146,7 @@ def test_packed_weights_leave_nothing_to_compile(tiny_folder: Path) -> None:
     engine = Engine.load(str(tiny_folder), device="cpu", compile=True, say=said.append)
     assert not engine.compiled
     assert said == [
-        "compiling gains nothing on this CPU, for which weights are packed already; going on"
+        "--compile gains nothing on this CPU, where weights are packed already: not compiling"
     ]
 
 

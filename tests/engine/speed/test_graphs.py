@@ -89,12 +89,13 @@ def test_what_changes_between_calls_is_not_recorded(
     assert run.pictures()[0].image == builtin.generate(request(**asked)).image
     assert recorder.recordings == 0
     assert said == [
-        "no CUDA graphs: PAG, token merging and DeepCache change the UNet between its calls"
+        "running without CUDA graphs: PAG, token merging and DeepCache change the network between "
+        "calls"
     ]
 
 
 def test_they_are_refused_elsewhere(tiny_folder: Path) -> None:
-    with pytest.raises(UsageError, match="they need CUDA, and this runs on cpu"):
+    with pytest.raises(UsageError, match="--cuda-graphs needs CUDA, and this runs on cpu"):
         Engine.load(str(tiny_folder), device="cpu", graphs=True)
 
 

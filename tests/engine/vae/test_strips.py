@@ -100,7 +100,7 @@ def test_a_picture_that_does_not_fit_is_made_all_the_same_and_said(
     for picture, other in zip(run.pictures(), whole, strict=True):
         difference = np.asarray(picture.image).astype(int) - np.asarray(other)
         assert np.abs(difference).max() <= 1
-    assert said == ["the picture does not fit in memory whole; it is decoded in strips"]
+    assert said == ["the picture is too large for memory: decoding it in strips"]
 
 
 def test_what_does_not_fit_in_strips_either_is_an_error(
@@ -129,5 +129,5 @@ def test_an_offloaded_vae_that_fails_in_half_precision_goes_on_in_fp32(
     said: list[str] = []
     [picture] = decode(vae, latents(height=8, width=8), space=SPACE, say=said.append)
     assert np.asarray(picture).std() > 0
-    assert said == ["the VAE gives NaN in half precision; it goes on in fp32"]
+    assert said == ["the VAE returned NaN in half precision: going on in fp32"]
     assert vae.decoder.conv_in.weight.dtype == torch.float32
