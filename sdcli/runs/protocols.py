@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import Field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sdcli.notices import Say
 from sdcli.request import GenerationRequest
 from sdcli.request.infotext import Tries
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class PictureStep(Protocol):
