@@ -110,7 +110,8 @@ class Console:
             raise UsageError(f"--output: - takes one picture, not {pictures}")
         if sys.stdout.isatty():
             raise UsageError(
-                "--output: - would write an image's bytes to the terminal", "pipe them somewhere"
+                "--output: - would write an image's bytes to the terminal",
+                "pipe them to a file or a program",
             )
 
     def table(

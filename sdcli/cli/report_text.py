@@ -43,7 +43,9 @@ class TextReport:
             case events.Saved(job, _, picture):
                 self._saved(job, picture)
             case events.Compared(job, old, likeness, same):
-                (console.say if same else console.warn)(f"picture {job}, beside {old}: {likeness}")
+                (console.say if same else console.warn)(
+                    f"picture {job}, compared with {old}: {likeness}"
+                )
             case events.SheetSaved(path) | events.AnimationSaved(path):
                 self._path(str(path))
             case events.Warned(text):

@@ -36,7 +36,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError("brackets stand too deep in one another") from error
+        raise ValueError("brackets are nested too deep") from error
 
 
 def to_toml(key: str, value: Any) -> str:

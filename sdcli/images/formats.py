@@ -118,7 +118,7 @@ def _opened(path: Path) -> Iterator[Image]:
             image.load()  # so that a file cut short is told, not half read
             yield image
     except UnidentifiedImageError as error:
-        raise UsageError(f"{path} is no PNG, JPEG, WebP or GIF that can be read") from error
+        raise UsageError(f"{path} is not a readable PNG, JPEG, WebP or GIF") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot read {path}: {reason}") from error

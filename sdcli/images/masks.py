@@ -45,7 +45,9 @@ def parse_rectangle(text: str) -> Rectangle:
     """One written as x,y,width,height. Raises UsageError."""
     numbers = re.fullmatch(r"\s*(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})\s*", text.replace(" ", ""))
     if not numbers:
-        raise UsageError(f"{text!r} is no rectangle", "write it as x,y,width,height: 64,64,128,96")
+        raise UsageError(
+            f"{text!r} is not a rectangle", "write it as x,y,width,height: 64,64,128,96"
+        )
     found = Rectangle(*map(int, numbers.groups()))
     if not found.width or not found.height:
         raise UsageError(f"the rectangle {text} is empty")

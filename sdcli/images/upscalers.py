@@ -54,7 +54,7 @@ def upscaler_name(text: str, *, latents: bool) -> str:
     if text.endswith(_FILES):
         return text
     raise UsageError(
-        f"no upscaler is called {text!r}",
+        f"unknown upscaler {text!r}",
         did_you_mean(text, names)
         or f"{', '.join(names)}, or a network's file (.safetensors, .pth)",
     )
@@ -73,9 +73,11 @@ def check_upscaler(name: str) -> None:
     if not name.endswith(_FILES):
         return
     if not is_file(path_of(name)):
-        raise UsageError(f"there is no upscaler {name}", f"a file, or {', '.join(PIXEL_UPSCALERS)}")
+        raise UsageError(
+            f"there is no file {name}", f"give a network's file, or {', '.join(PIXEL_UPSCALERS)}"
+        )
     if find_spec("spandrel") is None:
         raise UsageError(
-            f"{name} is a network, and what reads those is not installed",
+            f"{name} is a network, which needs the package spandrel",
             "pip install 'sdcli[upscalers]'",
         )

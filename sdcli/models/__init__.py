@@ -50,16 +50,17 @@ def locate(
         return path
     if is_file(path):
         raise ModelError(
-            f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
+            f"--model: {model} does not have the ending of a checkpoint",
+            f"known endings: {', '.join(ENDINGS)}",
         )
     known = library(folders, "checkpoint")
     found = named(model, known)
     if digest and not (found and of_hash(digest, [found])):
         if other := of_hash(digest, known):
-            say(f"model {model} is {other.title} here, by its hash {digest}")
+            say(f"model {model} is called {other.title} here: its hash is {digest}")
             return other.path
         if found:
-            say(f"{found.title} is another model {model}: its hash is not {digest}")
+            say(f"{found.title} is not the same model {model}: its hash is not {digest}")
     if found:
         return found.path
     if is_hub_id(model):

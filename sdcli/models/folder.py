@@ -27,7 +27,7 @@ def inspect(path: Path, name: str) -> Model:
     """
     if not (path / "model_index.json").is_file():
         raise ModelError(
-            f"--model: {path} has no model_index.json, so it is no diffusers model folder",
+            f"--model: {path} has no model_index.json, so it is not a diffusers model folder",
             "give the folder that holds unet/, vae/ and text_encoder/",
         )
     index = _read_json(path / "model_index.json")
@@ -55,7 +55,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"--model: cannot read {path}: {error}") from error
     if not isinstance(data, Mapping):
-        raise ModelError(f"--model: {path} holds no JSON object")
+        raise ModelError(f"--model: {path} is not a JSON object")
     return data
 
 

@@ -53,7 +53,7 @@ def _safetensors(path: Path) -> Header:
             )
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is damaged or no safetensors file: {error}", "download it again"
+            f"{path} is damaged or not a safetensors file: {error}", "download it again"
         ) from error
 
 
@@ -65,7 +65,7 @@ def _pickled(path: Path) -> Header:
                 content = _Tensors(file).load()
     except (zipfile.BadZipFile, StopIteration) as error:
         raise ModelError(
-            f"{path} is damaged, or no file that torch saved", "download it again"
+            f"{path} is damaged, or was not saved by torch", "download it again"
         ) from error
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error

@@ -77,7 +77,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
                 f"--model: {model} on the hub has no model_index.json",
                 "sdcli reads models in the diffusers folder layout",
             )
-        say(f"fetching {model} from the hub: {len(files)} files, those that are not here yet")
+        say(f"fetching {model} from the hub: {len(files)} files, except those in the cache")
         return Path(snapshot_download(model, allow_patterns=files))
     except GatedRepoError as error:
         raise ModelError(
@@ -90,7 +90,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(
-            f"--model: {model} on the hub lacks the revision that was asked for", "try again"
+            f"--model: {model} on the hub does not have the requested revision", "try again"
         ) from error
     except _network_errors() as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -137,4 +137,4 @@ def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> 
         ) from error
 
 
-_PULL = "sdcli models pull tokenizers, once, with a network"
+_PULL = "run `sdcli models pull tokenizers` once, with a network"

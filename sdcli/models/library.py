@@ -188,9 +188,10 @@ def find_lora(name: str, folders: Folders) -> Path:
     known = library(folders, "lora")
     if found := named(name, known):
         return found.path
-    where = "in the models folders" if folders else "here, and no models folder is known"
+    where = "in the models folders" if folders else "here, and no models folder is set"
     raise ModelError(
-        f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
+        f"there is no LoRA {name} {where}",
+        nearest(name, known) or "give its path, or set --models-dir",
     )
 
 

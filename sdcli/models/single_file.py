@@ -73,7 +73,7 @@ def _told(header: Header) -> dict[str, Any]:
             by_name(told["family"])
     except (ValueError, TypeError, LookupError) as error:
         raise ModelError(
-            f"its metadata {METADATA!r} is none that sdcli wrote", "convert the model again"
+            f"its metadata {METADATA!r} was not written by sdcli", "convert the model again"
         ) from error
     return told
 

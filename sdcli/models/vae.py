@@ -45,7 +45,7 @@ def with_vae(
             raise ModelError(f"--model: {model.path} has no VAE", "give it one with --vae")
         return model
     if choice.casefold() == AUTOMATIC:
-        say(f"with the VAE {path.name}, which is named after it")
+        say(f"using the VAE {path.name}, which is named after the model")
     vae = _inspect(path, model)
     return replace(model, vae=vae, configs={"vae": vae.config, **model.configs})
 
@@ -90,7 +90,7 @@ def _inspect(path: Path, model: Model) -> Vae:
     try:
         told = vae_config(original, latent_scale=model.latent_scale)
     except KeyError as error:
-        raise ModelError(f"--vae: {path} is no VAE: it has no {error.args[0]}") from error
+        raise ModelError(f"--vae: {path} is not a VAE: it has no {error.args[0]}") from error
     if told["latent_channels"] != own["latent_channels"]:
         raise ModelError(
             f"--vae: {path} is for latents of {told['latent_channels']} channels, the model's have "

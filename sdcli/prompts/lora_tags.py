@@ -33,7 +33,9 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
     def take(match: re.Match[str]) -> str:
         kind = match[1]
         if kind in _REFUSED:
-            raise UsageError(f"sdcli has no {_REFUSED[kind]}, so {match[0]} cannot be honoured")
+            raise UsageError(
+                f"sdcli does not support {_REFUSED[kind]}, so {match[0]} cannot be used"
+            )
         if kind in _KNOWN:
             tags.append(parse(match[2]))
         return ""
@@ -56,11 +58,11 @@ def parse(text: str) -> Tag:
         key, mark, value = part.rpartition("=")
         key = key.strip() if mark else next(order, "")
         if key not in ("te", "unet"):
-            raise UsageError(f"LoRA {text!r}: {part!r} is nothing that sdcli knows", "NAME:0.8")
+            raise UsageError(f"LoRA {text!r}: cannot read {part!r}", "NAME:0.8")
         try:
             strengths[key] = float(value)
         except ValueError as error:
-            raise UsageError(f"LoRA {text!r}: {value!r} is no number", "NAME:0.8") from error
+            raise UsageError(f"LoRA {text!r}: {value!r} is not a number", "NAME:0.8") from error
     if not name.strip():
         raise UsageError(f"LoRA {text!r} has no name", "NAME:0.8")
     te = strengths.get("te", 1.0)

@@ -34,7 +34,7 @@ def read_styles(path: Path) -> dict[str, Style]:
     except OSError as error:
         raise UsageError(f"--styles-file: cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"--styles-file: {path} is no table of styles: {error}") from error
+        raise UsageError(f"--styles-file: {path} is not a table of styles: {error}") from error
     found: dict[str, Style] = {}
     for row in rows:
         name = row.get("name")

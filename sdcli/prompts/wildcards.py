@@ -60,7 +60,7 @@ def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = Fal
 def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
     if depth > _DEEPEST:
         raise UsageError(
-            f"choices lie more than {_DEEPEST} deep in one another", "does a wildcard hold itself?"
+            f"choices are nested more than {_DEEPEST} deep", "does a wildcard include itself?"
         )
     choices = _choices(text)
     found: list[str] = []

@@ -55,7 +55,7 @@ def parse_size(text: str) -> Size:
     """One written as 512x768. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
     if not match:
-        raise UsageError(f"{text!r} is no size", "write it as 512x768")
+        raise UsageError(f"{text!r} is not a size", "write it as 512x768")
     return Size(int(match[1]), int(match[2]))
 
 
@@ -78,7 +78,7 @@ def _check_size(size: Size, field: ValidationInfo) -> Size:
         if side % 8 or not LEAST_SIDE <= side <= MOST_SIDE:
             raise field_error(
                 str(field.field_name),
-                f"sides are multiples of 8 from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
+                f"sides must be multiples of 8 from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
             )
     return size
 

@@ -77,9 +77,13 @@ def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: 
     if sampler.ends_only:
         raise field_error(key, f"{sampler.name} chooses its own noise levels")
     if sampler.schedule != AUTOMATIC:
-        raise field_error("scheduler", f"with {key} listed, schedule {sampler.schedule} has no use")
+        raise field_error(
+            "scheduler", f"schedule {sampler.schedule} has no effect when {key} are listed"
+        )
     if steps != intervals:
-        raise field_error("steps", f"{intervals} {key} are listed, so steps must be that or unset")
+        raise field_error(
+            "steps", f"{intervals} {key} are listed, so steps must be {intervals} or unset"
+        )
 
 
 def names_of(value: Any) -> tuple[str, ...]:

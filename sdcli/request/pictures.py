@@ -31,7 +31,7 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
     """
     if "://" in text:
         raise UsageError(
-            f"{flag}: {text} is an address, and sdcli fetches no pictures", "download it first"
+            f"{flag}: {text} is a URL, and sdcli does not download pictures", "download it first"
         )
     path = path_of(text)
     if is_folder(path):
@@ -41,7 +41,7 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
         try:
             items = list(root.glob(str(path.relative_to(path.anchor))))
         except (ValueError, OSError) as error:
-            raise UsageError(f"{flag}: {text} is no pattern: {error}") from error
+            raise UsageError(f"{flag}: {text} is not a valid pattern: {error}") from error
     else:
         return [str(path)]
     found = sorted(item for item in items if format_of(item.name) and is_file(item))
@@ -83,7 +83,7 @@ def sized(request: GenerationRequest, say: Callable[[str], None] = silent) -> Ge
     if request.masked and request.inpaint_area == "whole" and (wide % 8 or high % 8):
         say(
             f"{request.init_img}: {wide:g}x{high:g} pixels become {found['width']}x"
-            f"{found['height']}, for a model takes multiples of 8; what is kept is resized too"
+            f"{found['height']}, since models need multiples of 8; the kept part is resized too"
         )
     return request.model_copy(update=found)
 
@@ -93,7 +93,8 @@ def enlarged_size(size: tuple[int, int], factor: float) -> Size:
     large = Size(round(size[0] * factor), round(size[1] * factor))
     if not LEAST_SIDE <= min(large) <= max(large) <= MOST_SIDE:
         raise UsageError(
-            f"the picture would have {large} pixels", f"sides are from {LEAST_SIDE} to {MOST_SIDE}"
+            f"the picture would be {large} pixels",
+            f"sides must be from {LEAST_SIDE} to {MOST_SIDE}",
         )
     return large
 
@@ -167,7 +168,7 @@ def _check(request: GenerationRequest, image: Image) -> None:
         raise UsageError(
             f"--init-img: {request.init_img} has {width}x{height} pixels, "
             f"not {asked[0]}x{asked[1]}",
-            "leave out the size: the picture's own is taken",
+            "leave out the size to use the picture's own",
         )
 
 
@@ -193,7 +194,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
     size = size_of(request, image)
     box = box_around(mask, size, padding=request.padding)
     if box is None:
-        raise UsageError("the mask covers nothing, so nothing would be made anew", "white is anew")
+        raise UsageError("the mask is empty, so nothing would change", "white is what changes")
     if request.inpaint_area == "masked":
         base, over = image, mask
         image, mask = (resized(each.crop(box), size, "fill") for each in (image, mask))
@@ -204,7 +205,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
         over = mask.point(lambda level: min(2 * level, 255))
     if not request.soft_mask and _most_masked(mask) < _LEAST_MASKED:
         raise UsageError(
-            "the mask is too small: nothing of it is left in latents, an eighth of the size",
+            "the mask is too small: it vanishes in the latents, an eighth of the size",
             "make it larger, or --inpaint-area masked",
         )
     if request.inpaint_fill != "original":
@@ -264,7 +265,7 @@ def _within(rectangle: Rectangle, image: Image) -> tuple[int, int, int, int]:
     x, y, width, height = rectangle
     if x >= image.width or y >= image.height:
         raise UsageError(
-            f"--mask-rect: {rectangle} lies outside of the picture, which has "
+            f"--mask-rect: {rectangle} lies outside the picture, which has "
             f"{image.width}x{image.height} pixels"
         )
     return x, y, min(x + width, image.width), min(y + height, image.height)
@@ -279,7 +280,7 @@ def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Ima
     left, top, right, bottom = margins
     size = (image.width + left + right, image.height + top + bottom)
     if max(size) > MOST_SIDE:
-        raise UsageError(f"--outpaint: a picture's sides are {MOST_SIDE} pixels at most")
+        raise UsageError(f"--outpaint: a picture's sides can be at most {MOST_SIDE} pixels")
     covered = images.new("L", size, 255)
     covered.paste(mask, (left, top))
     return laid_on(size, image, left, top), covered

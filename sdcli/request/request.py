@@ -105,7 +105,7 @@ class GenerationRequest(
         if self.ensd and not self.obeys_ensd:
             path = "takes its noise from a path that belongs to the seed"
             why = path if sampler.brownian else "draws no noise after the first"
-            raise field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
+            raise field_error("ensd", f"{self.sampler} {why}, so ENSD has no effect")
         try:
             for prompt in (self.prompt, self.invert_prompt, self.hires_prompt):
                 networks.split(prompt or "")

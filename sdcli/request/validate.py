@@ -33,7 +33,7 @@ def validate(schema: type[Schema], given: Mapping[str, Any], place: Place) -> Sc
     for key, value in list(values.items()):
         if isinstance(value, bool) and schema.model_fields[key].annotation is not bool:
             said = str(value).lower()  # pydantic would take true for 1
-            problems.append(UsageError(f"{place.where(key)}: {said} means nothing here"))
+            problems.append(UsageError(f"{place.where(key)}: cannot be {said}"))
             del values[key]
     built = None
     while built is None:

@@ -123,10 +123,11 @@ class Timing:
         took = self._first - self._begun - self._calls_first * self.a_call
         if took < _DEAR:
             return None
-        said = f"compiling took {took:.0f} s; a model call takes {self.a_call:.3g} s"
+        text = f"compiling took {took:.0f} s; a model call takes {self.a_call:.3g} s"
         if before is None:
-            return f"{said}: compare it with a run without"
+            return f"{text}: compare it with a run without --compile"
+        text += f", and {before:.3g} s without --compile"
         if before <= self.a_call:
-            return f"{said}, and {before:.3g} s without: it does not pay here"
+            return f"{text}: compiling does not pay off here"
         calls = took / (before - self.a_call)
-        return f"{said}, and {before:.3g} s without: it pays back after {calls:.0f} calls"
+        return f"{text}: compiling pays off after {calls:.0f} calls"

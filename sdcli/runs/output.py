@@ -118,7 +118,7 @@ class Target:
         named = format_of(output)
         if settings.format and named and named != settings.format:
             raise UsageError(
-                f"--output: {output} does not end in .{settings.format}, --format does"
+                f"--output: {output} does not end in .{settings.format}, as --format says"
             )
         if output.endswith(("/", os.sep)) or is_folder(Path(output)):
             output = str(Path(output) / _NAME_IN_FOLDER)

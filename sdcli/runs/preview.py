@@ -62,5 +62,5 @@ class Previews:
         try:
             write_atomically(self._path, data, overwrite=True)
         except OSError as error:
-            say(f"cannot write {self._path}: {error.strerror}; there are no more previews")
+            say(f"cannot write {self._path}: {error.strerror}; no more previews are written")
             self._path = None

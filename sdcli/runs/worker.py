@@ -196,7 +196,7 @@ class _Worker:
                     raise
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     self._most = len(batch) // 2
-                    self._ordered.warn(f"{error.message}: going on with {self._most} at once")
+                    self._ordered.warn(f"{error.message}: continuing with {self._most} at a time")
                     continue
                 if len(batch) > 1 and not isinstance(error, UsageError):
                     self._ordered.warn(f"{error.message}: making the {len(batch)} one by one")

@@ -60,7 +60,7 @@ def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[st
     except OSError as error:
         raise UsageError(f"{source}: cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # no UTF-8 or no TOML
-        raise UsageError(f"{source}: {path} is no valid TOML: {error}") from error
+        raise UsageError(f"{source}: {path} is not valid TOML: {error}") from error
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if match := _KEY.match(line):

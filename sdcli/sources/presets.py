@@ -64,7 +64,7 @@ def save(name: str, text: str, *, project: bool, overwrite: bool) -> Path:
     Raises UsageError for a name that is none, or is taken, OutputError.
     """
     if not re.fullmatch(r"[\w][\w .+-]{0,80}", name) or name.endswith((".", " ")):
-        raise UsageError(f"{name!r} is no name for a preset", "letters, digits, - and _")
+        raise UsageError(f"{name!r} is not a name for a preset", "use letters, digits, - and _")
     folder = dict(folders())["project" if project else "user"]
     path = folder / f"{name}.toml"
     try:

@@ -44,7 +44,9 @@ def values_of(line: str) -> dict[str, Any]:
     if "--" not in line:
         return {"prompt": line.strip()}
     if len(line) > _MOST:
-        raise UsageError(f"a line of more than {_MOST:,} characters", "JSON lines may be as long")
+        raise UsageError(
+            f"a line has more than {_MOST:,} characters", "use JSON lines for longer ones"
+        )
     try:
         words = deque(shlex.split(line))
     except ValueError as error:
@@ -67,7 +69,7 @@ def values_of(line: str) -> dict[str, Any]:
     if resized and all(resized):
         values["seed_resize"] = f"{resized[0]}x{resized[1]}"
     if counts and "count" in values:
-        raise UsageError(f"--count says what --{_COUNTS[0]} and --{_COUNTS[1]} do")
+        raise UsageError(f"--count does not work with --{_COUNTS[0]} or --{_COUNTS[1]}")
     return values | ({"count": prod(counts)} if counts else {})
 
 
@@ -111,7 +113,7 @@ def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
     if bare in _REFUSED:
         if value.lower() == "false":
             return {}
-        raise UsageError(f"{name}: sdcli has nothing like it", "leave it out")
+        raise UsageError(f"{name}: sdcli does not support it", "leave it out")
     if bare in (*_COUNTS, *_RESIZED):
         if not value.isdecimal() or len(value) > 9:
             raise UsageError(f"{name}: must be a whole number up to 999999999, got {value!r}")

@@ -138,7 +138,7 @@ def _whole(first: str, last: str, step: str | None, count: str | None) -> Sequen
         return [int(value) for value in _even(start, end, int(count))]
     pace = int(step) if step else 1
     if pace == 0:
-        raise UsageError("--sweep: a step of 0 leads nowhere")
+        raise UsageError("--sweep: the step must not be 0")
     return range(start, end + 1, pace)[: _MOST + 1]
 
 
@@ -148,7 +148,7 @@ def _broken(first: str, last: str, step: str | None, count: str | None) -> list[
         return _even(start, end, int(count))
     pace = float(step or 1)
     if pace == 0:
-        raise UsageError("--sweep: a step of 0 leads nowhere")
+        raise UsageError("--sweep: the step must not be 0")
     number = math.floor((end - start) / pace + 1e-9) + 1
     return [start + k * pace for k in range(min(number, _MOST + 1))]
 

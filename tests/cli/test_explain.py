@@ -61,7 +61,7 @@ def test_the_plot_is_a_picture_with_a_line_for_each(sdcli: Any) -> None:
         (["ddim", "--steps", "1"], "at least 2 steps"),
         (["euler", "--plot", "plot.jpg"], "must end in .png"),
         (["euler", "--on", "picture.png"], "add --plot"),
-        (["euler", "--model", "builtin"], "needed for --on alone"),
+        (["euler", "--model", "builtin"], "--model works only with --on"),
         (["euler", "--plot", "no/such/folder/plot.png"], "no/such/folder"),
     ],
     ids=str,

@@ -104,7 +104,7 @@ def test_what_is_finished_is_not_called_unmade(sdcli: Any, engine: FakeEngine) -
     words = ["batch", "p.txt", "-o", "out/", "--resume"]
     assert sdcli(*words, "--shard", "1/2").err.count("not made") == 0
     result = sdcli(*words)
-    assert "1 of 2 pictures are finished already" in result.err
+    assert "1 of 2 pictures are already finished" in result.err
     assert "not made" not in result.err
     engine.interrupts = {7}
     assert "2 not made" in sdcli("gen", "a fox", "-s", "6-8", "-b", "1").err

@@ -84,9 +84,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     ),
     "sorting a transpose": lambda: there().T.sort(),
     "lerp from infinity": lambda: torch.lerp(there() / 0, there(), 0.5),
-    "dropout in attention": lambda: F.scaled_dot_product_attention(
-        *heads(), dropout_p=0.5
-    ),
+    "dropout in attention": lambda: F.scaled_dot_product_attention(*heads(), dropout_p=0.5),
     "a mask in causal attention": lambda: F.scaled_dot_product_attention(
         *heads(), attn_mask=there(2, 2), is_causal=True
     ),

@@ -70,9 +70,9 @@ def explain(
     samplers = [resolve(name) for name in names]
     runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
     if on and not plot:
-        raise UsageError("--on: there is nowhere to draw to", "add --plot FILE.png")
+        raise UsageError("--on works only with --plot", "add --plot FILE.png")
     if model and not on:
-        raise UsageError("--model: a model is needed for --on alone", "leave it out")
+        raise UsageError("--model works only with --on", "leave it out")
     if plot:
         if not plot.lower().endswith(".png"):
             raise UsageError(f"--plot: {plot} must end in .png")

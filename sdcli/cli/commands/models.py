@@ -61,7 +61,7 @@ def list_models(
     folders = _settings(models_dir).models_folders
     if not folders:
         raise UsageError(
-            "no models folder is known", "sdcli config set models_dir FOLDER, or --models-dir"
+            "no models folder is set", "sdcli config set models_dir FOLDER, or --models-dir"
         )
     found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
     if json:
@@ -159,7 +159,7 @@ def pull(
     elif models.is_hub_id(name):
         console.out(str(hub.fetch(name, say=console.say)))
     else:
-        raise UsageError(f"{name!r} is no hub id", "write it as owner/name")
+        raise UsageError(f"{name!r} is not a hub id", "write it as owner/name")
     return 0
 
 

@@ -89,7 +89,7 @@ def save(
     """
     values = explicit_values(Inputs(picture=picture, size=size, flags=typed), host_of(console))
     if not values:
-        raise UsageError("there is nothing to keep", "give flags, or --from a picture")
+        raise UsageError("there is nothing to save", "give flags, or --from a picture")
     console.out(
         str(keep(name, preset_text(values, description), project=project, overwrite=overwrite))
     )

@@ -84,18 +84,20 @@ def upscale(
     check_upscaler(name)
     if tile:
         if size:
-            raise UsageError("--size: tiles go with --scale", "--scale 2")
+            raise UsageError("--size does not work with --tile", "use --scale 2")
         from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
 
         factor = _factor(scale, least=1, most=16)
         return upscale_tiled(console, images, {**given, "upscale": factor, "upscaler": name})
     if wasted := next((key for key in _OF_TILES if key in given), None):
         flags = flags_of(GenerationRequest) | flags_of(Settings)
-        raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
+        raise UsageError(f"{flags[wasted].names[0]}: works only with tiles", "add --tile")
     merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
     settings = validate(Settings, merged.values, merged)
     if given.get("device") and name in PIXEL_UPSCALERS:
-        raise UsageError(f"--device: {name} needs none", "it is for a network's file")
+        raise UsageError(
+            f"--device: {name} does not use one", "it is for upscalers that are networks"
+        )
     paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
     pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
@@ -132,7 +134,7 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
     if to:
         width, height = parse_size(to)
         if not width and not height:
-            raise UsageError("--size: one of its sides must not be 0")
+            raise UsageError("--size: at least one side must be above 0")
         large = Size(
             width or round(height * size.width / size.height),
             height or round(width * size.height / size.width),
@@ -141,7 +143,7 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
         factor = _factor(scale, least=0.01, most=64)
         large = Size(round(size.width * factor), round(size.height * factor))
     if not 1 <= min(large) <= max(large) <= MOST_SIDE:
-        raise UsageError(f"the picture would have {large} pixels", f"{MOST_SIDE} a side at most")
+        raise UsageError(f"the picture would be {large} pixels", f"at most {MOST_SIDE} a side")
     return large
 
 
@@ -157,7 +159,7 @@ def _factor(text: str, *, least: float, most: float) -> float:
 
 def _target(settings: Settings, pictures: int) -> Target:
     if settings.output == "-":
-        raise UsageError("--output: - is for pictures of `gen`", "name a file or a folder")
+        raise UsageError("--output: - works only with `gen`", "name a file or a folder")
     named = settings.model_copy(update={"output": named_after(settings.output)})
     return Target.of(named, pictures, known=_FIELDS)
 

@@ -70,13 +70,17 @@ class ShowPictures:
 def screen(console: Console, warn: Say) -> Show:
     """Return what shows a picture above the bar; where nobody would see it, `warn` is told why."""
     if not sys.stderr.isatty():
-        warn("--show: stderr is no terminal, so no picture is shown")
+        warn("--show: stderr is not a terminal, so no picture is shown")
         return unshown
     terminal = look(sys.stderr.fileno(), os.environ, ask=not _rows_are_typed())
     people = console.people
     if terminal.kind == "blocks" and (people.no_color or not people.color_system):
-        why = "NO_COLOR is set" if people.no_color else f"TERM={os.environ.get('TERM')} has none"
-        warn(f"--show: this terminal shows pictures as coloured blocks only, and {why}")
+        why = (
+            "NO_COLOR is set"
+            if people.no_color
+            else f"TERM={os.environ.get('TERM')} has no colours"
+        )
+        warn(f"--show: this terminal can show pictures only as coloured blocks, and {why}")
         return unshown
     return partial(_show, people, terminal)
 

@@ -133,6 +133,6 @@ def _pad_of(folder: Path) -> str:
 def _checked(backend: Tokenizer, pad: str, where: Path) -> ClipTokenizer:
     end = backend.token_to_id(END)
     if backend.token_to_id(f"a{_WORD_END}") is None or end is None:
-        raise ModelError(f"--model: the tokenizer in {where} has no vocabulary of CLIP's")
+        raise ModelError(f"--model: the tokenizer in {where} does not have CLIP's vocabulary")
     found = backend.token_to_id(pad)
     return ClipTokenizer(backend, end if found is None else found)

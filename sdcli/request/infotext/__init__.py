@@ -220,7 +220,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
                 values[row.field] = row.read(settings[row.key])
             except ValueError as error:
                 raise UsageError(
-                    f"{row.key}: {settings[row.key]!r} is no number; the picture's text is damaged"
+                    f"{row.key}: {settings[row.key]!r} is not a number: the text is damaged"
                 ) from error
     if "hires_upscaler" in values:
         try:

@@ -60,7 +60,9 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"{text!r} is no list of numbers", "separate them by commas") from error
+        raise UsageError(
+            f"{text!r} is not a list of numbers", "separate them with commas"
+        ) from error
 
 
 def _decreasing(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -86,8 +86,8 @@ def dpm_adaptive(
             sigma = sigma_next
         elif control.h < _SHORTEST:
             raise SdcliError(
-                f"the model leaps: DPM adaptive finds no step short enough at σ {sigma:.3g}",
-                "--rtol 0.2, or another sampler",
+                f"DPM adaptive finds no step short enough at σ {sigma:.3g}: the model jumps there",
+                "try --rtol 0.2, or another sampler",
             )
         yield x
 

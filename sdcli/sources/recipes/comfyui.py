@@ -32,9 +32,9 @@ def comfyui_values(text: str) -> tuple[Values, dict[str, str]]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the picture's nodes are no JSON: {error}") from error
+        raise UsageError(f"the picture's nodes are not valid JSON: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(node, dict) for node in found.values()):
-        raise UsageError("the picture's nodes are none of ComfyUI's")
+        raise UsageError("the picture's nodes are not ComfyUI's")
     graph = _Graph(found)
     samplers = [node for node in graph.nodes.values() if _kind(node) in _SAMPLERS]
     if not samplers:

@@ -67,7 +67,7 @@ def old_invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
     said = _object(text)
     image = said.get("image")
     if not isinstance(image, dict):
-        raise UsageError("the picture's settings are none of InvokeAI's")
+        raise UsageError("the picture's settings are not InvokeAI's")
     prompt = image.get("prompt")
     if isinstance(prompt, list):
         prompt = " AND ".join(
@@ -90,9 +90,9 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the picture's settings are no JSON: {error}") from error
+        raise UsageError(f"the picture's settings are not valid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise UsageError("the picture's settings are none of InvokeAI's")
+        raise UsageError("the picture's settings are not InvokeAI's")
     return found
 
 
