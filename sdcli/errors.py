@@ -110,7 +110,7 @@ def raise_all(errors: Sequence[SdcliError]) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
-    """A hint naming the known words nearest to `word` in any case; "" if none is near."""
+    """Return a hint naming the known words nearest to `word` in any case; "" if none is near."""
     names = [repr(name) for name in _near(word.casefold(), tuple(known), count)]
     if not names:
         return ""

@@ -14,7 +14,7 @@ _TRIES = 10
 
 
 def open_temporary(folder: Path) -> tuple[int, Path]:
-    """A new file in `folder`, open for writing, and its path. Raises OSError."""
+    """Return a new file in `folder`, open for writing, and its path. Raises OSError."""
     path = folder / f".sdcli-{secrets.token_hex(6)}.part"
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
 
@@ -119,7 +119,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """The same of a folder."""
+    """Return the same of a folder."""
     try:
         return path.is_dir()
     except OSError:

@@ -23,7 +23,7 @@ _LONG = re.compile(r"0[xob][\da-fA-F_]{100}")  # which Python reads, and cannot 
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """What a TOML text sets.
+    """Return what a TOML text sets.
 
     Raises ValueError for one that is none, and for what no file of ours has: keys of more than 100
     parts, hundreds of brackets in one another, hexadecimal numbers of more than 100 digits.

@@ -25,7 +25,7 @@ Format = Literal["png", "jpg", "webp"]
 
 
 def format_of(path: str) -> Format | None:
-    """The picture format that a file name's ending says; None for no or another ending."""
+    """Return the picture format that a file name's ending says; None for no or another ending."""
     endings: dict[str, Format] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
     return endings.get(PurePath(path).suffix.lower())
 
@@ -37,7 +37,7 @@ def check_fits(text: str, file_format: str) -> None:
 
 
 def encode(image: Image, text: str | None, file_format: str, *, quality: int) -> bytes:
-    """The picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
+    """Return the picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
 
     `quality` is for jpg and webp. Raises UsageError where `check_fits` does.
     """
@@ -74,7 +74,7 @@ def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> 
 
 
 def open_picture(path: Path) -> Image:
-    """A picture, all of its pixels read.
+    """Return a picture, all of its pixels read.
 
     Raises UsageError for a file that is missing, damaged, or no picture.
     """
@@ -88,7 +88,7 @@ def read_file(path: Path) -> str | None:
 
 
 def read_chunks(path: Path) -> dict[str, str]:
-    """All texts in a picture, by their names: "parameters", or what other programs write.
+    """Return all texts in a picture, by their names: "parameters", or what other programs write.
 
     Raises as `open_picture` does.
     """

@@ -42,7 +42,7 @@ class Margins(NamedTuple):
 
 
 def parse_rectangle(text: str) -> Rectangle:
-    """One written as x,y,width,height. Raises UsageError."""
+    """Return one written as x,y,width,height. Raises UsageError."""
     numbers = re.fullmatch(r"\s*(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})\s*", text.replace(" ", ""))
     if not numbers:
         raise UsageError(
@@ -82,7 +82,7 @@ class Patch:
     box: tuple[int, int, int, int] | None = None
 
     def laid(self, made: Image) -> Image:
-        """The whole picture: kept pixels are those of `base`, to the last bit."""
+        """Return the whole picture: kept pixels are those of `base`, to the last bit."""
         from PIL import Image
 
         from .resize import resized
@@ -98,7 +98,7 @@ class Patch:
 def box_around(
     mask: Image, size: tuple[int, int], *, padding: int
 ) -> tuple[int, int, int, int] | None:
-    """The part of a picture that the model sees for a mask: left, top, right, bottom.
+    """Return the part of a picture that the model sees for a mask: left, top, right, bottom.
 
     The mask's bounds and `padding` pixels around, then as much more of the picture as gives it the
     proportions of `size`, as far as there is more. None for an empty mask.

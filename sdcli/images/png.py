@@ -36,7 +36,7 @@ _THOROUGH, _THOROUGH_BELOW = (6, zlib.Z_DEFAULT_STRATEGY), 0.5
 
 
 def write_png(image: Image, text: str | None) -> bytes:
-    """The picture's PNG file, `text` in it as "parameters" unless None.
+    """Return the picture's PNG file, `text` in it as "parameters" unless None.
 
     Modes L, LA, RGB and RGBA are written here; all others by Pillow, and so is a picture that
     brings a colour profile or a transparent colour. zlib lets other threads go on meanwhile.

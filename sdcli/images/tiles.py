@@ -37,7 +37,7 @@ class Tiling:
         return [place * (length - side) // max(1, count - 1) for place in range(count)]
 
     def cut(self, image: Image) -> list[Image]:
-        """The tiles of a picture, row by row."""
+        """Return the tiles of a picture, row by row."""
         width, height = self.tile
         return [
             image.crop((left, top, left + width, top + height))
@@ -65,7 +65,7 @@ class Tiling:
 
 
 def _rising(length: int, over: int) -> Image:
-    """A row of weights, L, that rises from 0 to 255 over its first `over` pixels."""
+    """Return a row of weights, L, that rises from 0 to 255 over its first `over` pixels."""
     from PIL import Image
 
     levels = [k * 255 // over for k in range(over)] + [255] * (length - over)

@@ -38,12 +38,12 @@ _FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
 def latent_upscaler(name: str) -> LatentUpscaler | None:
-    """The row of that name; None for an upscaler of pixels."""
+    """Return the row of that name; None for an upscaler of pixels."""
     return next((row for row in LATENT_UPSCALERS if row.name == name), None)
 
 
 def upscaler_name(text: str, *, latents: bool) -> str:
-    """The canonical name, case aside; a network's file as it is typed.
+    """Return the canonical name, case aside; a network's file as it is typed.
 
     Raises UsageError for what is neither, and for one of latents unless `latents`.
     """
@@ -61,7 +61,7 @@ def upscaler_name(text: str, *, latents: bool) -> str:
 
 
 def enlarged(image: Image, size: tuple[int, int], name: str) -> Image:
-    """The picture at that size, (width, height), by Lanczos or Nearest."""
+    """Return the picture at that size, (width, height), by Lanczos or Nearest."""
     from PIL import Image
 
     how = Image.Resampling.LANCZOS if name == LANCZOS else Image.Resampling.NEAREST

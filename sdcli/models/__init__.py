@@ -30,7 +30,7 @@ _HUB_ID = re.compile(
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
+    """Return whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
     here = Path(model)
     return bool(_HUB_ID.fullmatch(model)) and not (is_file(here) or is_folder(here))
 
@@ -38,7 +38,7 @@ def is_hub_id(model: str) -> bool:
 def locate(
     model: str, folders: Folders = (), *, digest: str = "", say: Callable[[str], None] = silent
 ) -> Path | None:
-    """What `model` names on this disk; None for a hub id. Raises ModelError.
+    """Return what `model` names on this disk; None for a hub id. Raises ModelError.
 
     Where a `digest` is known, of the file that is meant, that decides: names change, and files of
     one name differ.
@@ -81,7 +81,7 @@ def find(
     digest: str = "",
     say: Callable[[str], None] = silent,
 ) -> Model:
-    """The model of that name, or of the file's `digest` if there is one, checked.
+    """Return the model of that name, or of the file's `digest` if there is one, checked.
 
     A path; else a name or hash of what is in the models `folders`; else a hub id, which is fetched
     only if the cache does not hold it. Raises ModelError.

@@ -18,7 +18,7 @@ from .single_file import METADATA, family_of
 
 
 def facts_of(item: Found) -> dict[str, Any]:
-    """What `models list --json` tells of a file or folder."""
+    """Return what `models list --json` tells of a file or folder."""
     return {
         "name": item.name,
         "title": item.title,
@@ -31,7 +31,7 @@ def facts_of(item: Found) -> dict[str, Any]:
 
 
 def family_title(path: Path) -> str:
-    """The family's title; what else it is; or what is wrong with the file."""
+    """Return the family's title; what else it is; or what is wrong with the file."""
     try:
         if path.is_dir():
             return diffusers_folder.inspect(path, path.name).family.title
@@ -52,12 +52,12 @@ def size(path: Path) -> str:
 
 
 def short_hash(path: Path) -> str:
-    """The first ten digits, where the hash is known already."""
+    """Return the first ten digits, where the hash is known already."""
     return (hashes.remembered(path) or "")[:10]
 
 
 def model_facts(path: Path) -> dict[str, Any]:
-    """What `models info` tells. Raises ModelError for what is no model."""
+    """Return what `models info` tells. Raises ModelError for what is no model."""
     if path.is_dir():
         model = diffusers_folder.inspect(path, str(path))
         files = [file for part in model.configs for file in models.weight_files(path / part)]

@@ -94,7 +94,7 @@ FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 
 def by_name(name: str) -> Family:
-    """The row of that name. Raises KeyError."""
+    """Return the row of that name. Raises KeyError."""
     return {row.name: row for row in FAMILIES}[name]
 
 
@@ -158,7 +158,7 @@ _PARTS = {
 
 
 def of_shapes(shapes: Shapes) -> Family:
-    """The family of a single file in the original layout, by its tensors' names and shapes.
+    """Return the family of a single file in the original layout, by its tensors' names and shapes.
 
     Whether a Stable Diffusion 2 file predicts ε or v leaves no trace in them; the row is that for
     ε. Raises ModelError for a family that sdcli does not run, or another kind of file, by its name.

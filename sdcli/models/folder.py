@@ -15,7 +15,7 @@ from .model import Model, model_of
 
 
 def components(index: Mapping[str, Any]) -> tuple[str, ...]:
-    """The networks of a folder, as its `model_index.json` lists them."""
+    """Return the networks of a folder, as its `model_index.json` lists them."""
     parts = ("unet", "vae", "text_encoder", "text_encoder_2")
     return tuple(part for part in parts if part != parts[-1] or index.get(part))
 

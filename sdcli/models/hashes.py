@@ -46,7 +46,7 @@ def sha256(path: Path, *, weights_only: bool = False) -> str:
 
 
 def digest_of(model: Model) -> str:
-    """One SHA-256 for all files that a model's pictures depend on. Raises ModelError."""
+    """Return one SHA-256 for all files that a model's pictures depend on. Raises ModelError."""
     files = [model.path] if model.header is not None else []
     if model.header is None:
         files = [file for part in model.configs for file in weight_files(model.path / part)]
@@ -64,7 +64,7 @@ def remembered(path: Path) -> str | None:
 
 
 def legacy(path: Path) -> str:
-    """The eight digits that A1111 gave before 1.0: of 64 KiB from the first MiB on."""
+    """Return the eight digits that A1111 gave before 1.0: of 64 KiB from the first MiB on."""
     try:
         with path.open("rb") as file:
             file.seek(_LEGACY_FROM)

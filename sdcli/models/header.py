@@ -108,7 +108,7 @@ class _Tensors(pickle.Unpickler):
     """Reads torch's pickles with a stand-in for every tensor, and knows nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few names that torch's own state dicts use."""
+        """Return the few names that torch's own state dicts use."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
@@ -118,7 +118,7 @@ class _Tensors(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
-        """A storage: only its number format matters here."""
+        """Return a storage: only its number format matters here."""
         return pid[1]
 
     @staticmethod

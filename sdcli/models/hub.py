@@ -116,7 +116,7 @@ _TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json", "specia
 
 
 def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> Path:
-    """The folder of CLIP's tokenizer: from the hub's cache, or once from the hub.
+    """Return the folder of CLIP's tokenizer: from the hub's cache, or once from the hub.
 
     Raises ModelError where it is in neither.
     """

@@ -71,7 +71,7 @@ def unet_config(shapes: Shapes, *, heads: int | None, summary: int = 0) -> dict[
 
 
 def _depth(shapes: Shapes, stem: str) -> int:
-    """How many transformer blocks the attention at `stem` has; 0 for none."""
+    """Return how many transformer blocks the attention at `stem` has; 0 for none."""
     for depth in count():
         if f"{stem}transformer_blocks.{depth}.norm1.weight" not in shapes:
             return depth
@@ -133,7 +133,7 @@ def _text(shapes: Shapes, embedding: str) -> dict[str, Any]:
 
 
 def _numbers(shapes: Shapes, pattern: str) -> int:
-    """How many numbers follow one another from 0 in names that begin with `pattern`."""
+    """Return how many numbers follow one another from 0 in names that begin with `pattern`."""
     form = re.compile(pattern)
     found = {int(match[1]) for name in shapes if (match := form.match(name))}
     return len(found)

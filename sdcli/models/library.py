@@ -104,7 +104,7 @@ def _walk(folders: Folders, kind: Kind) -> list[Found]:
 
 
 def shelves(folder: Path | Only, kind: Kind) -> list[Path]:
-    """Where in a folder files of that kind are looked for; only folders that are there.
+    """Return where in a folder files of that kind are looked for; only folders that are there.
 
     Raises ModelError for a folder that is not there itself.
     """
@@ -143,7 +143,7 @@ def _is_a(kind: Kind, path: Path) -> bool:
 
 
 def named(name: str, found: Sequence[Found]) -> Found | None:
-    """The one of that name: stem, title, path with / or _, hash, or "name [hash]".
+    """Return the one of that name: stem, title, path with / or _, hash, or "name [hash]".
 
     None for a name that none has. Raises ModelError where several have it.
     """
@@ -164,7 +164,7 @@ def named(name: str, found: Sequence[Found]) -> Found | None:
 
 
 def of_hash(digest: str, found: Iterable[Found]) -> Found | None:
-    """The first file of that hash, A1111's or its legacy one; copies are alike."""
+    """Return the first file of that hash, A1111's or its legacy one; copies are alike."""
     files = (item for item in found if item.path.is_file())
     return next((item for item in files if _has_hash(item.path, digest)), None)
 
@@ -176,12 +176,12 @@ def _has_hash(path: Path, digest: str) -> bool:
 
 
 def nearest(name: str, found: Sequence[Found]) -> str:
-    """A hint at the names nearest to an unknown one; empty where none is near."""
+    """Return a hint at the names nearest to an unknown one; empty where none is near."""
     return did_you_mean(name, [item.name for item in found])
 
 
 def find_lora(name: str, folders: Folders) -> Path:
-    """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
+    """Return the file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
     path = path_of(name)
     if is_file(path):
         return path

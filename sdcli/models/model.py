@@ -62,7 +62,7 @@ def model_of(
     tokenizers: tuple[Path, ...] = (),
     header: Header | None = None,
 ) -> Model:
-    """The model of these configurations, which win over the family's constants."""
+    """Return the model of these configurations, which win over the family's constants."""
     vae = configs.get("vae", {})
     return Model(
         name=name,

@@ -58,7 +58,7 @@ def inspect(
 
 
 def family_of(header: Header) -> Family:
-    """The family of a file, by what `models convert` wrote into it, or by its tensors.
+    """Return the family of a file, by what `models convert` wrote into it, or by its tensors.
 
     Raises ModelError for one that sdcli does not run, or another kind of file, by its name.
     """

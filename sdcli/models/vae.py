@@ -28,7 +28,7 @@ def with_vae(
     folders: Folders = (),
     say: Callable[[str], None] = silent,
 ) -> Model:
-    """The model with the VAE of `choice`: a path, a name in the models folders, or a rule.
+    """Return the model with the VAE of `choice`: a path, a name in the models folders, or a rule.
 
     `own` is the one that the model came with. `automatic` is NAME.vae.safetensors beside
     NAME.safetensors, else the first in the VAE folders whose name begins with NAME, else its own.
@@ -101,7 +101,7 @@ def _inspect(path: Path, model: Model) -> Vae:
 
 
 def place_in(vae: Vae) -> Callable[[str], Place]:
-    """Where the tensors of a VAE in the original layout stand in its file."""
+    """Return where the tensors of a VAE in the original layout stand in its file."""
     blocks = len(vae.config["block_out_channels"])
     prefix = vae.prefix or ""
 

@@ -65,7 +65,7 @@ def chunks(units: Sequence[Unit], *, comma: int | None) -> list[list[Token]]:
 def units(
     ids: Sequence[int], words: Mapping[tuple[int, ...], tuple[int, ...]], weight: float = 1.0
 ) -> list[Unit]:
-    """The ids as units, every run that is one of `words` as what that stands for, unparted.
+    """Return the ids as units, every run that is one of `words` as what that stands for, unparted.
 
     Of words that begin alike the longest wins.
     """
@@ -88,7 +88,7 @@ def read(
     emphasis: Emphasis,
     words: Mapping[tuple[int, ...], tuple[int, ...]],
 ) -> list[list[Token]]:
-    """The tokens of a text in chunks of at most 75; at least one chunk.
+    """Return the tokens of a text in chunks of at most 75; at least one chunk.
 
     `ids` is the tokenizer, `comma` the id of a comma that ends a word, `words` what runs of ids
     stand for. Each piece is tokenised alone, as in A1111.

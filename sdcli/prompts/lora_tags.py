@@ -23,7 +23,7 @@ class Tag:
 
 
 def split(prompt: str) -> tuple[str, list[Tag]]:
-    """The prompt without its tags, and those of them that are LoRAs.
+    """Return the prompt without its tags, and those of them that are LoRAs.
 
     As in A1111 a tag of an unknown kind goes too; `unknown` names them. Raises UsageError for
     hypernetworks, which sdcli does not have, and a strength that is no number.
@@ -44,7 +44,7 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
 
 
 def unknown(prompt: str) -> list[str]:
-    """The tags of kinds that nobody knows, as they stand in the prompt."""
+    """Return the tags of kinds that nobody knows, as they stand in the prompt."""
     kinds = _KNOWN.keys() | _REFUSED.keys()
     return [match[0] for match in _TAG.finditer(prompt) if match[1] not in kinds]
 
@@ -70,6 +70,6 @@ def parse(text: str) -> Tag:
 
 
 def tagged(prompt: str, loras: Iterable[str]) -> str:
-    """The prompt with a tag for each `NAME[:STRENGTH]` after it. Raises UsageError."""
+    """Return the prompt with a tag for each `NAME[:STRENGTH]` after it. Raises UsageError."""
     found = [prompt, *(f"<lora:{text}>" for text in loras if parse(text))]
     return " ".join(filter(None, found))

@@ -54,7 +54,7 @@ class _Group:
     marks: str = ""
 
     def told(self, closing: str = "") -> list[_Part]:
-        """All of it as text, and what is in it."""
+        """Return all of it as text, and what is in it."""
         found: list[_Part] = [self.opening, self.parts[0]]
         for mark, part in zip(self.marks, self.parts[1:], strict=True):
             found += [mark, part]
@@ -102,7 +102,7 @@ def text_at(stretches: Sequence[Stretch], call: int) -> str:
 
 
 def _parsed(prompt: str) -> list[_Part] | None:
-    """What the prompt is made of; None where A1111's grammar fails."""
+    """Return what the prompt is made of; None where A1111's grammar fails."""
     whole = _Group("")
     open_groups = [whole]
 
@@ -158,7 +158,7 @@ def _made(group: _Group, closing: str) -> _Part | None:
 
 
 def _inside(parts: Sequence[_Part]) -> Iterator[_Edit | _Alternation]:
-    """All that changes, and what changes within it."""
+    """Yield all that changes, and what changes within it."""
     waiting = list(parts)
     while waiting:
         part = waiting.pop()
@@ -173,7 +173,7 @@ def _inside(parts: Sequence[_Part]) -> Iterator[_Edit | _Alternation]:
 
 
 def _text(parts: Sequence[_Part], call: int, over: Pass) -> str:
-    """What stands there at a call, counted from 1."""
+    """Return what stands there at a call, counted from 1."""
     found: list[str] = []
     waiting = list(reversed(parts))
     while waiting:

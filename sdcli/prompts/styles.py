@@ -45,7 +45,7 @@ def read_styles(path: Path) -> dict[str, Style]:
 
 
 def named(name: str, known: dict[str, Style]) -> Style:
-    """The style of that name. Raises UsageError."""
+    """Return the style of that name. Raises UsageError."""
     if name in known:
         return known[name]
     alike = [each for each in known.values() if each.name.casefold() == name.casefold()]

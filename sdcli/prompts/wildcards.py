@@ -46,7 +46,7 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
 
 
 def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = False) -> str:
-    r"""The template with its choices made, always alike for a seed.
+    r"""Return the template with its choices made, always alike for a seed.
 
     `{a|b|c}` is one of three, `{0.3::a|b}` a with weight 0.3 beside b's 1, `{2$$a|b|c}` two
     different ones, `{1-2$$ and $$a|b|c}` one or two with " and " in between. Braces around nothing
@@ -99,7 +99,7 @@ def _choices(text: str) -> dict[int, int]:
 
 
 def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
-    """What is chosen of the inside of braces."""
+    """Return what is chosen of the inside of braces."""
     count = _COUNT.match(inside)
     options = _options(inside[count.end() :] if count else inside)
     if len(options) == 1 and (name := _ONE_NAME.fullmatch(options[0])):
@@ -119,7 +119,7 @@ def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
 
 
 def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
-    """One of them by its weight; where all weigh nothing, any."""
+    """Return one of them by its weight; where all weigh nothing, any."""
     weights = [weight for _, weight in options]
     return rng.choices(range(len(options)), weights if any(weights) else None)[0]
 

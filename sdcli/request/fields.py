@@ -29,12 +29,12 @@ class Flag:
 
 
 def flag(*names: str, panel: str, metavar: str, repeatable: bool = False) -> Flag:
-    """A Flag, for a field's annotation."""
+    """Return a Flag, for a field's annotation."""
     return Flag(names, panel, metavar, repeatable)
 
 
 def flags_of(schema: type[BaseModel]) -> dict[str, Flag]:
-    """The flag of each field, in the order of the fields."""
+    """Return the flag of each field, in the order of the fields."""
     return {
         name: next(item for item in field.metadata if isinstance(item, Flag))
         for name, field in schema.model_fields.items()
@@ -52,7 +52,7 @@ class Size(NamedTuple):
 
 
 def parse_size(text: str) -> Size:
-    """One written as 512x768. Raises UsageError."""
+    """Return one written as 512x768. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
     if not match:
         raise UsageError(f"{text!r} is not a size", "write it as 512x768")
@@ -88,7 +88,7 @@ ModelSize = Annotated[Size, parsed(parse_size), AfterValidator(_check_size)]
 
 
 def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
-    """An error of one field for pydantic to collect.
+    """Return an error of one field for pydantic to collect.
 
     `field` travels along so that layers.py can say which file and line, or flag, it came from.
     """

@@ -20,7 +20,7 @@ LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
 
 def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with canonical names, and None for options equal to their default."""
+    """Return the values with canonical names, and None for options equal to their default."""
     values = dict(data)
     if isinstance(values.get("rng"), str):
         values["rng"] = values["rng"].lower()
@@ -54,7 +54,7 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedule_typed(values: Mapping[str, Any]) -> str:
-    """The schedule that is named, by itself or after the sampler's name; else Automatic."""
+    """Return the schedule that is named, by itself or after the sampler's name; else Automatic."""
     schedule, name = values.get("scheduler", AUTOMATIC), values.get("sampler", "")
     if not isinstance(schedule, str) or not isinstance(name, str):
         return AUTOMATIC
@@ -121,12 +121,12 @@ def check_options(
 
 
 def legal_options(sampler: Sampler) -> dict[str, Any]:
-    """Every option of the sampler and its schedule, with its default (None: the model's)."""
+    """Return every option of the sampler and its schedule, with its default (None: the model's)."""
     return sampler.options | sampler.resolved_schedule.options()
 
 
 def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
-    """Whether a run with these options draws noise after the first that ENSD seeds anew.
+    """Return whether a run with these options draws noise after the first that ENSD seeds anew.
 
     A Brownian path belongs to the seed itself.
     """
@@ -140,7 +140,7 @@ def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
 
 
 def draws_noise(sampler: Sampler, given: Mapping[str, Any]) -> bool:
-    """Whether a run with these options draws any noise after the first, path or not."""
+    """Return whether a run with these options draws any noise after the first, path or not."""
     if sampler.brownian:
         return bool(given.get("eta", 1))
     return obeys_ensd(sampler, given)

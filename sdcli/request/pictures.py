@@ -25,7 +25,7 @@ _PAPER = (255, 255, 255)  # what A1111 puts behind what is transparent
 
 
 def files_of(text: str, flag: str = "--init-img") -> list[str]:
-    """The pictures that a flag names: one file, all of a folder, or those of a pattern.
+    """Return the pictures that a flag names: one file, all of a folder, or those of a pattern.
 
     Raises UsageError for a folder or a pattern without pictures, and for an address.
     """
@@ -89,7 +89,7 @@ def sized(request: GenerationRequest, say: Callable[[str], None] = silent) -> Ge
 
 
 def enlarged_size(size: tuple[int, int], factor: float) -> Size:
-    """The size of a picture that becomes `factor` times as large. Raises UsageError."""
+    """Return the size of a picture that becomes `factor` times as large. Raises UsageError."""
     large = Size(round(size[0] * factor), round(size[1] * factor))
     if not LEAST_SIDE <= min(large) <= max(large) <= MOST_SIDE:
         raise UsageError(
@@ -100,7 +100,7 @@ def enlarged_size(size: tuple[int, int], factor: float) -> Size:
 
 
 def tiles_sized(request: GenerationRequest, native: int) -> GenerationRequest:
-    """The request with the size of its tiles: the model's `native` one, where it has none.
+    """Return the request with the size of its tiles: the model's `native` one, where it has none.
 
     They are never larger than the enlarged picture. Raises UsageError.
     """
@@ -133,7 +133,7 @@ def in_colour(image: Image) -> Image:
 
 
 def read_init(request: GenerationRequest) -> Image:
-    """The picture, upright, otherwise as it is in its file. Raises UsageError."""
+    """Return the picture, upright, otherwise as it is in its file. Raises UsageError."""
     from PIL import ImageOps
 
     assert request.init_img is not None
@@ -147,7 +147,7 @@ def _open(request: GenerationRequest, name: str) -> Image:
 
 
 def size_of(request: GenerationRequest, image: Image) -> tuple[int, int]:
-    """The sides that are asked for; the picture's where none is."""
+    """Return the sides that are asked for; the picture's where none is."""
     return request.width or image.width, request.height or image.height
 
 
@@ -240,7 +240,7 @@ def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) 
 
 
 def _most_masked(mask: Image) -> int:
-    """How much the most masked of the latents is."""
+    """Return how much the most masked of the latents is."""
     from PIL import Image as images
 
     small = mask.resize((mask.width // 8, mask.height // 8), images.Resampling.BICUBIC)

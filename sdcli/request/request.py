@@ -237,7 +237,7 @@ class GenerationRequest(
         return choices.obeys_ensd(self.resolved_sampler, self.solver_options())
 
     def levels(self, table: TrainingTable) -> tuple[float, ...]:
-        """The run's σ's over this model's table: listed ones, or the schedule's."""
+        """Return the run's σ's over this model's table: listed ones, or the schedule's."""
         if self.sigmas is not None:
             return self.sigmas
         if self.timesteps is not None:
@@ -245,7 +245,7 @@ class GenerationRequest(
         return self.resolved_sampler.sigmas(self.steps, table=table, **self.schedule_options())
 
     def tail(self, table: TrainingTable) -> Tail:
-        """Where the picture enters the run, over this model's table."""
+        """Return where the picture enters the run, over this model's table."""
         if self.sigmas is not None or self.timesteps is not None:
             levels = self.levels(table)
             return Tail(levels, levels[0], levels)
@@ -260,11 +260,11 @@ class GenerationRequest(
         )
 
     def solver_options(self) -> dict[str, Any]:
-        """The solver's options that are set, by keyword."""
+        """Return the solver's options that are set, by keyword."""
         return self._set_of(SOLVER_OPTIONS)
 
     def schedule_options(self) -> dict[str, float]:
-        """The schedule's options that are set, by keyword."""
+        """Return the schedule's options that are set, by keyword."""
         return self._set_of(SCHEDULE_OPTIONS)
 
     def _set_of(self, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _TRIES = 4  # batches that are left to gain by what one tries
 
 
 def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of each model in each number format, in the order of their first ones."""
+    """Return the jobs of each model in each number format, in the order of their first ones."""
     found: list[list[Job]] = []
     for job in jobs:
         of = job.model, job.dtype
@@ -50,7 +50,7 @@ def batch_size(
     left: int,
     costs: Costs,
 ) -> int:
-    """How many pictures to make at once: as asked, or as many as fit and are worth it.
+    """Return how many pictures to make at once: as asked, or as many as fit and are worth it.
 
     `left` are still to be made, and `costs` are known. A sampler that chooses its own steps does so
     for each picture alone.
@@ -69,7 +69,7 @@ def batch_size(
 
 
 def _cheapest(costs: Costs, first: int, *, most: int, left: int) -> int:
-    """The size at which a picture takes least, of equals the smallest.
+    """Return the size at which a picture takes least, of equals the smallest.
 
     `first` before anything else, where so many are left; then twice the best and half of it, where
     enough are left to gain by it.

@@ -35,7 +35,7 @@ class Speeds:
 
     @classmethod
     def read(cls) -> Speeds:
-        """What is remembered; nothing if there is no file, or one of another form."""
+        """Return what is remembered; nothing if there is no file, or one of another form."""
         try:
             found = json.loads(cls._path().read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -48,7 +48,7 @@ class Speeds:
         return {int(count): seconds for count, seconds in known.items()}
 
     def of(self, model: str, request: GenerationRequest, native: int) -> float | None:
-        """The least of the last way's; None if none is known."""
+        """Return the least of the last way's; None if none is known."""
         ways = list(self._known.get(_key(model, request, native), {}).values())
         return min(ways[-1].values()) if ways else None
 
@@ -114,7 +114,7 @@ class Timing:
         return took / calls if calls > 0 else None
 
     def payback(self, before: float | None) -> str | None:
-        """What compiling took, and when it pays back; None where it took next to nothing.
+        """Return what compiling took, and when it pays back; None where it took next to nothing.
 
         `before` is what a call took without, if that is known.
         """

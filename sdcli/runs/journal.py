@@ -48,7 +48,7 @@ class Journal:
         return cls(path, known)
 
     def finished(self, key: str) -> Path | None:
-        """The picture of that key, if it still is what it was when it was made."""
+        """Return the picture of that key, if it still is what it was when it was made."""
         for path, digest in reversed(self._known.get(key, [])):
             try:
                 if hashlib.sha256(path.read_bytes()).hexdigest() == digest:

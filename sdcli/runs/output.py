@@ -30,7 +30,7 @@ _ODD_SPEC = re.compile(r"[{]|\d{4}")  # a field within a field, or a name thousa
 def template_values(
     request: GenerationRequest, *, model: str, row: int, preset: str
 ) -> dict[str, object]:
-    """The template's fields that the request decides."""
+    """Return the template's fields that the request decides."""
     import hashlib
 
     return {
@@ -78,7 +78,7 @@ def sanitised(value: str) -> str:
 
 
 def cut_to(name: str, most: int) -> str:
-    """The name in at most so many bytes, with no character cut in two."""
+    """Return the name in at most so many bytes, with no character cut in two."""
     return name.encode()[:most].decode(errors="ignore")
 
 
@@ -205,12 +205,12 @@ class Target:
         raise OutputError(f"no free name for {path} in 100,000 tries")
 
     def name(self, values: Mapping[str, object], place: int = 0) -> Path:
-        """The path that `save` would take if no other picture came between."""
+        """Return the path that `save` would take if no other picture came between."""
         fields = _timed(values)
         return self._path(fields, self._start(fields) + place)
 
     def _start(self, fields: Mapping[str, object]) -> int:
-        """The index of the run's first picture in the folder of these."""
+        """Return the index of the run's first picture in the folder of these."""
         folder = self._path(fields, 0).parent
         if folder not in self.starts:
             self.starts[folder] = self._next_index(fields)
@@ -239,7 +239,7 @@ class Target:
 
 
 def named_after(output: str) -> str:
-    """The template of an output where each picture is to keep the name of its file."""
+    """Return the template of an output where each picture is to keep the name of its file."""
     if output == DEFAULT_OUTPUT:
         return "outputs/{date}/{index:05}-{init}"
     if output.endswith("/") or Path(output).is_dir():

@@ -99,7 +99,7 @@ def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:
 
 
 def _drawn(merged: Merged) -> bool:
-    """Whether another time other seeds would be taken."""
+    """Return whether another time other seeds would be taken."""
     values = merged.values
     seeds = str(values.get("interpolate_seeds") or values.get("seed", -1))
     varied = values.get("variation_strength") and values.get("variation_seed") is None
@@ -161,7 +161,7 @@ def _check_needs(merged: Merged) -> None:
 
 
 def _typed(merged: Merged, key: str) -> bool:
-    """Whether it was given on this very command line."""
+    """Return whether it was given on this very command line."""
     return key in merged.origins and not merged.origins[key].source
 
 

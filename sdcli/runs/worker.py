@@ -227,7 +227,7 @@ class _Worker:
             self._speeds.learn(*like, way, timing.a_call / count, at_once=count)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
-        """Whether this batch needs memory or weights that decoding the last one takes."""
+        """Return whether this batch needs memory or weights that decoding the last one takes."""
         whole = request.init_img is None and not request.hires
         return not whole or self._settings.offload != "none"
 

@@ -63,7 +63,7 @@ def entered(
     table: TrainingTable,
     **options: Any,
 ) -> Tail:
-    """The tail of a run of that many steps that `strength` (0 to 1) leaves.
+    """Return the tail of a run of that many steps that `strength` (0 to 1) leaves.
 
     Raises UsageError as `Sampler.sigmas` does.
     """

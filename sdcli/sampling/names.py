@@ -27,7 +27,7 @@ def _samplers_by_key() -> dict[str, Sampler]:
 
 @lru_cache(maxsize=1000)
 def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
-    """The sampler of that name, its `schedule` set.
+    """Return the sampler of that name, its `schedule` set.
 
     `name` is a display name, an alias, or an old combined name ("DPM++ 2M Karras"); case and
     spaces do not matter. Naming the sampler's own schedule is the same as Automatic. Raises

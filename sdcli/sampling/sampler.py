@@ -121,7 +121,7 @@ class Sampler:
         return replace(self, fixed={**self.fixed, "table": table}) if self.timed else self
 
     def start_scale(self, sigmas: Sigmas) -> float:
-        """What the first, unit-variance noise is multiplied by."""
+        """Return what the first, unit-variance noise is multiplied by."""
         return math.sqrt(1 + sigmas[0] ** 2) if self.unit_start else sigmas[0]
 
     def end_scale(self, sigma: float) -> float:
@@ -139,11 +139,11 @@ class Sampler:
         return self.solver(denoise, x, sigmas, noise, **self.fixed, **options)
 
     def trace(self, sigmas: Sigmas) -> list[TracedStep]:
-        """The steps of a run over these σ's, and where each asks the model."""
+        """Return the steps of a run over these σ's, and where each asks the model."""
         return trace(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise))
 
     def noises(self, sigmas: Sigmas, **options: Any) -> list[tuple[float, float]]:
-        """The ways (σ, σ_next) for which a run over these σ's asks noise, in order."""
+        """Return the ways (σ, σ_next) for which a run over these σ's asks noise, in order."""
         return noises(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise, **options))
 
     def total_evaluations(self, sigmas: Sigmas) -> int | None:

@@ -30,7 +30,7 @@ def trace(run: Callable[..., Iterator[Any]]) -> list[TracedStep]:
 
 
 def noises(run: Callable[..., Iterator[Any]]) -> list[tuple[float, float]]:
-    """The ways (σ, σ_next) that `run(denoise, x, noise)` asks noise for, in order."""
+    """Return the ways (σ, σ_next) that `run(denoise, x, noise)` asks noise for, in order."""
     ways: list[tuple[float, float]] = []
 
     def noise(sigma: float, sigma_next: float, /) -> float:
@@ -53,5 +53,5 @@ class _Sure:
         return 0.0
 
     def both(self, x: float, sigma: float, /) -> tuple[float, float]:
-        """The same, twice."""
+        """Return the same, twice."""
         return self(x, sigma), 0.0

@@ -31,13 +31,13 @@ _ENVIRONMENT = {
 
 
 def config_path() -> Path:
-    """Where the config file is, or would be: SDCLI_CONFIG, else the platform's folder."""
+    """Return where the config file is, or would be: SDCLI_CONFIG, else the platform's folder."""
     named = os.environ.get("SDCLI_CONFIG")
     return Path(named) if named else user_config_path("sdcli", appauthor=False) / "config.toml"
 
 
 def read() -> Layer:
-    """The config file as a layer; empty where there is none. Raises UsageError."""
+    """Return the config file as a layer; empty where there is none. Raises UsageError."""
     path = config_path()
     if not path.exists():
         return Layer("config", {})
@@ -45,7 +45,7 @@ def read() -> Layer:
 
 
 def environment() -> Layer:
-    """The SDCLI_* variables as a layer; an empty one counts as unset."""
+    """Return the SDCLI_* variables as a layer; an empty one counts as unset."""
     values: dict[str, Any] = {
         key: os.environ[name] for name, key in _ENVIRONMENT.items() if os.environ.get(name)
     }

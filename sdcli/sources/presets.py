@@ -36,19 +36,19 @@ class Preset:
         return str(layer.values.get("description", ""))
 
     def layer(self) -> Layer:
-        """What it sets. Raises UsageError for an unknown key, naming file and line."""
+        """Return what it sets. Raises UsageError for an unknown key, naming file and line."""
         return read_toml(
             self.path, f"preset {self.path.name}", keys=PRESET_KEYS, also={"description"}
         )
 
 
 def unsaid(key: str, value: Any) -> bool:
-    """Whether a field's value is empty, and says no more than if it were left out."""
+    """Return whether a field's value is empty, and says no more than if it were left out."""
     return value in ("", ()) and value == GenerationRequest.model_fields[key].default
 
 
 def preset_text(values: Mapping[str, Any], description: str = "") -> str:
-    """The TOML of a preset that sets these fields; seeds are none of its matters."""
+    """Return the TOML of a preset that sets these fields; seeds are none of its matters."""
     lines = [to_toml("description", description)] if description else []
     lines += [
         to_toml(key, value)
@@ -82,14 +82,14 @@ def save(name: str, text: str, *, project: bool, overwrite: bool) -> Path:
 
 
 def shipped_folder() -> Path:
-    """The presets that come with sdcli: in the package, or at the top of a checkout."""
+    """Return the presets that come with sdcli: in the package, or at the top of a checkout."""
     package = Path(str(files("sdcli")))
     packed = package / "shipped_presets"
     return packed if packed.is_dir() else package.parent / "presets"
 
 
 def folders() -> tuple[tuple[str, Path], ...]:
-    """Where presets are looked for, the first found winning."""
+    """Return where presets are looked for, the first found winning."""
     return (
         ("project", Path("presets")),
         ("user", user_config_path("sdcli", appauthor=False) / "presets"),

@@ -36,7 +36,7 @@ _REFUSED = (
 
 
 def values_of(line: str) -> dict[str, Any]:
-    """The fields that a line sets. Raises UsageError for an option that nobody knows.
+    """Return the fields that a line sets. Raises UsageError for an option that nobody knows.
 
     A line without "--" is a prompt to the letter. Else it is read as a shell would: words, and
     options of A1111's "prompts from file" or of `sdcli gen`, with hyphens or underscores.
@@ -90,7 +90,7 @@ def _taken_while(words: deque[str], wanted: Callable[[str], bool]) -> list[str]:
 
 
 def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
-    """What one option sets; its value is taken off the words."""
+    """Return what one option sets; its value is taken off the words."""
     bare = name.removeprefix("--").replace("_", "-")
     key = _SHORT.get(name) or _A1111.get(bare) or _FLAGS.get(bare)
     if key in _WORDS:

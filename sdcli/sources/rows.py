@@ -54,7 +54,7 @@ def format_of_text(start: str) -> Format:
 
 
 def read_rows(path: Path, how: Format | None = None) -> tuple[list[Row], Problems]:
-    """All good rows of a file, and what is wrong with the others.
+    """Return all good rows of a file, and what is wrong with the others.
 
     Raises UsageError for a file that cannot be read.
     """
@@ -84,7 +84,7 @@ def rows_of(text: str, how: Format, name: str, *, first: int = 1) -> tuple[list[
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row: all of them known, its size taken apart. Raises UsageError."""
+    """Return the fields of a row: all of them known, its size taken apart. Raises UsageError."""
     for key in values:
         if key not in KEYS:
             raise UsageError(f"unknown key {key!r}", did_you_mean(str(key), KEYS))
@@ -145,7 +145,7 @@ def _csv_rows(text: str, name: str) -> _Lines:
 
 
 def _cells(header: list[str], cells: list[str]) -> Mapping[str, Any]:
-    """The cells that are not empty, by their columns."""
+    """Return the cells that are not empty, by their columns."""
     if len(cells) > len(header):
         raise UsageError(f"there are {len(cells)} cells for {len(header)} columns")
     return {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}

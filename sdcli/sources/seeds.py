@@ -65,7 +65,7 @@ def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> 
 
 
 def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[GenerationRequest]:
-    """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
+    """Return one request a picture, in order: for each seed, seed, seed+1, … `count` of them.
 
     Variations of a seed keep it, and count the variation seed up instead, as in A1111. Raises
     UsageError where that runs past the greatest seed, and for more than 100,000 of them.

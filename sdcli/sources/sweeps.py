@@ -40,7 +40,7 @@ class Sweep:
     values: tuple[str, ...]
 
     def label(self, value: str) -> str:
-        """What a sheet says of one of them."""
+        """Return what a sheet says of one of them."""
         return value if self.key in ("sampler", REPLACED) else f"{self.key} {value}"
 
 
@@ -74,7 +74,7 @@ ONLY = Cell((), ())
 
 
 def cells(sweeps: Sequence[Sweep]) -> Iterator[Cell]:
-    """Every combination, the last sweep's values changing fastest."""
+    """Yield every combination, the last sweep's values changing fastest."""
     for chosen in product(*(sweep.values for sweep in sweeps)):
         yield Cell(tuple(sweeps), chosen)
 

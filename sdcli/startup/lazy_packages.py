@@ -119,7 +119,7 @@ class Postponed(ModuleType):
 
 
 def waiting() -> set[str]:
-    """The packages that have not run."""
+    """Return the packages that have not run."""
     return {
         name
         for name, module in sys.modules.items()

@@ -123,7 +123,7 @@ def batch(
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Which of how many."""
+    """Return which of how many."""
     found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text or "1/1", flags=re.ASCII)
     if not found or int(found[1]) > int(found[2]):
         raise UsageError(f"--shard: {text!r} is not I/N", "2/4 makes the second of four parts")
@@ -131,7 +131,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _to_do(plans: Sequence[Plan], part: tuple[int, int], console: Console, *, resume: bool) -> Plan:
-    """All plans as one, with its journal, less what others do and what is finished."""
+    """Return all plans as one, with its journal, less what others do and what is finished."""
     whole = joined(plans)
     if whole.target is None:
         raise UsageError("--output: - takes only one picture", "name a folder: out/")

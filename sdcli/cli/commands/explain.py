@@ -97,7 +97,7 @@ def _trace(sampler: Sampler, steps: int, table: TrainingTable) -> list[TracedSte
 
 
 def title(sampler: Sampler) -> str:
-    """The sampler and the schedule that it runs on."""
+    """Return the sampler and the schedule that it runs on."""
     return sampler.name if sampler.grid else f"{sampler.name}, {sampler.resolved_schedule.name}"
 
 
@@ -183,7 +183,7 @@ def _sheet(
 
 
 def _fitted(picture: Image, side: int) -> Image:
-    """The picture at the model's own size: its longer side `side`, both multiples of 8."""
+    """Return the picture at the model's own size: its longer side `side`, both multiples of 8."""
     scale = side / max(picture.size)
     width, height = (max(8, round(length * scale / 8) * 8) for length in picture.size)
     return picture.convert("RGB").resize((width, height))

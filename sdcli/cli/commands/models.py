@@ -38,7 +38,7 @@ _Folders = Annotated[
 
 
 def _settings(folders: list[str]) -> Settings:
-    """Where to look: as typed, or else as the environment or the config file says."""
+    """Return where to look: as typed, or else as the environment or the config file says."""
     layers = [config.read(), config.environment()]
     if folders:
         layers.append(Layer("", {"models_dir": tuple(folders)}))

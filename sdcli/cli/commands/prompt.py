@@ -141,7 +141,7 @@ class _Shown:
             first = last
 
     def __call__(self, ids: Sequence[int]) -> str:
-        """The text of these ids."""
+        """Return the text of these ids."""
         runs = groupby(ids, key=lambda id: id >= _BEYOND)
         return "".join(
             "".join(self._names.get(id, "") for id in run)
@@ -163,7 +163,7 @@ def _facts(reading: Reading, shown: _Shown) -> dict[str, Any]:
 
 
 def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
-    """A row for each chunk."""
+    """Yield a row for each chunk."""
     reached = reading.first <= reading.last
     calls = f"{reading.first}-{reading.last}" if reached else "never"
     for number, chunk in enumerate(reading.chunks):
@@ -172,7 +172,7 @@ def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
 
 
 def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
-    """The tokens as text, what is weighted in brackets; on a terminal in colour besides."""
+    """Return the tokens as text, what is weighted in brackets; on a terminal in colour besides."""
     runs = [
         (shown([id for id, _ in run]).strip(), weight)
         for weight, run in groupby(chunk, key=lambda token: token[1])

@@ -55,7 +55,7 @@ _SIXEL = "4"  # among the attributes
 
 
 def look(stream: int, environ: Mapping[str, str], *, ask: bool = True) -> Terminal:
-    """What the terminal of a file descriptor can show.
+    """Return what the terminal of a file descriptor can show.
 
     To `ask` takes its answer from what is typed, so nobody else may be reading that.
     """
@@ -77,7 +77,7 @@ def look(stream: int, environ: Mapping[str, str], *, ask: bool = True) -> Termin
 
 
 def _cell_of(stream: int) -> tuple[int, int] | None:
-    """The pixels of a cell, if the system knows them."""
+    """Return the pixels of a cell, if the system knows them."""
     if sys.platform == "win32":
         return None
     import fcntl
@@ -91,7 +91,7 @@ def _cell_of(stream: int) -> tuple[int, int] | None:
 
 
 def _asked(stream: int, question: str) -> str:
-    """What the terminal answers; nothing where it does not, or must not be asked.
+    """Return what the terminal answers; nothing where it does not, or must not be asked.
 
     It is asked by its own name: stdin may be a pipe.
     """
@@ -121,7 +121,7 @@ def _asked(stream: int, question: str) -> str:
 
 
 def _read(terminal: int) -> str:
-    """All that comes until the last answer has."""
+    """Return all that comes until the last answer has."""
     from select import select
 
     told = ""

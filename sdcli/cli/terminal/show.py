@@ -86,7 +86,7 @@ def screen(console: Console, warn: Say) -> Show:
 
 
 def _rows_are_typed() -> bool:
-    """Whether rows for `batch -` are read from where an answer would come."""
+    """Return whether rows for `batch -` are read from where an answer would come."""
     from sdcli.runs.stream import NAME
 
     return any(thread.name == NAME for thread in threading.enumerate()) and sys.stdin.isatty()
@@ -100,7 +100,7 @@ def _show(people: RichConsole, terminal: Terminal, image: Image) -> None:
 
 
 def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:
-    """The picture as lines of that terminal, as large as it may be in so much room."""
+    """Return the picture as lines of that terminal, as large as it may be in so much room."""
     from rich.segment import ControlType, Segment
 
     width, height = terminal.cell
@@ -115,7 +115,7 @@ def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:
 
 
 def fitted(size: tuple[int, int], cell: tuple[float, float], room: Cells) -> Cells:
-    """The cells for a picture of that size, each so many pixels of it at its own scale."""
+    """Return the cells for a picture of that size, each so many pixels of it at its own scale."""
     whole = (most * each / side for most, each, side in zip(room, cell, size, strict=True))
     scale = min(_LARGER, *whole)
     columns, lines = (

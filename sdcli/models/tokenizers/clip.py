@@ -71,7 +71,7 @@ class ClipTokenizer:
 
 
 def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
-    """The tokenizer of the model's text encoder of that number. Raises ModelError."""
+    """Return the tokenizer of the model's text encoder of that number. Raises ModelError."""
     openclip = model.header and model.family.encoders[number].kind == "open_clip"
     pad = "!" if openclip else ""  # OpenCLIP fills up with 0, which is the exclamation mark's id
     if not model.tokenizers:
@@ -82,7 +82,7 @@ def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
 
 
 def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:
-    """The tokenizer of a folder; `pad` wins over what its files say. Raises ModelError."""
+    """Return the tokenizer of a folder; `pad` wins over what its files say. Raises ModelError."""
     try:
         return _checked(_backend(folder), pad or _pad_of(folder), folder)
     except ModelError:

@@ -181,7 +181,7 @@ def _unquote(value: str) -> str:
 
 
 def with_items(text: str | None, items: Mapping[str, str]) -> str:
-    """A "parameters" text with more settings at its end; of no text these alone."""
+    """Return a "parameters" text with more settings at its end; of no text these alone."""
     more = ", ".join(f"{key}: {_quote(key, value)}" for key, value in items.items())
     if not text:
         return more
@@ -206,7 +206,7 @@ def read_text(text: str) -> PictureText:
 
 
 def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
-    """The request's keys that the text sets, and the settings that sdcli cannot honour.
+    """Return the request's keys that the text sets, and the settings that sdcli cannot honour.
 
     Raises UsageError for a value that is no number where one must be.
     """

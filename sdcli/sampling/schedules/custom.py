@@ -52,7 +52,7 @@ def respaced(counts: list[int]) -> tuple[float, ...]:
 
 
 def sigmas_at(timesteps: tuple[float, ...], table: TrainingTable) -> tuple[float, ...]:
-    """The σ's of these timesteps, and 0."""
+    """Return the σ's of these timesteps, and 0."""
     return (*(table.sigma(t) for t in timesteps), 0.0)
 
 

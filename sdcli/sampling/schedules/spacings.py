@@ -75,7 +75,7 @@ def normal(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) 
 
 
 def ddim(n: int, *, table: TrainingTable) -> Sigmas:
-    """Every (T//n)-th entry of the training table; more than n where n does not divide T."""
+    """Return every (T//n)-th entry of the training table; more than n where n does not divide T."""
     stride = max(len(table.sigmas) // n, 1)
     return (*reversed(table.sigmas[1::stride]), 0.0)
 

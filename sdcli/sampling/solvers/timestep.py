@@ -21,7 +21,7 @@ from .ode import euler_step
 
 
 def unit_variance(solver: Solver) -> Solver:
-    """The solver with its last state scaled to unit variance: it may end above σ 0."""
+    """Return the solver with its last state scaled to unit variance: it may end above σ 0."""
 
     @wraps(solver)
     def solve(

@@ -84,12 +84,12 @@ class _Graph:
         self.nodes: Mapping[str, Node] = nodes
 
     def at(self, node: Node | None, name: str) -> Node | None:
-        """The node that an input is linked to."""
+        """Return the node that an input is linked to."""
         link = _inputs(node).get(name)
         return self.nodes.get(str(link[0])) if isinstance(link, list) and link else None
 
     def beginning(self, sampler: Node) -> Values:
-        """The size, or the picture that it begins from."""
+        """Return the size, or the picture that it begins from."""
         latent = self.at(sampler, "latent_image")
         inputs = _inputs(latent)
         if _kind(latent) in _LATENTS:
@@ -143,7 +143,7 @@ class _Graph:
 
 
 def _next(node: Node | None) -> str:
-    """The input of a node through which a text comes."""
+    """Return the input of a node through which a text comes."""
     names = ("text", "conditioning", "conditioning_1", "positive", "string", "value")
     return next((name for name in names if name in _inputs(node)), "")
 

@@ -63,7 +63,7 @@ def invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
 
 
 def old_invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
-    """The same of a "sd-metadata" chunk, as InvokeAI 2 wrote it."""
+    """Return the same of a "sd-metadata" chunk, as InvokeAI 2 wrote it."""
     said = _object(text)
     image = said.get("image")
     if not isinstance(image, dict):
