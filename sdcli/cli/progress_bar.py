@@ -102,7 +102,7 @@ class Pace:
         return self.finished + (self._batch * self.share if self.share < 1 else 0)
 
     @property
-    def left(self) -> str:
+    def remaining(self) -> str:
         """How long the rest will take if it goes on so; empty where nobody can tell."""
         if not 0 < self.done < self.jobs:
             return ""

@@ -74,8 +74,8 @@ class TextReport:
         elif (now := time.monotonic()) - self._last_line >= _PLAIN_EVERY:
             self._last_line = now
             facts = [f"step {pace.steps}", pace.sigma, pace.speed]
-            if pace.left:
-                facts.append(f"about {pace.left} left")
+            if pace.remaining:
+                facts.append(f"about {pace.remaining} left")
             line = f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}"
             self._console.say(line)
 

@@ -93,20 +93,20 @@ def read_chunks(path: Path) -> dict[str, str]:
     Raises as `open_picture` does.
     """
     with _opened(path) as image:
-        found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+        chunks = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         comment = image.info.get("comment")
         exif = image.getexif()
         own = exif.get_ifd(_EXIF_IFD)  # taken apart only now, and as damaged as anything
         camera = [str(exif.get(tag, "")) for tag in _COMFYUI]
     if isinstance(comment, bytes) and image.format == "GIF":  # a JPEG's is another program's
-        found.setdefault("parameters", comment.decode(errors="replace"))
+        chunks.setdefault("parameters", comment.decode(errors="replace"))
     if text := _user_comment(own.get(_USER_COMMENT)):
-        found["parameters"] = text
+        chunks["parameters"] = text
     for words in camera:
         name, colon, text = words.partition(":")
         if colon and text.startswith("{"):
-            found.setdefault(name.lower(), text)
-    return {key: text for key, text in found.items() if text}
+            chunks.setdefault(name.lower(), text)
+    return {key: text for key, text in chunks.items() if text}
 
 
 @contextmanager

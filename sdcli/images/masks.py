@@ -48,10 +48,10 @@ def parse_rectangle(text: str) -> Rectangle:
         raise UsageError(
             f"{text!r} is not a rectangle", "write it as x,y,width,height: 64,64,128,96"
         )
-    found = Rectangle(*map(int, numbers.groups()))
-    if not found.width or not found.height:
+    rectangle = Rectangle(*map(int, numbers.groups()))
+    if not rectangle.width or not rectangle.height:
         raise UsageError(f"the rectangle {text} is empty")
-    return found
+    return rectangle
 
 
 def parse_margins(text: str) -> Margins:
@@ -153,11 +153,11 @@ def filled(image: Image, mask: Image) -> Image:
     """The picture with what the mask covers made of its surroundings, as A1111's "fill" does."""
     from PIL import Image, ImageChops, ImageFilter
 
-    kept = Image.new("RGBa", image.size)
-    kept.paste(image.convert("RGBA").convert("RGBa"), mask=ImageChops.invert(mask))
+    surroundings = Image.new("RGBa", image.size)
+    surroundings.paste(image.convert("RGBA").convert("RGBa"), mask=ImageChops.invert(mask))
     page = Image.new("RGBA", image.size)
     for radius, times in _FILLS:
-        layer = kept.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
+        layer = surroundings.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(times):
             page.alpha_composite(layer)
     return page.convert("RGB")

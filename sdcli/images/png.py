@@ -89,12 +89,12 @@ def _filtered(edged: Bytes, depth: int) -> Bytes:
     here, left = edged[1:, depth:], edged[1:, :-depth]
     above, corner = edged[:-1, depth:], edged[:-1, :-depth]
     average = (left & above) + ((left ^ above) >> 1)  # halved without a ninth bit
-    foretold = {_UP: above, _AVERAGE: average, _PAETH: _paeth(left, above, corner)}
-    rest = np.stack([here - each for each in foretold.values()])
+    predictions = {_UP: above, _AVERAGE: average, _PAETH: _paeth(left, above, corner)}
+    rest = np.stack([here - each for each in predictions.values()])
     size = np.abs(rest.view(np.int8)).view(np.uint8)  # -128 stays, and is 128 as it should
     best = size.sum(axis=2, dtype=np.uint32).argmin(axis=0)
     rows = np.empty((len(here), 1 + here.shape[1]), np.uint8)
-    rows[:, 0] = np.array(list(foretold), np.uint8)[best]
+    rows[:, 0] = np.array(list(predictions), np.uint8)[best]
     rows[:, 1:] = rest[best, np.arange(len(here))]
     return rows
 

@@ -49,8 +49,8 @@ def upscaler_name(text: str, *, latents: bool) -> str:
     """
     names = [*(row.name for row in LATENT_UPSCALERS if latents), *PIXEL_UPSCALERS]
     known = {name.casefold(): name for name in names}
-    if found := known.get(text.strip().casefold()):
-        return found
+    if canonical := known.get(text.strip().casefold()):
+        return canonical
     if text.endswith(_FILES):
         return text
     raise UsageError(

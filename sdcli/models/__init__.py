@@ -54,15 +54,15 @@ def locate(
             f"known endings: {', '.join(ENDINGS)}",
         )
     known = library(folders, "checkpoint")
-    found = named(model, known)
-    if digest and not (found and of_hash(digest, [found])):
+    match = named(model, known)
+    if digest and not (match and of_hash(digest, [match])):
         if other := of_hash(digest, known):
             say(f"model {model} is called {other.title} here: its hash is {digest}")
             return other.path
-        if found:
-            say(f"{found.title} is not the same model {model}: its hash is not {digest}")
-    if found:
-        return found.path
+        if match:
+            say(f"{match.title} is not the same model {model}: its hash is not {digest}")
+    if match:
+        return match.path
     if is_hub_id(model):
         return None
     raise ModelError(

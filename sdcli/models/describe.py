@@ -10,14 +10,13 @@ from typing import Any
 from sdcli import models
 from sdcli.errors import SdcliError
 
-from . import folder as diffusers_folder
-from . import hashes
+from . import folder, hashes
 from .header import read_header
-from .library import Found
+from .library import ModelFile
 from .single_file import METADATA, family_of
 
 
-def facts_of(item: Found) -> dict[str, Any]:
+def facts_of(item: ModelFile) -> dict[str, Any]:
     """Return what `models list --json` tells of a file or folder."""
     return {
         "name": item.name,
@@ -34,7 +33,7 @@ def family_title(path: Path) -> str:
     """Return the family's title; what else it is; or what is wrong with the file."""
     try:
         if path.is_dir():
-            return diffusers_folder.inspect(path, path.name).family.title
+            return folder.inspect(path, path.name).family.title
         return family_of(read_header(path)).title
     except SdcliError as error:
         return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
@@ -59,7 +58,7 @@ def short_hash(path: Path) -> str:
 def model_facts(path: Path) -> dict[str, Any]:
     """Return what `models info` tells. Raises ModelError for what is no model."""
     if path.is_dir():
-        model = diffusers_folder.inspect(path, str(path))
+        model = folder.inspect(path, str(path))
         files = [file for part in model.configs for file in models.weight_files(path / part)]
         family, native = model.family.title, model.native_size
         prediction: str = model.prediction

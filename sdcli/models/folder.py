@@ -65,10 +65,10 @@ def weight_files(folder: Path) -> list[Path]:
     Raises ModelError if there are none.
     """
     for pattern in ("*.safetensors", "*.bin"):
-        found = sorted(folder.glob(pattern))
-        plain = [file for file in found if ".fp16." not in file.name]
-        if found:
-            return plain or found
+        files = sorted(folder.glob(pattern))
+        plain = [file for file in files if ".fp16." not in file.name]
+        if files:
+            return plain or files
     raise ModelError(f"--model: {folder} holds no weights", "expected a .safetensors file")
 
 

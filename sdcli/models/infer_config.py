@@ -61,11 +61,11 @@ def unet_config(shapes: Shapes, *, heads: int | None, summary: int = 0) -> dict[
         "use_linear_projection": len(shapes[f"{middle}proj_in.weight"]) == 2,
     }
     if f"{UNET}label_emb.0.0.weight" in shapes:
-        told = shapes[f"{UNET}label_emb.0.0.weight"][1]
+        size = shapes[f"{UNET}label_emb.0.0.weight"][1]
         config |= {
             "addition_embed_type": "text_time",
-            "addition_time_embed_dim": (told - summary) // 6,
-            "projection_class_embeddings_input_dim": told,
+            "addition_time_embed_dim": (size - summary) // 6,
+            "projection_class_embeddings_input_dim": size,
         }
     return config
 
@@ -135,5 +135,5 @@ def _text(shapes: Shapes, embedding: str) -> dict[str, Any]:
 def _numbers(shapes: Shapes, pattern: str) -> int:
     """Return how many numbers follow one another from 0 in names that begin with `pattern`."""
     form = re.compile(pattern)
-    found = {int(match[1]) for name in shapes if (match := form.match(name))}
-    return len(found)
+    numbers = {int(match[1]) for name in shapes if (match := form.match(name))}
+    return len(numbers)

@@ -64,14 +64,14 @@ def _chosen(choice: str, folders: Folders) -> Path:
     if is_file(path):
         return path
     known = library(folders, "vae")
-    found = named(choice, known)
-    if found is None:
+    file = named(choice, known)
+    if file is None:
         raise ModelError(
             f"--vae: there is no file {choice}"
             + (", and nothing of that name in the models folders" if folders else ""),
             nearest(choice, known) or f"a path, a name, {AUTOMATIC} or {OWN}",
         )
-    return found.path
+    return file.path
 
 
 def _inspect(path: Path, model: Model) -> Vae:
@@ -88,16 +88,16 @@ def _inspect(path: Path, model: Model) -> Vae:
     else:
         original = {VAE + name.removeprefix(prefix): shape for name, shape in shapes.items()}
     try:
-        told = vae_config(original, latent_scale=model.latent_scale)
+        config = vae_config(original, latent_scale=model.latent_scale)
     except KeyError as error:
         raise ModelError(f"--vae: {path} is not a VAE: it has no {error.args[0]}") from error
-    if told["latent_channels"] != own["latent_channels"]:
+    if config["latent_channels"] != own["latent_channels"]:
         raise ModelError(
-            f"--vae: {path} is for latents of {told['latent_channels']} channels, the model's have "
-            f"{own['latent_channels']}",
+            f"--vae: {path} is for latents of {config['latent_channels']} channels, "
+            f"the model's have {own['latent_channels']}",
             "it belongs to another family",
         )
-    return Vae(path, {**own, **told}, None if diffusers else prefix)
+    return Vae(path, {**own, **config}, None if diffusers else prefix)
 
 
 def place_in(vae: Vae) -> Callable[[str], Place]:
@@ -106,7 +106,7 @@ def place_in(vae: Vae) -> Callable[[str], Place]:
     prefix = vae.prefix or ""
 
     def place(name: str) -> Place:
-        found = vae_place(name, blocks=blocks)
-        return replace(found, name=prefix + found.name.removeprefix(VAE))
+        own = vae_place(name, blocks=blocks)
+        return replace(own, name=prefix + own.name.removeprefix(VAE))
 
     return place

@@ -71,5 +71,5 @@ def parse(text: str) -> Tag:
 
 def tagged(prompt: str, loras: Iterable[str]) -> str:
     """Return the prompt with a tag for each `NAME[:STRENGTH]` after it. Raises UsageError."""
-    found = [prompt, *(f"<lora:{text}>" for text in loras if parse(text))]
-    return " ".join(filter(None, found))
+    parts = [prompt, *(f"<lora:{text}>" for text in loras if parse(text))]
+    return " ".join(filter(None, parts))

@@ -53,12 +53,12 @@ class _Group:
     parts: list[list[_Part]] = field(default_factory=lambda: [[]])
     marks: str = ""
 
-    def told(self, closing: str = "") -> list[_Part]:
+    def as_parts(self, closing: str = "") -> list[_Part]:
         """Return all of it as text, and what is in it."""
-        found: list[_Part] = [self.opening, self.parts[0]]
+        parts: list[_Part] = [self.opening, self.parts[0]]
         for mark, part in zip(self.marks, self.parts[1:], strict=True):
-            found += [mark, part]
-        return [*found, closing]
+            parts += [mark, part]
+        return [*parts, closing]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def _parsed(prompt: str) -> list[_Part] | None:
         fits = not any("|" in group.marks for group in open_groups)
         while len(open_groups) > 1:
             inner = open_groups.pop()
-            open_groups[-1].parts[-1].append(inner.told())
+            open_groups[-1].parts[-1].append(inner.as_parts())
         return fits
 
     place = 0
@@ -143,11 +143,11 @@ def _made(group: _Group, closing: str) -> _Part | None:
     """What a closed bracket is in the text around it; None for nothing that the grammar has."""
     parts, marks = group.parts, group.marks
     if group.opening + closing == "()":
-        return group.told(closing) if marks in ("", ":") else None
+        return group.as_parts(closing) if marks in ("", ":") else None
     if group.opening + closing != "[]":
         return None
     if not marks:
-        return group.told(closing)
+        return group.as_parts(closing)
     if set(marks) == {"|"}:
         return _Alternation(parts)
     last = parts[-1]
@@ -174,16 +174,16 @@ def _inside(parts: Sequence[_Part]) -> Iterator[_Edit | _Alternation]:
 
 def _text(parts: Sequence[_Part], call: int, over: Pass) -> str:
     """Return what stands there at a call, counted from 1."""
-    found: list[str] = []
+    texts: list[str] = []
     waiting = list(reversed(parts))
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
-            found.append(part)
+            texts.append(part)
         elif isinstance(part, list):
             waiting += reversed(part)
         elif isinstance(part, _Edit):
             waiting.append(part.before if call <= over.call(part.when) else part.after)
         else:
             waiting.append(part.options[(call - 1) % len(part.options)])
-    return "".join(found)
+    return "".join(texts)

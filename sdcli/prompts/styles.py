@@ -35,13 +35,13 @@ def read_styles(path: Path) -> dict[str, Style]:
         raise UsageError(f"--styles-file: cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"--styles-file: {path} is not a table of styles: {error}") from error
-    found: dict[str, Style] = {}
+    styles: dict[str, Style] = {}
     for row in rows:
         name = row.get("name")
         if name and not name.startswith("#"):
             prompt = row.get("prompt") or row.get("text") or ""
-            found[name] = Style(name, prompt, row.get("negative_prompt") or "")
-    return found
+            styles[name] = Style(name, prompt, row.get("negative_prompt") or "")
+    return styles
 
 
 def named(name: str, known: dict[str, Style]) -> Style:

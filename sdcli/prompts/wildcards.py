@@ -30,7 +30,7 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
 
     Empty lines and those that begin with # are left out.
     """
-    found: dict[str, list[str]] = {}
+    wildcards: dict[str, list[str]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"--wildcards-dir: there is no folder {folder}")
@@ -40,9 +40,9 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
                 lines = path.read_text(encoding="utf-8-sig").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"--wildcards-dir: cannot read {path}: {error}") from error
-            kept = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-            found.setdefault(name, kept)
-    return found
+            options = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            wildcards.setdefault(name, options)
+    return wildcards
 
 
 def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = False) -> str:
@@ -81,7 +81,7 @@ def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
 
 def _choices(text: str) -> dict[int, int]:
     """Where each brace that is a choice opens and closes: it has a | of its own, or a number."""
-    found: dict[int, int] = {}
+    ends: dict[int, int] = {}
     opened: list[int] = []
     chooses: list[bool] = []
     for mark in _BRACE.finditer(text):
@@ -94,8 +94,8 @@ def _choices(text: str) -> dict[int, int]:
         elif mark[0] == "}" and opened:
             start = opened.pop()
             if chooses.pop():
-                found[start] = place
-    return found
+                ends[start] = place
+    return ends
 
 
 def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
@@ -111,10 +111,10 @@ def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
         high = int(count[3] or len(options)) if count[2] else low
         joint = joint if count[4] is None else count[4]
     wanted = rng.randint(min(low, high), max(low, high))
-    left = [_weighed(option) for option in options]
+    remaining = [_weighed(option) for option in options]
     taken: list[str] = []
-    while left and len(taken) < wanted:
-        taken.append(left.pop(_place(left, rng))[0])
+    while remaining and len(taken) < wanted:
+        taken.append(remaining.pop(_place(remaining, rng))[0])
     return joint.join(taken)
 
 
@@ -126,13 +126,13 @@ def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
 
 def _options(inside: str) -> list[str]:
     """Parted at every | that is in no further braces."""
-    found, depth, start = [], 0, 0
+    parts, depth, start = [], 0, 0
     for mark in _BRACE.finditer(inside):
         depth += (mark[0] == "{") - (mark[0] == "}")
         if mark[0] == "|" and depth == 0:
-            found.append(inside[start : mark.start()])
+            parts.append(inside[start : mark.start()])
             start = mark.end()
-    return [*found, inside[start:]]
+    return [*parts, inside[start:]]
 
 
 def _weighed(option: str) -> tuple[str, float]:

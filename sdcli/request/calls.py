@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sdcli.sampling.solvers import invert as inversion
+from sdcli.sampling.solvers import invert
 from sdcli.sampling.solvers.repaint import stretches
 
 from .request import GenerationRequest
@@ -30,5 +30,5 @@ def calls_over(
         )
     calls = sampler.total_evaluations(sigmas)
     if request.invert and calls is not None:
-        calls += inversion.evaluations(sigmas, order=request.resolved_sampler.order)
+        calls += invert.evaluations(sigmas, order=request.resolved_sampler.order)
     return calls

@@ -62,11 +62,11 @@ def parse_size(text: str) -> Size:
 def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
     """For a field that is also read from text, by `parse`; its UsageError becomes the field's."""
 
-    def read(given: Any, field: ValidationInfo) -> Any:
-        if not isinstance(given, str):
-            return given
+    def read(value: Any, field: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
         try:
-            return parse(given)
+            return parse(value)
         except UsageError as error:
             raise field_error(str(field.field_name), error.message, error.hint) from error
 
@@ -94,5 +94,5 @@ def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError
     """
     # Pydantic takes no broken Unicode, which a message may quote.
     whole = {"message": message, "hint": hint}
-    told = {key: text.encode(errors="backslashreplace").decode() for key, text in whole.items()}
-    return PydanticCustomError("request", "{message}", {"field": field, **told})
+    context = {key: text.encode(errors="backslashreplace").decode() for key, text in whole.items()}
+    return PydanticCustomError("request", "{message}", {"field": field, **context})

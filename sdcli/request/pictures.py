@@ -44,10 +44,10 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
             raise UsageError(f"{flag}: {text} is not a valid pattern: {error}") from error
     else:
         return [str(path)]
-    found = sorted(item for item in items if format_of(item.name) and is_file(item))
-    if not found:
+    files = sorted(item for item in items if format_of(item.name) and is_file(item))
+    if not files:
         raise UsageError(f"{flag}: there are no pictures in {text}", "PNG, JPEG or WebP")
-    return [str(item) for item in found]
+    return [str(item) for item in files]
 
 
 def open_init(request: GenerationRequest) -> Image:
@@ -79,13 +79,13 @@ def sized(request: GenerationRequest, say: Callable[[str], None] = silent) -> Ge
     width, height = image.width + left + right, image.height + top + bottom
     wide = request.width or (request.height * width / height if request.height else width)
     high = request.height or (request.width * height / width if request.width else height)
-    found = {"width": _side(wide), "height": _side(high)}
+    size = {"width": _side(wide), "height": _side(high)}
     if request.masked and request.inpaint_area == "whole" and (wide % 8 or high % 8):
         say(
-            f"{request.init_img}: {wide:g}x{high:g} pixels become {found['width']}x"
-            f"{found['height']}, since models need multiples of 8; the kept part is resized too"
+            f"{request.init_img}: {wide:g}x{high:g} pixels become {size['width']}x"
+            f"{size['height']}, since models need multiples of 8; the kept part is resized too"
         )
-    return request.model_copy(update=found)
+    return request.model_copy(update=size)
 
 
 def enlarged_size(size: tuple[int, int], factor: float) -> Size:
@@ -107,13 +107,13 @@ def tiles_sized(request: GenerationRequest, native: int) -> GenerationRequest:
     assert request.upscale
     large = enlarged_size(read_init(request).size, request.upscale)
     width, height = request.width or native, request.height or native
-    found = {"width": _side(min(width, large.width)), "height": _side(min(height, large.height))}
-    if request.tile_overlap > min(found.values()) // 2:
+    size = {"width": _side(min(width, large.width)), "height": _side(min(height, large.height))}
+    if request.tile_overlap > min(size.values()) // 2:
         raise UsageError(
             f"--tile-overlap: {request.tile_overlap} pixels are more than half of a tile of "
-            f"{Size(**found)}"
+            f"{Size(**size)}"
         )
-    return request.model_copy(update=found)
+    return request.model_copy(update=size)
 
 
 def in_colour(image: Image) -> Image:

@@ -37,10 +37,10 @@ class Speeds:
     def read(cls) -> Speeds:
         """Return what is remembered; nothing if there is no file, or one of another form."""
         try:
-            found = json.loads(cls._path().read_text(encoding="utf-8"))
+            content = json.loads(cls._path().read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            found = {}
-        return cls(found if _good(found) else {})
+            content = {}
+        return cls(content if _good(content) else {})
 
     def costs(self, model: str, request: GenerationRequest, native: int, way: str) -> Costs:
         """Those of pictures like the request's, made in that way; empty if none were."""
@@ -76,12 +76,12 @@ class Speeds:
             return
 
 
-def _good(found: object) -> bool:
-    return isinstance(found, dict) and all(
+def _good(content: object) -> bool:
+    return isinstance(content, dict) and all(
         isinstance(costs, dict)
         and costs
         and all(count.isdecimal() and isinstance(s, float) for count, s in costs.items())
-        for ways in found.values()
+        for ways in content.values()
         for costs in (ways.values() if isinstance(ways, dict) else [ways])
     )
 

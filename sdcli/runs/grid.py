@@ -82,7 +82,7 @@ class Grid:
         ]
 
     def _shown(self) -> list[_Shown]:
-        found = []
+        shown = []
         counts: Counter[tuple[str, ...]] = Counter()
         for job, picture, small in self._pictures:
             column, *row = job.cell.labels or ("",)
@@ -93,8 +93,8 @@ class Grid:
             same = (column, *row)
             counts[same] += 1
             row += [f"({counts[same]})"] if counts[same] > 1 else []
-            found.append(_Shown(column, ", ".join(row), small))
-        return found
+            shown.append(_Shown(column, ", ".join(row), small))
+        return shown
 
     def _sheet(self) -> bytes:
         shown = self._shown()

@@ -80,8 +80,8 @@ class Journal:
 def _entry(line: bytes) -> tuple[str, str, str] | None:
     """Key, path and hash; None for a line cut short."""
     try:
-        found = json.loads(line)
-        entry = found["key"], found["path"], found["sha256"]
+        entry = json.loads(line)
+        entry = entry["key"], entry["path"], entry["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if all(isinstance(part, str) for part in entry) else None

@@ -115,20 +115,20 @@ class Target:
         are the fields that the template may have.
         """
         output, ending = settings.output, settings.file_format
-        named = format_of(output)
-        if settings.format and named and named != settings.format:
+        file_format = format_of(output)
+        if settings.format and file_format and file_format != settings.format:
             raise UsageError(
                 f"--output: {output} does not end in .{settings.format}, as --format says"
             )
         if output.endswith(("/", os.sep)) or is_folder(Path(output)):
             output = str(Path(output) / _NAME_IN_FOLDER)
-            named = None
+            file_format = None
         if inits > 1 and output.endswith(_NAME_IN_FOLDER):
             output += "-{init}"
         fields = fields_of(output, known)
         target = cls(
-            output[: -len(Path(output).suffix)] if named else output,
-            Path(output).suffix if named else f".{ending}",
+            output[: -len(Path(output).suffix)] if file_format else output,
+            Path(output).suffix if file_format else f".{ending}",
             settings.overwrite,
         )
         _check_writable(target.folder)
@@ -156,12 +156,12 @@ class Target:
     def places(self, all_values: Iterable[Mapping[str, object]]) -> list[int]:
         """How many pictures stand before each in its own folder, of pictures in their order."""
         counts: Counter[Path] = Counter()
-        found = []
+        places = []
         for values in all_values:
             folder = self._path(_timed(values), 0).parent
-            found.append(counts[folder])
+            places.append(counts[folder])
             counts[folder] += 1
-        return found
+        return places
 
     @property
     def folder(self) -> Path:

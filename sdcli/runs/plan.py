@@ -73,7 +73,7 @@ class Plan:
     insists: bool = False
 
     @property
-    def left(self) -> list[Job]:
+    def remaining(self) -> list[Job]:
         """The jobs that are still to be done, here."""
         return [job for job in self.jobs if job.number not in self.done]
 

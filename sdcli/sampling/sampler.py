@@ -108,12 +108,12 @@ class Sampler:
         if steps < self.least_steps:
             raise UsageError(f"{self.name} needs at least {self.least_steps} steps, got {steps}")
         schedule = self.resolved_schedule
-        given = {key: value for key, value in options.items() if value is not None}
-        _refuse_unknown(given, schedule.options(), f"schedule {schedule.name}")
+        chosen = {key: value for key, value in options.items() if value is not None}
+        _refuse_unknown(chosen, schedule.options(), f"schedule {schedule.name}")
         table = table or scaled_linear()
         if not self.discards_penultimate:
-            return schedule(steps, table=table, **given)
-        longer = schedule(steps + 1, table=table, **given)
+            return schedule(steps, table=table, **chosen)
+        longer = schedule(steps + 1, table=table, **chosen)
         return (*longer[:-2], longer[-1])
 
     def on(self, table: TrainingTable) -> Sampler:
@@ -148,7 +148,7 @@ class Sampler:
 
     def total_evaluations(self, sigmas: Sigmas) -> int | None:
         """Model calls of a run over these σ's; None where the run decides that itself."""
-        return None if self.adaptive else sum(len(step.asked) for step in self.trace(sigmas))
+        return None if self.adaptive else sum(len(step.calls) for step in self.trace(sigmas))
 
     def prompt_calls(self, steps: int) -> int:
         """Model calls as a prompt's times are counted: as if no step, not even the last, took less.
@@ -158,8 +158,8 @@ class Sampler:
         return steps * self.evaluations
 
 
-def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:
-    for key in given:
+def _refuse_unknown(keys: Collection[str], legal: Collection[str], owner: str) -> None:
+    for key in keys:
         if key not in legal:
             has = ", ".join(legal) or "no options"
             raise UsageError(f"{owner} has no {key}", f"it has {has}")

@@ -99,11 +99,11 @@ def folders() -> tuple[tuple[str, Path], ...]:
 
 def presets() -> Iterator[Preset]:
     """Every preset once, by name; the project's hides the user's, the user's the shipped one."""
-    found: dict[str, Preset] = {}
+    by_name: dict[str, Preset] = {}
     for origin, folder in folders():
         for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, Preset(path.stem, origin, path))
-    yield from sorted(found.values(), key=lambda preset: preset.name)
+            by_name.setdefault(path.stem, Preset(path.stem, origin, path))
+    yield from sorted(by_name.values(), key=lambda preset: preset.name)
 
 
 def find(name: str) -> Preset:

@@ -98,11 +98,11 @@ def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
             return {key: words.popleft()}
         return {key: " ".join(_taken_while(words, lambda word: not _is_option(word)))}
     if key in _SWITCHES:
-        told = joined or (words and words[0] in ("true", "false"))
-        said = words.popleft().lower() if told else "true"
-        if said not in ("true", "false"):
-            raise UsageError(f"{name}: must be true or false, got {said!r}")
-        return {key: said == "true"}
+        has_value = joined or (words and words[0] in ("true", "false"))
+        word = words.popleft().lower() if has_value else "true"
+        if word not in ("true", "false"):
+            raise UsageError(f"{name}: must be true or false, got {word!r}")
+        return {key: word == "true"}
     known = key is not None or bare in (*_COUNTS, *_RESIZED, *_REFUSED)
     if not known:
         near = did_you_mean(name, [f"--{flag}" for flag in (*_A1111, *_FLAGS)])

@@ -88,18 +88,18 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in values:
         if key not in KEYS:
             raise UsageError(f"unknown key {key!r}", did_you_mean(str(key), KEYS))
-    found = {key: value for key, value in values.items() if value is not None}
-    if found.get("preset", []) != [] and not names_of(found["preset"]):
+    fields = {key: value for key, value in values.items() if value is not None}
+    if fields.get("preset", []) != [] and not names_of(fields["preset"]):
         raise UsageError("preset: must be a name, or a list of names")
-    if "size" in found:
-        if found.keys() & {"width", "height"}:
+    if "size" in fields:
+        if fields.keys() & {"width", "height"}:
             raise UsageError("size contradicts width and height")
-        size = found.pop("size")
+        size = fields.pop("size")
         if not isinstance(size, str):
             raise UsageError("size: must be a string", "write it as 512x768")
         width, height = parse_size(size)
-        found |= {"width": width, "height": height}
-    return found
+        fields |= {"width": width, "height": height}
+    return fields
 
 
 _Read = Callable[[], Mapping[str, Any] | None]

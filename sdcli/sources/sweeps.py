@@ -81,11 +81,11 @@ def cells(sweeps: Sequence[Sweep]) -> Iterator[Cell]:
 
 def parse_sweeps(texts: Sequence[str]) -> list[Sweep]:
     """All of them. Raises UsageError for one that is wrong, and for a key that is there twice."""
-    found = [parse_sweep(text) for text in texts]
-    keys = [sweep.key for sweep in found]
+    sweeps = [parse_sweep(text) for text in texts]
+    keys = [sweep.key for sweep in sweeps]
     if twice := next((key for key in keys if keys.count(key) > 1 and key != REPLACED), None):
         raise UsageError(f"--sweep: {twice} is swept twice")
-    return found
+    return sweeps
 
 
 def parse_sweep(text: str) -> Sweep:
@@ -108,12 +108,12 @@ def parse_sweep(text: str) -> Sweep:
     except csv.Error as error:
         raise UsageError(f"--sweep: {text!r}: {error}") from error
     parts = rest.split("|") if "|" in rest else listed
-    found = [value for part in parts for value in _values(key, part.strip())]
-    if not found:
+    expanded = [value for part in parts for value in _values(key, part.strip())]
+    if not expanded:
         raise UsageError(f"--sweep: {key} has no values", "steps=10,20,30")
-    if len(found) > _MOST:
-        raise UsageError(f"--sweep: {len(found)} values of {key} are more than {_MOST:,}")
-    return Sweep(key, tuple(found))
+    if len(expanded) > _MOST:
+        raise UsageError(f"--sweep: {len(expanded)} values of {key} are more than {_MOST:,}")
+    return Sweep(key, tuple(expanded))
 
 
 def _values(key: str, part: str) -> list[str]:

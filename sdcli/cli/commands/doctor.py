@@ -43,8 +43,8 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Show versions, devices, memory, and what sdcli would use; or test the device."""
-    given = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
-    merged = merge([config.read(), config.environment(), Layer("", given)])
+    flags = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
+    merged = merge([config.read(), config.environment(), Layer("", flags)])
     settings = validate(Settings, merged.values, merged)
     model = str(merged.values.get("model", models.BUILTIN))
     if self_test:
@@ -142,9 +142,9 @@ def _model(model: str) -> str:
         return str(error)
 
 
-def _why(asked: str, device: str) -> str:
-    if asked != "auto":
-        return f"{asked} is set"
+def _why(device_setting: str, device: str) -> str:
+    if device_setting != "auto":
+        return f"{device_setting} is set"
     return {
         "cuda": "CUDA is there, and fp16 is fastest on it",
         "mps": "there is no CUDA, but Metal is there",

@@ -81,7 +81,7 @@ def explain(
         if json:
             console.out_json(_facts(sampler, run, table))
             continue
-        calls = sum(len(step.asked) for step in run)
+        calls = sum(len(step.calls) for step in run)
         console.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
         console.table(COLUMNS, _rows(run, table))
     return 0
@@ -128,8 +128,8 @@ def _rows(run: list[TracedStep], table: TrainingTable) -> list[tuple[str, ...]]:
                 f"{table.timestep(sigma):.1f}",
                 f"{-math.log(sigma):.3f}",
                 length,
-                str(len(step.asked)),
-                " ".join(f"{other:.4f}" for other in step.asked[1:]),
+                str(len(step.calls)),
+                " ".join(f"{other:.4f}" for other in step.calls[1:]),
             )
         )
     return rows
@@ -140,9 +140,9 @@ def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dic
         "sampler": sampler.name,
         "schedule": sampler.resolved_schedule.name,
         "options": {key: str(value) for key, value in sampler.options.items()},
-        "evaluations": sum(len(step.asked) for step in run),
+        "evaluations": sum(len(step.calls) for step in run),
         "steps": [
-            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.asked}
+            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.calls}
             for step in run
         ],
     }

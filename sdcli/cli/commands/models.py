@@ -86,11 +86,11 @@ def info(console: Console, name: _Name, models_dir: _Folders = [], json: Json = 
     else:
         for key, value in facts.items():
             if value not in (None, {}):
-                console.out(f"{key:<12} {_told(value)}")
+                console.out(f"{key:<12} {_as_text(value)}")
     return 0
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_shortened(str(text))}" for key, text in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -177,10 +177,10 @@ def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
     indexed = small.quantize(palette=few, dither=Dither.NONE)  # dithered, it has twice the bytes
     pixels = np.asarray(indexed)
     levels = np.reshape(indexed.getpalette() or [], (-1, 3)) * 100 / 255
-    said = [f'\x1bP0;1;0q"1;1;{small.width};{small.height}']
+    parts = [f'\x1bP0;1;0q"1;1;{small.width};{small.height}']
     for colour in np.unique(pixels):
         red, green, blue = levels[colour].round().astype(int)
-        said.append(f"#{colour};2;{red};{green};{blue}")
+        parts.append(f"#{colour};2;{red};{green};{blue}")
     across = np.arange(small.width)
     for top in range(0, small.height, 6):
         band = pixels[top : top + 6]
@@ -189,9 +189,9 @@ def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
             bits[line, across] += 1 << number
         for colour in np.unique(band):
             text = bits[colour].tobytes().decode().rstrip("?")
-            said.append(f"#{colour}{_RUN.sub(_shortened, text)}$")
-        said.append("-")
-    return "".join([*said, "\x1b\\"])
+            parts.append(f"#{colour}{_RUN.sub(_shortened, text)}$")
+        parts.append("-")
+    return "".join([*parts, "\x1b\\"])
 
 
 _RUN = re.compile(r"(.)\1{3,}")

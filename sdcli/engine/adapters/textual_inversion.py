@@ -15,7 +15,7 @@ from torch import Tensor
 from sdcli.engine.text.clip import Clip
 from sdcli.errors import ModelError
 from sdcli.models.embedding_names import in_texts
-from sdcli.models.library import Found
+from sdcli.models.library import ModelFile
 from sdcli.prompts.chunks import CHUNK
 
 
@@ -45,7 +45,7 @@ def read_vectors(path: Path) -> list[Tensor]:
 class Embeddings:
     """Teaches text encoders the words that prompts use, and only those, each once."""
 
-    def __init__(self, known: Sequence[Found], clips: Sequence[Clip]) -> None:
+    def __init__(self, known: Sequence[ModelFile], clips: Sequence[Clip]) -> None:
         self._known = {item.name: item for item in known}
         self._clips = clips
         self._learnt: set[str] = set()

@@ -43,13 +43,13 @@ class ClipTokenizer:
             from ftfy import fix_text
 
             text = fix_text(text)
-        found: list[int] = self.backend.encode(text, add_special_tokens=False).ids
-        return found
+        tokens: list[int] = self.backend.encode(text, add_special_tokens=False).ids
+        return tokens
 
     def id(self, word: str) -> int | None:
         """Of one word of the vocabulary."""
-        found: int | None = self.backend.token_to_id(word)
-        return found
+        token: int | None = self.backend.token_to_id(word)
+        return token
 
     @property
     def start(self) -> int:
@@ -76,8 +76,8 @@ def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
     pad = "!" if openclip else ""  # OpenCLIP fills up with 0, which is the exclamation mark's id
     if not model.tokenizers:
         assert model.header is not None
-        told = json.loads(model.header.metadata[METADATA])["tokenizer"]
-        return parse_tokenizer(told, model.path, pad=pad)
+        content = json.loads(model.header.metadata[METADATA])["tokenizer"]
+        return parse_tokenizer(content, model.path, pad=pad)
     return read_tokenizer(model.tokenizers[number], pad=pad)
 
 
@@ -124,8 +124,8 @@ def _backend(folder: Path) -> Tokenizer:
 def _pad_of(folder: Path) -> str:
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         path = folder / name
-        told: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if pad := told.get("pad_token"):
+        content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if pad := content.get("pad_token"):
             return str(pad["content"] if isinstance(pad, dict) else pad)
     return END
 
@@ -134,5 +134,5 @@ def _checked(backend: Tokenizer, pad: str, where: Path) -> ClipTokenizer:
     end = backend.token_to_id(END)
     if backend.token_to_id(f"a{_WORD_END}") is None or end is None:
         raise ModelError(f"--model: the tokenizer in {where} does not have CLIP's vocabulary")
-    found = backend.token_to_id(pad)
-    return ClipTokenizer(backend, end if found is None else found)
+    pad_id = backend.token_to_id(pad)
+    return ClipTokenizer(backend, end if pad_id is None else pad_id)

@@ -62,15 +62,15 @@ class GuidanceFields(BaseModel):
 
 def check_guidance(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for a refinement of guidance that has nothing to refine."""
-    asked = [
+    used = [
         key
         for key in _GUIDED
         if getattr(request, key) or (key, getattr(request, key)) == ("mimic_scale", 0)
     ]
     alone = [share.weight for share in shares(split(request.prompt)[0])] == [1.0]
-    if asked and request.cfg_scale == 1 and alone and not sampler.unguided:
+    if used and request.cfg_scale == 1 and alone and not sampler.unguided:
         why = "at CFG scale 1 there is no guidance, so it has no effect"
-        raise field_error(asked[0], why, "raise --cfg")
+        raise field_error(used[0], why, "raise --cfg")
     if request.mimic_scale is not None and request.cfg_scale <= request.mimic_scale:
         raise field_error("mimic_scale", "it has an effect only below the CFG scale")
     if request.threshold_percentile != 1 and request.mimic_scale is None:

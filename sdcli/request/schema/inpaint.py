@@ -34,8 +34,8 @@ _MOST = 999_999  # as many digits as the fields' own notation takes
 MASKS = ("mask", "mask_rect", "outpaint")
 
 
-def _split(given: Any) -> Any:
-    return given.split(";") if isinstance(given, str) else given
+def _split(value: Any) -> Any:
+    return value.split(";") if isinstance(value, str) else value
 
 
 class MaskFields(BaseModel):
@@ -111,9 +111,9 @@ class MaskFields(BaseModel):
 def check_mask(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture or a mask, or does not go with one."""
     masks = [key for key in MASKS if getattr(request, key)]
-    asked = next((key for key, unset in OF_A_MASK.items() if getattr(request, key) != unset), None)
-    if asked and not masks:
-        raise field_error(asked, "there is no mask", "draw one with --mask or --mask-rect")
+    key_set = next((k for k, unset in OF_A_MASK.items() if getattr(request, k) != unset), None)
+    if key_set and not masks:
+        raise field_error(key_set, "there is no mask", "draw one with --mask or --mask-rect")
     if not masks:
         return
     if request.init_img is None:

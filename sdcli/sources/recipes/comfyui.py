@@ -30,12 +30,12 @@ def comfyui_values(text: str) -> tuple[Values, dict[str, str]]:
     a text that is no such thing, or has no sampler in it.
     """
     try:
-        found = json.loads(text)
+        nodes = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the picture's nodes are not valid JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(node, dict) for node in found.values()):
+    if not isinstance(nodes, dict) or not all(isinstance(node, dict) for node in nodes.values()):
         raise UsageError("the picture's nodes are not ComfyUI's")
-    graph = _Graph(found)
+    graph = _Graph(nodes)
     samplers = [node for node in graph.nodes.values() if _kind(node) in _SAMPLERS]
     if not samplers:
         raise UsageError("none of the picture's nodes is a sampler that sdcli knows")
@@ -105,30 +105,30 @@ class _Graph:
 
     def words(self, sampler: Node) -> Values:
         """The prompts, and what the model is made of: checkpoint, LoRAs, layers of CLIP, VAE."""
-        found: Values = {"prompt": self._text(sampler, "positive")}
-        found["negative_prompt"] = self._text(sampler, "negative")
-        if "(" in found["prompt"] + found["negative_prompt"]:
-            found["emphasis"] = "no-norm"
+        values: Values = {"prompt": self._text(sampler, "positive")}
+        values["negative_prompt"] = self._text(sampler, "negative")
+        if "(" in values["prompt"] + values["negative_prompt"]:
+            values["emphasis"] = "no-norm"
         tags = []
         node = self.at(sampler, "model")
         for _ in range(_DEEPEST):
             inputs = _inputs(node)
             if name := inputs.get("ckpt_name"):
-                found["model"] = _stem(name)
+                values["model"] = _stem(name)
             if name := inputs.get("lora_name"):
                 unet = inputs.get("strength_model", 1.0)
                 tags.append(f"<lora:{_stem(name)}:{inputs.get('strength_clip', unet)}:{unet}>")
             if (node := self.at(node, "model")) is None:
                 break
-        found["prompt"] = " ".join(filter(None, (found["prompt"], *reversed(tags))))
+        values["prompt"] = " ".join(filter(None, (values["prompt"], *reversed(tags))))
         for node in self.nodes.values():
             last = _inputs(node).get("stop_at_clip_layer")
             if isinstance(last, int) and last < -1:
-                found["clip_skip"] = -last
+                values["clip_skip"] = -last
             name = _inputs(node).get("vae_name")
             if _kind(node) == "VAELoader" and isinstance(name, str):
-                found["vae"] = _stem(name)
-        return found
+                values["vae"] = _stem(name)
+        return values
 
     def _text(self, node: Node | None, name: str) -> str:
         """Of the first text that is found on the way from an input."""
