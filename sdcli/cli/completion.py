@@ -31,14 +31,14 @@ def schedules() -> list[str]:
 
 
 def preset_names() -> list[str]:
-    """Those that ship, the user's and the project's."""
+    """Return the names of the shipped, the user's and the project's presets."""
     from sdcli.sources import presets
 
     return [found.name for found in presets.presets()]
 
 
 def in_folders(kind: Kind) -> list[str]:
-    """What the models folders hold of a kind, as the config or the environment names them."""
+    """Return what the models folders of the config or the environment hold of a kind."""
     from sdcli.models.library import library
     from sdcli.request.settings import Settings
     from sdcli.request.validate import validate

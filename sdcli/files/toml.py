@@ -40,7 +40,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def to_toml(key: str, value: Any) -> str:
-    """One `key = value` line. Strings are escaped as JSON does it, which TOML reads alike."""
+    """Format one `key = value` line. Strings are escaped as in JSON, which TOML reads alike."""
     if isinstance(value, str):
         return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
     if isinstance(value, bool):
@@ -49,7 +49,7 @@ def to_toml(key: str, value: Any) -> str:
 
 
 def _written(value: Any) -> Any:
-    """Lists as such; sizes, rectangles and the like as a person writes them."""
+    """Return lists as such; sizes, rectangles and the like in the form that users type."""
     if not isinstance(value, tuple):
         return value
     return str(value) if hasattr(value, "_fields") else [_written(each) for each in value]

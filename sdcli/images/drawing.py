@@ -69,7 +69,7 @@ def chart(lines: Mapping[str, Points], *, across: str, up: str) -> bytes:
 
 
 def _ticks(first: float, last: float) -> list[int]:
-    """About ten round whole numbers, and where the axis begins."""
+    """Return about ten round whole numbers, and where the axis begins."""
     span = last - first
     stride = next((s for s in (1, 2, 5, 10, 20, 50, 100) if span / s <= 12), 200)
     begin = math.ceil(first)

@@ -57,7 +57,7 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
 
 
 def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> bytes:
-    """One .gif or .webp that shows the pictures in turn, again and again, `text` inside it."""
+    """Encode one .gif or .webp that loops through the pictures, with `text` inside it."""
     from PIL.Image import Exif
 
     buffer = BytesIO()
@@ -83,7 +83,7 @@ def open_picture(path: Path) -> Image:
 
 
 def read_file(path: Path) -> str | None:
-    """The "parameters" text of a picture, None if it has none. Raises as `open_picture` does."""
+    """Read the "parameters" text of a picture, None if it has none; raises as `open_picture`."""
     return read_chunks(path).get("parameters")
 
 

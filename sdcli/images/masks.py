@@ -42,7 +42,7 @@ class Margins(NamedTuple):
 
 
 def parse_rectangle(text: str) -> Rectangle:
-    """Return one written as x,y,width,height. Raises UsageError."""
+    """Parse a rectangle written as x,y,width,height. Raises UsageError."""
     numbers = re.fullmatch(r"\s*(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})\s*", text.replace(" ", ""))
     if not numbers:
         raise UsageError(
@@ -55,7 +55,7 @@ def parse_rectangle(text: str) -> Rectangle:
 
 
 def parse_margins(text: str) -> Margins:
-    """Sides written as left=64,top=32. Raises UsageError."""
+    """Parse margins written as left=64,top=32. Raises UsageError."""
     parts = text.rstrip(", ").split(",")
     pairs = [found for part in parts if (found := _MARGIN.fullmatch(part))]
     sides = {pair[1].lower(): int(pair[2]) for pair in pairs}
@@ -118,7 +118,7 @@ def box_around(
 
 
 def _stretched(span: tuple[int, int], more: int, room: int) -> tuple[int, int]:
-    """Longer by `more` at both ends together, moved to lie between 0 and `room`."""
+    """Lengthen by `more` at both ends together, within 0 and `room`."""
     first, last = span[0] - more // 2, span[1] + more - more // 2
     over = max(last - room, 0)
     first, last = first - over, last - over
@@ -126,7 +126,7 @@ def _stretched(span: tuple[int, int], more: int, room: int) -> tuple[int, int]:
 
 
 def blurred(mask: Image, radius: int) -> Image:
-    """A mask with soft edges: Gaussian of σ = radius, cut off at 2.5 of them, first along rows.
+    """Blur a mask: Gaussian of σ = radius, cut off at 2.5 σ, first along rows.
 
     Beyond the picture it is mirrored, and each pass is rounded to whole levels, as A1111's is.
     """
@@ -150,7 +150,7 @@ def blurred(mask: Image, radius: int) -> Image:
 
 
 def filled(image: Image, mask: Image) -> Image:
-    """The picture with what the mask covers made of its surroundings, as A1111's "fill" does."""
+    """Fill what the mask covers from its surroundings, as A1111's "fill" does."""
     from PIL import Image, ImageChops, ImageFilter
 
     surroundings = Image.new("RGBa", image.size)

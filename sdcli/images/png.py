@@ -60,7 +60,7 @@ def write_png(image: Image, text: str | None) -> bytes:
 
 
 def _pixels(image: Image) -> bytes:
-    """The picture's rows, filtered and deflated in the way that a sample of them asks for."""
+    """Filter and deflate the picture's rows, in the way that suits a sample of them best."""
     height, depth = image.height, len(image.getbands())
     edged = np.zeros((height + 1, (image.width + 1) * depth), np.uint8)  # beyond the edges is 0
     edged[1:, depth:] = np.asarray(image).reshape(height, -1)
@@ -100,7 +100,7 @@ def _filtered(edged: Bytes, depth: int) -> Bytes:
 
 
 def _paeth(left: Bytes, above: Bytes, corner: Bytes) -> Bytes:
-    """The one of three neighbours that is nearest to left + above - corner; all of one shape.
+    """Return which of three neighbours is nearest to left + above - corner; all of one shape.
 
     In bytes alone, several times as fast as with a bit for the sign: a corner beyond both others is
     brought back to the nearer of them, which changes nothing in which of the three it is.
@@ -118,5 +118,5 @@ def _between(a: Bytes, b: Bytes) -> Bytes:
 
 
 def _either(so: NDArray[np.bool_], yes: Bytes, no: Bytes) -> Bytes:
-    """`np.where`, by bits: a tenth of its time."""
+    """Compute `np.where` by bits, in a tenth of its time."""
     return no ^ ((yes ^ no) & -so.view(np.uint8))

@@ -46,7 +46,7 @@ class Tiling:
         ]
 
     def joined(self, tiles: Sequence[Image]) -> Image:
-        """One picture of the tiles, row by row; where they overlap the one fades into the other."""
+        """Join the tiles, row by row, into one picture; overlaps fade into each other."""
         from PIL import Image
 
         columns, rows = self.columns, self.rows

@@ -106,7 +106,7 @@ def find(
 def inspect(
     path: Path, name: str, *, offline: bool = False, say: Callable[[str], None] = silent
 ) -> Model:
-    """The model at that path, checked. Raises ModelError for what is damaged or does not run."""
+    """Check the model at that path. Raises ModelError if it is damaged or not supported."""
     if path.is_dir():
         return folder.inspect(path, name)
     return single_file.inspect(path, name, offline=offline, say=say)

@@ -46,7 +46,7 @@ def _bytes(path: Path) -> int:
 
 
 def size(path: Path) -> str:
-    """Of a file or of all files of a folder, as a person reads it."""
+    """Format the size of a file, or of all files in a folder."""
     return f"{_bytes(path) / 2**20:,.0f} MiB"
 
 

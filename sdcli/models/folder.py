@@ -60,7 +60,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of a component's weights: safetensors before .bin, full precision before fp16.
+    """Return a component's weight files: safetensors before .bin, full precision before fp16.
 
     Raises ModelError if there are none.
     """

@@ -56,7 +56,7 @@ def digest_of(model: Model) -> str:
 
 
 def remembered(path: Path) -> str | None:
-    """The file's SHA-256 if it is known and the file has not changed since; reads nothing else."""
+    """Return the SHA-256 of an unchanged file if it is known; reads nothing else."""
     try:
         return _Known.read().of(str(path.resolve()), _state(path))
     except OSError:

@@ -22,7 +22,7 @@ _INDEX = re.compile(r"(unet|vae|text_encoder(_2)?)/[^/]+\.safetensors\.index[^/]
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """Of a repository's files, those that sdcli needs.
+    """Return the files of a repository that sdcli needs.
 
     One set of weights for each component: safetensors before .bin, full precision before fp16.
     """
@@ -39,7 +39,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
 
 
 def cached(model: str) -> Path | None:
-    """The hub model's folder in the cache, complete or not; None if there is none. No network."""
+    """Return the hub model's folder in the cache, complete or not, or None. No network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -105,7 +105,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:
-    """What the hub's client raises where the network fails: requests', httpx's or httpx2's."""
+    """Return the errors that the hub's client raises where the network fails."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return (*HfHubHTTPError.__bases__, OSError)

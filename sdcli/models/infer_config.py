@@ -79,7 +79,7 @@ def _depth(shapes: Shapes, stem: str) -> int:
 
 
 def vae_config(shapes: Shapes, *, latent_scale: float) -> dict[str, Any]:
-    """AutoencoderKL's configuration. Raises KeyError as `unet_config` does."""
+    """Return AutoencoderKL's configuration. Raises KeyError as `unet_config` does."""
     blocks = _numbers(shapes, rf"{re.escape(VAE)}encoder\.down\.(\d+)\.")
     layers = _numbers(shapes, rf"{re.escape(VAE)}encoder\.down\.0\.block\.(\d+)\.")
     widths = [shapes[f"{VAE}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(blocks)]
@@ -94,7 +94,7 @@ def vae_config(shapes: Shapes, *, latent_scale: float) -> dict[str, Any]:
 
 
 def clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
-    """CLIPTextConfig's arguments for OpenAI's CLIP under `prefix`."""
+    """Return CLIPTextConfig's arguments for OpenAI's CLIP under `prefix`."""
     inside = f"{prefix}transformer.text_model."
     return {
         **_text(shapes, f"{inside}embeddings.token_embedding.weight"),

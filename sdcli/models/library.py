@@ -124,7 +124,7 @@ def shelves(folder: Path | Only, kind: Kind) -> list[Path]:
 
 
 def _weights(root: Path) -> Iterator[Path]:
-    """Weight files and diffusers folders below `root`, links followed, no folder twice."""
+    """Yield weight files and diffusers folders below `root`, following links, no folder twice."""
     visited: set[Path] = set()
     for place, folders, files in os.walk(root, followlinks=True):
         folder = Path(place)
@@ -138,7 +138,7 @@ def _weights(root: Path) -> Iterator[Path]:
 
 
 def _is_a(kind: Kind, path: Path) -> bool:
-    """A1111 keeps VAEs beside their checkpoints as NAME.vae.safetensors."""
+    """Return whether a file is of that kind: A1111 keeps VAEs beside checkpoints as NAME.vae.*."""
     return kind != "checkpoint" or not path.stem.lower().endswith(".vae")
 
 

@@ -113,7 +113,7 @@ def _tokenizers(
 
 
 def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
-    """For each component, where its tensors stand in the original layout."""
+    """Return for each component where its tensors are in the original layout."""
     unet = model.configs["unet"]
     ups = enumerate(unet["up_block_types"])
     attending = frozenset(number for number, kind in ups if kind.startswith("CrossAttn"))

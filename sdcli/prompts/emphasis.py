@@ -104,7 +104,7 @@ def _limited(weight: float) -> float:
 
 
 def _parted(text: str) -> list[tuple[str, float]]:
-    """Text with every BREAK in it as a piece of its own, without the blanks around that."""
+    """Split off every BREAK as a piece of its own, without the blanks around it."""
     first, *rest = _BREAK.split(text)
     if not rest:
         return [(text, 1.0)]

@@ -44,7 +44,7 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
 
 
 def unknown(prompt: str) -> list[str]:
-    """Return the tags of kinds that nobody knows, as they stand in the prompt."""
+    """Return the tags of unknown kinds, as they stand in the prompt."""
     kinds = _KNOWN.keys() | _REFUSED.keys()
     return [match[0] for match in _TAG.finditer(prompt) if match[1] not in kinds]
 

@@ -54,7 +54,7 @@ class _Group:
     marks: str = ""
 
     def as_parts(self, closing: str = "") -> list[_Part]:
-        """Return all of it as text, and what is in it."""
+        """Return the brackets as text, with the parts between them."""
         parts: list[_Part] = [self.opening, self.parts[0]]
         for mark, part in zip(self.marks, self.parts[1:], strict=True):
             parts += [mark, part]
@@ -97,7 +97,7 @@ def timeline(prompt: str, over: Pass) -> list[Stretch]:
 
 
 def text_at(stretches: Sequence[Stretch], call: int) -> str:
-    """The text of a model call, counted from 0; after the last stretch the first, as in A1111."""
+    """Return the text of a model call, from 0; after the last stretch the first, as in A1111."""
     return next((each.text for each in stretches if each.until >= call), stretches[0].text)
 
 

@@ -58,7 +58,7 @@ def named(name: str, known: dict[str, Style]) -> Style:
 
 
 def styled(prompt: str, added: Iterable[str]) -> str:
-    """The prompt with the words of styles, in turn: in the place of `{prompt}`, or at the end."""
+    """Put the words of styles into the prompt: in the place of `{prompt}`, or at the end."""
     for text in added:
         if _PLACE in text:
             prompt = text.replace(_PLACE, prompt)
@@ -68,5 +68,5 @@ def styled(prompt: str, added: Iterable[str]) -> str:
 
 
 def without_comments(prompt: str) -> str:
-    """The prompt without what stands between a # and the end of its line, and empty such lines."""
+    """Remove comments, from a # to the end of its line, and lines that are then empty."""
     return re.sub(r"^[ \t]*#[^\n]*\n|#[^\n]*", "", prompt, flags=re.MULTILINE)

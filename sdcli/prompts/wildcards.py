@@ -125,7 +125,7 @@ def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
 
 
 def _options(inside: str) -> list[str]:
-    """Parted at every | that is in no further braces."""
+    """Split at every | that is in no further braces."""
     parts, depth, start = [], 0, 0
     for mark in _BRACE.finditer(inside):
         depth += (mark[0] == "{") - (mark[0] == "}")
@@ -157,6 +157,6 @@ def _lines(name: str, known: Wildcards) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """The text as a template in which there is nothing to choose, and which a model reads alike."""
+    """Escape the text: as a template it then has no choices, and a model reads it alike."""
     names = re.sub(_NAME, lambda match: f"_\\_{match[1]}__", text)
     return re.sub(r"(?<!\\)[{}]", r"\\\g<0>", names) if _choices(text) else names

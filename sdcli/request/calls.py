@@ -14,13 +14,13 @@ class Counts(Protocol):
     """A sampler that knows its model calls; None where it finds out on its way."""
 
     def total_evaluations(self, sigmas: tuple[float, ...]) -> int | None:
-        """Of a run over these σ's."""
+        """Return the model calls of a run over these σ's."""
 
 
 def calls_over(
     request: GenerationRequest, sampler: Counts, sigmas: tuple[float, ...]
 ) -> int | None:
-    """Model calls of one pass over these σ's, resampling and inversion among them."""
+    """Return the model calls of one pass over these σ's, with resampling and inversion."""
     if not sigmas:
         return 0
     if request.inpaint_method == "repaint":

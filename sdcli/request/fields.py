@@ -52,7 +52,7 @@ class Size(NamedTuple):
 
 
 def parse_size(text: str) -> Size:
-    """Return one written as 512x768. Raises UsageError."""
+    """Parse a size written as 512x768. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
     if not match:
         raise UsageError(f"{text!r} is not a size", "write it as 512x768")
@@ -60,7 +60,7 @@ def parse_size(text: str) -> Size:
 
 
 def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
-    """For a field that is also read from text, by `parse`; its UsageError becomes the field's."""
+    """Validate a field that is also read from text, by `parse`; its UsageError is the field's."""
 
     def read(value: Any, field: ValidationInfo) -> Any:
         if not isinstance(value, str):

@@ -87,7 +87,7 @@ def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: 
 
 
 def names_of(value: Any) -> tuple[str, ...]:
-    """One name or several, as flags and files give them; none where they give anything else."""
+    """Return one name or several, as flags and files give them; none for anything else."""
     if isinstance(value, str):
         return (value,)
     several = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)

@@ -117,7 +117,7 @@ def tiles_sized(request: GenerationRequest, native: int) -> GenerationRequest:
 
 
 def in_colour(image: Image) -> Image:
-    """In RGB, and on white where it is transparent."""
+    """Return the picture in RGB, on white where it is transparent."""
     from PIL import Image as images
 
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
@@ -214,7 +214,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
 
 
 def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) -> Image:
-    """All that is covered by the mask's file and the rectangles, L, of the picture's size."""
+    """Return the mask of the mask's file and the rectangles, L, of the picture's size."""
     from PIL import Image as images
     from PIL import ImageChops, ImageOps
 
@@ -272,7 +272,7 @@ def _within(rectangle: Rectangle, image: Image) -> tuple[int, int, int, int]:
 
 
 def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Image]:
-    """Both on a larger page, the picture's edges stretched over what is new, which is covered."""
+    """Put picture and mask on a larger page: edges stretched over the new part, which is masked."""
     from PIL import Image as images
 
     from sdcli.images.resize import laid_on

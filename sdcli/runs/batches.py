@@ -35,7 +35,7 @@ def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs of one model that can be made at once."""
+    """Return groups of one model's jobs that can be made together."""
     lists: dict[str, list[Job]] = {}
     for job in jobs:
         lists.setdefault(repr(job.request.shared), []).append(job)

@@ -43,12 +43,12 @@ class Speeds:
         return cls(content if _good(content) else {})
 
     def costs(self, model: str, request: GenerationRequest, native: int, way: str) -> Costs:
-        """Those of pictures like the request's, made in that way; empty if none were."""
+        """Return the costs of pictures like the request's, made in that way; empty if none were."""
         known = self._known.get(_key(model, request, native), {}).get(way, {})
         return {int(count): seconds for count, seconds in known.items()}
 
     def of(self, model: str, request: GenerationRequest, native: int) -> float | None:
-        """Return the least of the last way's; None if none is known."""
+        """Return the least cost of the last way; None if none is known."""
         ways = list(self._known.get(_key(model, request, native), {}).values())
         return min(ways[-1].values()) if ways else None
 
@@ -102,7 +102,7 @@ class Timing:
         self._calls_first = self._calls = 0
 
     def step(self, step: PictureStep) -> None:
-        """It is done."""
+        """Note the time of a finished step."""
         self._last, self._calls = time.monotonic(), step.evaluations
         if not self._calls_first:
             self._first, self._calls_first = self._last, self._calls

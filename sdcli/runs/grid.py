@@ -150,7 +150,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def _wrapped(pen: ImageDraw.ImageDraw, text: str, width: int, font: _Font) -> str:
-    """In lines no wider than that, where words are not wider themselves."""
+    """Wrap the text to that width, except for words that are wider."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -78,7 +78,7 @@ class Journal:
 
 
 def _entry(line: bytes) -> tuple[str, str, str] | None:
-    """Key, path and hash; None for a line cut short."""
+    """Parse a line to key, path and hash; None for a line cut short."""
     try:
         entry = json.loads(line)
         entry = entry["key"], entry["path"], entry["sha256"]

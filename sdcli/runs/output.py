@@ -72,7 +72,7 @@ def fields_of(template: str, known: Collection[str] = tuple(FIELDS)) -> set[str]
 
 
 def sanitised(value: str) -> str:
-    """A value that is safe as part of a file name everywhere; "_" if nothing is left of it."""
+    """Make a value safe as part of a file name everywhere; "_" if nothing is left of it."""
     clean = re.sub(r"""[#<>:"/\\|?*\x00-\x1f\x7f]""", "_", value).lstrip(" ")[:_LONGEST_VALUE]
     return clean.rstrip(" .") or "_"
 
@@ -145,7 +145,7 @@ class Target:
 
     @classmethod
     def at(cls, path: str, *, overwrite: bool, flag: str) -> Target:
-        """One file of that very name. Raises UsageError if it exists or cannot be written."""
+        """Aim at one file of that name. Raises UsageError if it exists or cannot be written."""
         whole = Path(path)
         _check_writable(whole.parent, flag)
         if whole.exists() and not overwrite:

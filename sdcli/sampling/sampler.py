@@ -117,7 +117,7 @@ class Sampler:
         return (*longer[:-2], longer[-1])
 
     def on(self, table: TrainingTable) -> Sampler:
-        """This row for a model with that table; few solvers look anything up in it."""
+        """Return this row for a model with that table; few solvers look anything up in it."""
         return replace(self, fixed={**self.fixed, "table": table}) if self.timed else self
 
     def start_scale(self, sigmas: Sigmas) -> float:
@@ -147,7 +147,7 @@ class Sampler:
         return noises(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise, **options))
 
     def total_evaluations(self, sigmas: Sigmas) -> int | None:
-        """Model calls of a run over these σ's; None where the run decides that itself."""
+        """Return the model calls of a run over these σ's; None where the run decides itself."""
         return None if self.adaptive else sum(len(step.calls) for step in self.trace(sigmas))
 
     def prompt_calls(self, steps: int) -> int:

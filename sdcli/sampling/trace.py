@@ -20,7 +20,7 @@ class TracedStep:
 
 
 def trace(run: Callable[..., Iterator[Any]]) -> list[TracedStep]:
-    """The steps of `run(denoise, x, noise)`; of one that adapts, those for a model that is sure."""
+    """Return the steps of `run(denoise, x, noise)`; an adaptive one's are for a constant model."""
     calls: list[float] = []
     steps = []
     for _ in run(_Sure(calls), 0.0, lambda sigma, sigma_next: 0.0):

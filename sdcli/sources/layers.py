@@ -78,7 +78,7 @@ def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[st
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
-    """Later layers win. A combined sampler name ("Euler a Karras") sets the schedule as well."""
+    """Merge layers, of which later ones win. A combined sampler name sets the schedule as well."""
     values: dict[str, Any] = {}
     rank: dict[str, int] = {}
     for position, layer in enumerate(layers):

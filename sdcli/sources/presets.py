@@ -98,7 +98,7 @@ def folders() -> tuple[tuple[str, Path], ...]:
 
 
 def presets() -> Iterator[Preset]:
-    """Every preset once, by name; the project's hides the user's, the user's the shipped one."""
+    """Yield every preset once, by name: the project's hide the user's, those the shipped ones."""
     by_name: dict[str, Preset] = {}
     for origin, folder in folders():
         for path in sorted(folder.glob("*.toml")):

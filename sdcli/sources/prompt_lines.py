@@ -78,7 +78,7 @@ def _taken_out(values: dict[str, Any], names: Sequence[str]) -> list[int]:
 
 
 def _is_option(word: str) -> bool:
-    """--steps, -s and -n, but not -1."""
+    """Return whether a word is an option: --steps, -s and -n, but not -1."""
     return word.startswith("--") or word in _SHORT
 
 

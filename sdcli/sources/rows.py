@@ -37,7 +37,7 @@ class Row:
 
 
 def format_of(path: Path) -> Format:
-    """By the file's ending. Raises UsageError for one that says nothing."""
+    """Return the format of a file's ending. Raises UsageError for an unknown one."""
     ending = path.suffix.lower().removeprefix(".")
     for known in FORMATS:
         if ending == known or (known, ending) == ("jsonl", "ndjson"):

@@ -19,13 +19,13 @@ Draw = Callable[[], int]
 
 
 def draws_from(start: int) -> Draw:
-    """Draws that are the same ones again for the same `start`."""
+    """Return a source of seeds that repeats itself for the same `start`."""
     source = random.Random(start)
     return lambda: source.randrange(RANDOM_SEEDS)
 
 
 def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
-    """Seeds as typed: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
+    """Parse seeds: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
     seeds: list[int] = []
     for part in str(text).split(","):
         part = part.strip()

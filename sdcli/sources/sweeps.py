@@ -80,7 +80,7 @@ def cells(sweeps: Sequence[Sweep]) -> Iterator[Cell]:
 
 
 def parse_sweeps(texts: Sequence[str]) -> list[Sweep]:
-    """All of them. Raises UsageError for one that is wrong, and for a key that is there twice."""
+    """Parse all sweeps. Raises UsageError for one that is wrong, or a key that appears twice."""
     sweeps = [parse_sweep(text) for text in texts]
     keys = [sweep.key for sweep in sweeps]
     if twice := next((key for key in keys if keys.count(key) > 1 and key != REPLACED), None):
@@ -132,7 +132,7 @@ def _kinds(key: str) -> set[type]:
 
 
 def _whole(first: str, last: str, step: str | None, count: str | None) -> Sequence[int]:
-    """As A1111: a step goes on to one past the end, upwards and downwards alike; a count is cut."""
+    """Expand as A1111: a step goes on to one past the end, up or down; a count is cut."""
     start, end = int(first), int(last)
     if count:
         return [int(value) for value in _even(start, end, int(count))]

@@ -21,7 +21,7 @@ class Package:
 
 
 def _marked(it: Any = None, /, *_: Any, **__: Any) -> Any:
-    """In the place of a decorator that tells a compiler something: without one it means nothing."""
+    """Stand in for a decorator that tells a compiler something."""
     return _marked if it is None else it
 
 

@@ -46,17 +46,28 @@ CASES = [
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
     pytest.param(
-        ["--from", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="from no picture"
+        ["--from", "taken"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="from no picture",
     ),
     pytest.param(
-        ["-i", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="init is no picture"
+        ["-i", "taken"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="init is no picture",
     ),
     pytest.param(
         ["--strength", "1"], "--strength: there is no picture", "--init-img", id="no init"
     ),
     pytest.param(["--invert"], "--invert: there is no picture", "--init-img", id="no init"),
     pytest.param(["-i", "no.png", "--invert"], "cannot read no.png", "", id="init is not there"),
-    pytest.param(["-i", "taken", "--invert"], "taken is no PNG", "", id="init is no picture"),
+    pytest.param(
+        ["-i", "taken", "--invert"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="init is no picture",
+    ),
     pytest.param(
         ["-i", "odd.png", "--invert"], "odd.png has 100x64 pixels", "resize", id="init is odd"
     ),
@@ -67,10 +78,13 @@ CASES = [
         ["-i", "fit.png", "--invert", "-s", "1,2"], "would be the same", "seeds", id="init seeds"
     ),
     pytest.param(
-        ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a draws noise", "DDIM", id="init a"
+        ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a adds noise", "DDIM", id="init a"
     ),
     pytest.param(
-        ["--variation-seed", "3"], "--variation-seed: at variation strength 0", "", id="variation"
+        ["--variation-seed", "3"],
+        "--variation-seed: it has no effect at variation strength 0",
+        "",
+        id="variation",
     ),
     pytest.param(["--seed-resize", "512"], "'512' is not a size", "512x768", id="seed resize"),
     pytest.param(

@@ -123,7 +123,7 @@ def batch(
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Return which of how many."""
+    """Parse I/N: which part, of how many."""
     found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text or "1/1", flags=re.ASCII)
     if not found or int(found[1]) > int(found[2]):
         raise UsageError(f"--shard: {text!r} is not I/N", "2/4 makes the second of four parts")

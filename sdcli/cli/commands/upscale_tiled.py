@@ -50,5 +50,5 @@ def upscale_tiled(console: Console, images: Sequence[str], typed: Mapping[str, A
 
 
 def _default_of(key: str) -> Any:
-    """As the environment says, or the config."""
+    """Return the value that the environment or the config file sets."""
     return config.environment().values.get(key, config.read().values.get(key))

@@ -125,7 +125,7 @@ def fitted(size: tuple[int, int], cell: tuple[float, float], room: Cells) -> Cel
 
 
 def _blocks(image: Image, cells: Cells) -> Iterator[Segment]:
-    """Two pixels a cell, one above the other."""
+    """Draw two pixels a cell, one above the other."""
     from rich.color import Color
     from rich.segment import Segment
     from rich.style import Style
@@ -144,7 +144,7 @@ def _blocks(image: Image, cells: Cells) -> Iterator[Segment]:
 
 
 def _kitty(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """kitty's graphics protocol: a PNG in messages, that is to fill the cells."""
+    """Encode for kitty's graphics protocol: a PNG in messages, to fill the cells."""
     from PIL import ImageOps
 
     size = _pixels(cells, terminal)
@@ -161,13 +161,13 @@ def _kitty(image: Image, cells: Cells, terminal: Terminal) -> str:
 
 
 def _iterm2(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """iTerm2's own: the whole picture, that it makes as small as the cells are."""
+    """Encode for iTerm2: the whole picture, which it scales to the cells."""
     size = f"width={cells[0]};height={cells[1]};preserveAspectRatio=1"
     return f"\x1b]1337;File=inline=1;{size}:{_png(image)}\a"
 
 
 def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """Bands of six lines, and in each band a line of characters a colour."""
+    """Encode as sixels: bands of six lines, in each a line of characters a colour."""
     import numpy as np
     from PIL import ImageOps
     from PIL.Image import Dither

@@ -47,7 +47,7 @@ class ClipTokenizer:
         return tokens
 
     def id(self, word: str) -> int | None:
-        """Of one word of the vocabulary."""
+        """Return the id of one word of the vocabulary."""
         token: int | None = self.backend.token_to_id(word)
         return token
 

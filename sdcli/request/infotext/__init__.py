@@ -247,7 +247,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _idle(values: Mapping[str, Any]) -> set[str]:
-    """Settings that A1111 wrote although the sampler has no use for them, as it did with ENSD."""
+    """Return settings that A1111 wrote although the sampler ignores them, as it did with ENSD."""
     sampler, _ = split_name(values.get("sampler", ""))
     own_grid = sampler is not None and sampler.grid is not None
     schedule = AUTOMATIC if own_grid else values.get("scheduler", AUTOMATIC)

@@ -32,7 +32,7 @@ def of_stable_diffusion_cpp(settings: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:
-    """A1111 1.6 counts the times of edits anew, and keeps the old way for its older pictures."""
+    """Return the setting by which pictures older than A1111 1.6 keep the old edit times."""
     version = _version(settings)
     return {"old_timelines": True} if version and version < (1, 6) and "[" in prompts else {}
 
@@ -43,7 +43,7 @@ def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
-    """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
+    """Return the Uniform schedule that a plain sampler name meant before A1111 1.9."""
     version = _version(settings)
     if version and version >= (1, 9):
         return {}

@@ -135,7 +135,7 @@ def check_init(request: GenerationRequest, sampler: Sampler) -> None:
 
 
 def _check_plain(field: str, prompt: str, whole: Pass) -> None:
-    """Return what a picture shows does not change on the way, and is one thing."""
+    """Raise a field error for a prompt that composes several, or changes on the way."""
     text, tags = split(prompt)
     if len(shares(text)) > 1 or len(timeline(text, whole)) > 1:
         raise field_error(

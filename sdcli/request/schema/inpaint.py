@@ -146,7 +146,7 @@ def check_mask(request: GenerationRequest, sampler: Sampler) -> None:
 
 
 def _numbers(request: GenerationRequest) -> Iterator[tuple[str, int]]:
-    """Yield all that rectangles and margins hold, with their fields."""
+    """Yield all numbers of rectangles and margins, with their fields."""
     for pixels in request.outpaint or ():
         yield "outpaint", pixels
     for rectangle in request.mask_rect:

@@ -78,7 +78,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 
 
 def name_key(name: str) -> str:
-    """Names are compared without regard to case, spaces, underscores and hyphens."""
+    """Return a name without case, spaces, underscores and hyphens, for comparison."""
     return "".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 

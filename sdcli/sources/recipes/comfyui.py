@@ -131,7 +131,7 @@ class _Graph:
         return values
 
     def _text(self, node: Node | None, name: str) -> str:
-        """Of the first text that is found on the way from an input."""
+        """Return the first text on the way from an input."""
         for _ in range(_DEEPEST):
             node, name = self.at(node, name), _next(self.at(node, name))
             for key in ("text", "string", "value"):

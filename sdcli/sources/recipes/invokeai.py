@@ -105,7 +105,7 @@ def _sampler(name: str) -> Values:
 
 
 def _name(model: Any) -> str:
-    """Of a model, as the versions since 3 have written it."""
+    """Return a model's name, as the versions since 3 have written it."""
     if not isinstance(model, dict):
         return model if isinstance(model, str) else ""
     return str(model.get("name") or model.get("model_name") or "")
