@@ -127,10 +127,10 @@ def test_toml_pictures_take_the_defaults() -> None:
     ("text", "how", "message"),
     [
         ("a\nb --foo 3", "txt", "p, line 2: unknown option --foo"),
-        ('{"prompt": "a"}\n{', "jsonl", "p, line 2: no JSON"),
+        ('{"prompt": "a"}\n{', "jsonl", "p, line 2: not valid JSON"),
         ("[1]", "jsonl", "p, line 1: not a JSON object"),
         ('{"stepz": 3}', "jsonl", "p, line 1: unknown key 'stepz' (did you mean 'steps'"),
-        ("[" * 100_000, "jsonl", "p, line 1: no JSON"),
+        ("[" * 100_000, "jsonl", "p, line 1: not valid JSON"),
         ("prompt\na\nb,c", "csv", "p, line 3: there are 2 cells for 1 columns"),
         ("promt\na", "csv", "p, line 2: unknown key 'promt'"),
         ("[[picture]]\npromt = 'a'", "toml", "p, line 1: unknown key 'promt'"),
