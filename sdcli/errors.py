@@ -73,28 +73,28 @@ class Problems:
     """Gathers what is wrong before anything is made, to tell it all at once."""
 
     def __init__(self) -> None:
-        self._found: dict[str, SdcliError] = {}  # what all rows of a file share is told once
+        self._errors: dict[str, SdcliError] = {}  # an error shared by all rows is kept once
 
     @contextmanager
     def gather(self) -> Iterator[None]:
         """Keep an error that this block raises, if it is one that ends with exit code 2."""
-        found: Sequence[SdcliError] = ()
+        errors: Sequence[SdcliError] = ()
         try:
             yield
         except UsageErrors as several:
-            found = several.errors
+            errors = several.errors
         except (UsageError, ModelError) as error:
-            found = (error,)
-        for each in found:
-            self._found.setdefault(str(each), each)
+            errors = (error,)
+        for each in errors:
+            self._errors.setdefault(str(each), each)
 
     @property
     def errors(self) -> tuple[SdcliError, ...]:
         """What was gathered, in order."""
-        return tuple(self._found.values())
+        return tuple(self._errors.values())
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._errors)
 
     def raise_if_any(self) -> None:
         """Raise the one error that was gathered, or UsageErrors with all of them."""
@@ -110,7 +110,7 @@ def raise_all(errors: Sequence[SdcliError]) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
-    """A hint naming the known words nearest to `word` in any case; "" if none is near."""
+    """Return a hint naming the known words nearest to `word` in any case; "" if none is near."""
     names = [repr(name) for name in _near(word.casefold(), tuple(known), count)]
     if not names:
         return ""

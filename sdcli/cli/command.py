@@ -55,7 +55,7 @@ class _AsTyped:
     """
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as typed."""
+        """Return the value as typed."""
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
@@ -132,7 +132,7 @@ class HelpfulGroup(_TakesAsTyped, TyperGroup):
 
 
 def new_app(*, help: str = "") -> typer.Typer:
-    """An empty app for one command, or a group of them with `help`."""
+    """Return an empty app for one command, or a group of them with `help`."""
     return typer.Typer(
         help=help or None,
         rich_markup_mode=None,
@@ -189,5 +189,5 @@ def command(
 
 
 def option(*names: str, panel: str, metavar: str, help: str, **more: Any) -> Any:
-    """A typer option that takes a value, shown in section `panel`."""
+    """Return a typer option that takes a value, shown in section `panel`."""
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)

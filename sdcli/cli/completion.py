@@ -17,28 +17,28 @@ Offer = Callable[[], list[str]]
 
 
 def samplers() -> list[str]:
-    """Every sampler's name."""
+    """Return every sampler's name."""
     from sdcli.sampling import SAMPLERS
 
     return [row.name for row in SAMPLERS]
 
 
 def schedules() -> list[str]:
-    """Every schedule's name."""
+    """Return every schedule's name."""
     from sdcli.sampling import SCHEDULES
 
     return [row.name for row in SCHEDULES]
 
 
 def preset_names() -> list[str]:
-    """Those that ship, the user's and the project's."""
+    """Return the names of the shipped, the user's and the project's presets."""
     from sdcli.sources import presets
 
     return [found.name for found in presets.presets()]
 
 
 def in_folders(kind: Kind) -> list[str]:
-    """What the models folders hold of a kind, as the config or the environment names them."""
+    """Return what the models folders of the config or the environment hold of a kind."""
     from sdcli.models.library import library
     from sdcli.request.settings import Settings
     from sdcli.request.validate import validate
@@ -54,21 +54,21 @@ def in_folders(kind: Kind) -> list[str]:
 
 
 def model_names() -> list[str]:
-    """The one that ships, and what the folders hold."""
+    """Return the one that ships, and what the folders hold."""
     from sdcli.models import BUILTIN
 
     return [BUILTIN, *in_folders("checkpoint")]
 
 
 def vae_names() -> list[str]:
-    """The model's own, and what the folders hold."""
+    """Return the model's own, and what the folders hold."""
     from sdcli.models.vae import AUTOMATIC, OWN
 
     return [AUTOMATIC, OWN, *in_folders("vae")]
 
 
 def config_keys() -> list[str]:
-    """What a config file may set."""
+    """Return what a config file may set."""
     from sdcli.sources import config
 
     return sorted(config.CONFIG_KEYS)

@@ -110,7 +110,8 @@ class Console:
             raise UsageError(f"--output: - takes one picture, not {pictures}")
         if sys.stdout.isatty():
             raise UsageError(
-                "--output: - would write an image's bytes to the terminal", "pipe them somewhere"
+                "--output: - would write an image's bytes to the terminal",
+                "pipe them to a file or a program",
             )
 
     def table(
@@ -162,7 +163,7 @@ class Console:
 
 
 def piped() -> bool:
-    """Whether stdout is read by a program."""
+    """Return whether stdout is read by a program."""
     return not sys.stdout.isatty()
 
 
@@ -175,7 +176,7 @@ class Stdin:
         return sys.stdin is not None and not sys.stdin.isatty()
 
     def read(self) -> str:
-        """All of it; empty where there is none."""
+        """Return all of it; empty where there is none."""
         return sys.stdin.read() if sys.stdin else ""
 
     def __iter__(self) -> Iterator[str]:

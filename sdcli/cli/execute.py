@@ -33,7 +33,7 @@ def host_of(console: Console, *, json: bool = False) -> Host:
 
     def check_stdout(pictures: int) -> None:
         if json:
-            raise UsageError("--output: - and --json both want stdout", "give --output a file")
+            raise UsageError("--output: - and --json both write to stdout", "give --output a file")
         console.check_stdout(pictures)
 
     return Host(console.notify, Stdin(), check_stdout)
@@ -65,9 +65,11 @@ def carry_out(
     if not grid:
         return make([plan], listener, rows=rows, write=console.out_bytes)
     if plan.target is None:
-        raise UsageError("--grid: there is no folder for it", "--output out/")
+        raise UsageError("--grid needs an output folder", "--output out/")
     if plan.done:
-        raise UsageError("--grid: it would lack what is not made here", "run it without --grid")
+        raise UsageError(
+            "--grid needs all pictures, and some are not made in this run", "run it without --grid"
+        )
     from sdcli.runs.grid import Grid
 
     sheet = Grid()

@@ -49,7 +49,7 @@ PresetFlag = Annotated[
 
 
 def parameters(names: Collection[str] = ALL_KEYS) -> list[Parameter]:
-    """A keyword for each of these fields; the value of one that is not typed is empty."""
+    """Return a keyword for each of these fields; the value of one that is not typed is empty."""
     found = []
     for schema in (GenerationRequest, Settings):
         for name, flag in flags_of(schema).items():

@@ -46,18 +46,18 @@ class Outlook:
 
 def show(plan: Plan, console: Console, *, json: bool) -> int:
     """Print what the plan would make; returns the exit code. Raises UsageError, ModelError."""
-    found = list(_outlooks(plan))
+    outlooks = list(_outlooks(plan))
     if json:
-        for each in found:
+        for each in outlooks:
             console.out_json({"event": "plan", **_facts(each)})
         return 0
-    console.table(_COLUMNS, [_cells(each) for each in found])
-    calls = [each.calls for each in found]
+    console.table(_COLUMNS, [_cells(each) for each in outlooks])
+    calls = [each.calls for each in outlooks]
     known = sum(count for count in calls if count is not None)
     more = " and more" if None in calls else ""
-    times = [each.seconds for each in found]
+    times = [each.seconds for each in outlooks]
     time = f", about {spoken(sum(t for t in times if t))}" if all(times) else ""
-    console.say(f"{len(found)} pictures, {known} model calls{more}{time}; nothing was made")
+    console.say(f"{len(outlooks)} pictures, {known} model calls{more}{time}; nothing was made")
     return 0
 
 
@@ -65,7 +65,7 @@ def _outlooks(plan: Plan) -> Iterator[Outlook]:
     delivery = file_delivery(plan, plan.target) if plan.target else None
     tokenizers: dict[str, ClipTokenizer] = {}
     speeds = Speeds.read()
-    for job in plan.left:
+    for job in plan.remaining:
         request, model = job.request, job.model
         if model.name not in tokenizers:
             tokenizers[model.name] = tokenizer_of(model)

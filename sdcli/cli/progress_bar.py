@@ -43,7 +43,7 @@ class Bars:
         self._progress.start()
 
     def move(self, pace: Pace) -> None:
-        """As far as the run has come."""
+        """Show how far the run has come."""
         if pace.begins:  # and what the batch before took says nothing of this one
             self._progress.reset(self._batch)
         self._progress.update(
@@ -81,7 +81,7 @@ class Pace:
         self._started = self._begun = time.monotonic()
 
     def step(self, job: int, batch: int, step: PictureStep) -> None:
-        """Pictures job … job+batch-1 have come one step further."""
+        """Note that pictures job … job+batch-1 have made another step."""
         now = time.monotonic()
         numbers = str(job) if batch == 1 else f"{job}–{job + batch - 1}"
         self.begins = numbers != self.numbers or step.evaluations <= self._evaluations
@@ -102,7 +102,7 @@ class Pace:
         return self.finished + (self._batch * self.share if self.share < 1 else 0)
 
     @property
-    def left(self) -> str:
+    def remaining(self) -> str:
         """How long the rest will take if it goes on so; empty where nobody can tell."""
         if not 0 < self.done < self.jobs:
             return ""
@@ -111,7 +111,7 @@ class Pace:
 
 
 def spoken(seconds: float) -> str:
-    """About as long: 8 s, 20 min, 2.5 h."""
+    """Return a rounded duration: 8 s, 20 min, 2.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

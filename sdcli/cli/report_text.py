@@ -43,7 +43,9 @@ class TextReport:
             case events.Saved(job, _, picture):
                 self._saved(job, picture)
             case events.Compared(job, old, likeness, same):
-                (console.say if same else console.warn)(f"picture {job}, beside {old}: {likeness}")
+                (console.say if same else console.warn)(
+                    f"picture {job}, compared with {old}: {likeness}"
+                )
             case events.SheetSaved(path) | events.AnimationSaved(path):
                 self._path(str(path))
             case events.Warned(text):
@@ -72,8 +74,8 @@ class TextReport:
         elif (now := time.monotonic()) - self._last_line >= _PLAIN_EVERY:
             self._last_line = now
             facts = [f"step {pace.steps}", pace.sigma, pace.speed]
-            if pace.left:
-                facts.append(f"about {pace.left} left")
+            if pace.remaining:
+                facts.append(f"about {pace.remaining} left")
             line = f"picture {pace.numbers} of {pace.jobs}: {', '.join(filter(None, facts))}"
             self._console.say(line)
 

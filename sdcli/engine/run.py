@@ -24,7 +24,7 @@ from sdcli.request.calls import calls_over
 from sdcli.sampling import Denoise, Noise, Sampler
 from sdcli.sampling.img2img import Tail
 from sdcli.sampling.protocols import Sigmas
-from sdcli.sampling.solvers import invert as inversion
+from sdcli.sampling.solvers.invert import invert
 from sdcli.sampling.solvers.repaint import resampled
 
 from .batch import Batch
@@ -195,7 +195,7 @@ class Run:
             return self._noise.first() * self._solver.start_scale(self._sigmas)
         with memory_errors("inverting the picture"):
             x = self._begin.clean(self._sigmas[-1], self._sampler)
-            back = inversion.invert(self._inverting, x, self._sigmas, order=self._sampler.order)
+            back = invert(self._inverting, x, self._sigmas, order=self._sampler.order)
             for steps, state in enumerate(back, start=1):
                 x = state
                 yield self._stand(steps, self._inverting)

@@ -14,13 +14,13 @@ _TRIES = 10
 
 
 def open_temporary(folder: Path) -> tuple[int, Path]:
-    """A new file in `folder`, open for writing, and its path. Raises OSError."""
+    """Return a new file in `folder`, open for writing, and its path. Raises OSError."""
     path = folder / f".sdcli-{secrets.token_hex(6)}.part"
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), path
 
 
 def in_folder(folder: Path, write: Callable[[], T]) -> T:
-    """What `write` returns, which needs the folder: it is made, and again if somebody removes it.
+    """Call `write`, which needs the folder, and return its result; make the folder as needed.
 
     A folder can go between its making and the writing. Raises OSError.
     """
@@ -53,7 +53,7 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
 
 
 def _write_nameless(path: Path, data: bytes) -> bool:
-    """The same through a file without a name until it is whole, so that not even a kill leaves it.
+    """Write through a file that has no name until it is whole, so that a kill leaves nothing.
 
     False, and nothing done, where the system has no such files.
     """
@@ -102,7 +102,7 @@ def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
 
 
 def path_of(name: str) -> Path:
-    """The path of that name, `~` being home; `~someone` as it is where there is no such user."""
+    """Return the path of a name, with `~` expanded; an unknown `~user` stays as it is."""
     path = Path(name)
     try:
         return path.expanduser()
@@ -111,7 +111,7 @@ def path_of(name: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a file; also for a name too long to be one, and where we may not look."""
+    """Return whether it is a file; False for a name too long or a place without access."""
     try:
         return path.is_file()
     except OSError:
@@ -119,7 +119,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """The same of a folder."""
+    """Return whether it is a folder, as `is_file` does."""
     try:
         return path.is_dir()
     except OSError:

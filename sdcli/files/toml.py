@@ -23,7 +23,7 @@ _LONG = re.compile(r"0[xob][\da-fA-F_]{100}")  # which Python reads, and cannot 
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """What a TOML text sets.
+    """Return what a TOML text sets.
 
     Raises ValueError for one that is none, and for what no file of ours has: keys of more than 100
     parts, hundreds of brackets in one another, hexadecimal numbers of more than 100 digits.
@@ -36,11 +36,11 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError("brackets stand too deep in one another") from error
+        raise ValueError("brackets are nested too deep") from error
 
 
 def to_toml(key: str, value: Any) -> str:
-    """One `key = value` line. Strings are escaped as JSON does it, which TOML reads alike."""
+    """Format one `key = value` line. Strings are escaped as in JSON, which TOML reads alike."""
     if isinstance(value, str):
         return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
     if isinstance(value, bool):
@@ -49,7 +49,7 @@ def to_toml(key: str, value: Any) -> str:
 
 
 def _written(value: Any) -> Any:
-    """Lists as such; sizes, rectangles and the like as a person writes them."""
+    """Return lists as such; sizes, rectangles and the like in the form that users type."""
     if not isinstance(value, tuple):
         return value
     return str(value) if hasattr(value, "_fields") else [_written(each) for each in value]

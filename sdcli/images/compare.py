@@ -31,7 +31,7 @@ class Likeness:
 
 
 def likeness(one: Image, other: Image) -> Likeness:
-    """How much two pictures differ, in RGB."""
+    """Return how much two pictures differ, in RGB."""
     import numpy as np
 
     if one.size != other.size:

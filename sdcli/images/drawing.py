@@ -20,7 +20,7 @@ Points = Sequence[tuple[float, float]]
 
 
 def chart(lines: Mapping[str, Points], *, across: str, up: str) -> bytes:
-    """A PNG with a line for each name through its points, y above 0; the axes are named."""
+    """Return a PNG with a line for each name through its points, y above 0; the axes are named."""
     canvas = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), "white")
     pen = ImageDraw.Draw(canvas)
     font, small = (ImageFont.load_default(size * SCALE) for size in (16, 13))
@@ -69,7 +69,7 @@ def chart(lines: Mapping[str, Points], *, across: str, up: str) -> bytes:
 
 
 def _ticks(first: float, last: float) -> list[int]:
-    """About ten round whole numbers, and where the axis begins."""
+    """Return about ten round whole numbers, and where the axis begins."""
     span = last - first
     stride = next((s for s in (1, 2, 5, 10, 20, 50, 100) if span / s <= 12), 200)
     begin = math.ceil(first)
@@ -84,7 +84,7 @@ Labelled = Sequence[tuple[str, Image.Image]]
 
 
 def sheet(rows: Mapping[str, Labelled]) -> bytes:
-    """A PNG with a row of pictures for each name, and beneath each picture its label."""
+    """Return a PNG with a row of pictures for each name, and beneath each picture its label."""
     columns = max(len(row) for row in rows.values())
     height = TITLE + TILE + LABEL
     canvas = Image.new("RGB", (GAP + columns * (TILE + GAP), GAP + len(rows) * height), "white")

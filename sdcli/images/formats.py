@@ -25,7 +25,7 @@ Format = Literal["png", "jpg", "webp"]
 
 
 def format_of(path: str) -> Format | None:
-    """The picture format that a file name's ending says; None for no or another ending."""
+    """Return the picture format that a file name's ending says; None for no or another ending."""
     endings: dict[str, Format] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
     return endings.get(PurePath(path).suffix.lower())
 
@@ -37,7 +37,7 @@ def check_fits(text: str, file_format: str) -> None:
 
 
 def encode(image: Image, text: str | None, file_format: str, *, quality: int) -> bytes:
-    """The picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
+    """Return the picture's file: `file_format` png, jpg or webp, `text` inside it unless None.
 
     `quality` is for jpg and webp. Raises UsageError where `check_fits` does.
     """
@@ -57,7 +57,7 @@ def encode(image: Image, text: str | None, file_format: str, *, quality: int) ->
 
 
 def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> bytes:
-    """One .gif or .webp that shows the pictures in turn, again and again, `text` inside it."""
+    """Encode one .gif or .webp that loops through the pictures, with `text` inside it."""
     from PIL.Image import Exif
 
     buffer = BytesIO()
@@ -74,7 +74,7 @@ def encode_animation(images: Sequence[Image], text: str | None, ending: str) -> 
 
 
 def open_picture(path: Path) -> Image:
-    """A picture, all of its pixels read.
+    """Return a picture, all of its pixels read.
 
     Raises UsageError for a file that is missing, damaged, or no picture.
     """
@@ -83,30 +83,30 @@ def open_picture(path: Path) -> Image:
 
 
 def read_file(path: Path) -> str | None:
-    """The "parameters" text of a picture, None if it has none. Raises as `open_picture` does."""
+    """Read the "parameters" text of a picture, None if it has none; raises as `open_picture`."""
     return read_chunks(path).get("parameters")
 
 
 def read_chunks(path: Path) -> dict[str, str]:
-    """All texts in a picture, by their names: "parameters", or what other programs write.
+    """Return all texts in a picture, by their names: "parameters", or what other programs write.
 
     Raises as `open_picture` does.
     """
     with _opened(path) as image:
-        found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+        chunks = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         comment = image.info.get("comment")
         exif = image.getexif()
         own = exif.get_ifd(_EXIF_IFD)  # taken apart only now, and as damaged as anything
         camera = [str(exif.get(tag, "")) for tag in _COMFYUI]
     if isinstance(comment, bytes) and image.format == "GIF":  # a JPEG's is another program's
-        found.setdefault("parameters", comment.decode(errors="replace"))
+        chunks.setdefault("parameters", comment.decode(errors="replace"))
     if text := _user_comment(own.get(_USER_COMMENT)):
-        found["parameters"] = text
+        chunks["parameters"] = text
     for words in camera:
         name, colon, text = words.partition(":")
         if colon and text.startswith("{"):
-            found.setdefault(name.lower(), text)
-    return {key: text for key, text in found.items() if text}
+            chunks.setdefault(name.lower(), text)
+    return {key: text for key, text in chunks.items() if text}
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Iterator[Image]:
             image.load()  # so that a file cut short is told, not half read
             yield image
     except UnidentifiedImageError as error:
-        raise UsageError(f"{path} is no PNG, JPEG, WebP or GIF that can be read") from error
+        raise UsageError(f"{path} is not a readable PNG, JPEG, WebP or GIF") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot read {path}: {reason}") from error

@@ -42,18 +42,20 @@ class Margins(NamedTuple):
 
 
 def parse_rectangle(text: str) -> Rectangle:
-    """One written as x,y,width,height. Raises UsageError."""
+    """Parse a rectangle written as x,y,width,height. Raises UsageError."""
     numbers = re.fullmatch(r"\s*(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})\s*", text.replace(" ", ""))
     if not numbers:
-        raise UsageError(f"{text!r} is no rectangle", "write it as x,y,width,height: 64,64,128,96")
-    found = Rectangle(*map(int, numbers.groups()))
-    if not found.width or not found.height:
+        raise UsageError(
+            f"{text!r} is not a rectangle", "write it as x,y,width,height: 64,64,128,96"
+        )
+    rectangle = Rectangle(*map(int, numbers.groups()))
+    if not rectangle.width or not rectangle.height:
         raise UsageError(f"the rectangle {text} is empty")
-    return found
+    return rectangle
 
 
 def parse_margins(text: str) -> Margins:
-    """Sides written as left=64,top=32. Raises UsageError."""
+    """Parse margins written as left=64,top=32. Raises UsageError."""
     parts = text.rstrip(", ").split(",")
     pairs = [found for part in parts if (found := _MARGIN.fullmatch(part))]
     sides = {pair[1].lower(): int(pair[2]) for pair in pairs}
@@ -80,7 +82,7 @@ class Patch:
     box: tuple[int, int, int, int] | None = None
 
     def laid(self, made: Image) -> Image:
-        """The whole picture: kept pixels are those of `base`, to the last bit."""
+        """Return the whole picture: kept pixels are those of `base`, to the last bit."""
         from PIL import Image
 
         from .resize import resized
@@ -96,7 +98,7 @@ class Patch:
 def box_around(
     mask: Image, size: tuple[int, int], *, padding: int
 ) -> tuple[int, int, int, int] | None:
-    """The part of a picture that the model sees for a mask: left, top, right, bottom.
+    """Return the part of a picture that the model sees for a mask: left, top, right, bottom.
 
     The mask's bounds and `padding` pixels around, then as much more of the picture as gives it the
     proportions of `size`, as far as there is more. None for an empty mask.
@@ -116,7 +118,7 @@ def box_around(
 
 
 def _stretched(span: tuple[int, int], more: int, room: int) -> tuple[int, int]:
-    """Longer by `more` at both ends together, moved to lie between 0 and `room`."""
+    """Lengthen by `more` at both ends together, within 0 and `room`."""
     first, last = span[0] - more // 2, span[1] + more - more // 2
     over = max(last - room, 0)
     first, last = first - over, last - over
@@ -124,7 +126,7 @@ def _stretched(span: tuple[int, int], more: int, room: int) -> tuple[int, int]:
 
 
 def blurred(mask: Image, radius: int) -> Image:
-    """A mask with soft edges: Gaussian of σ = radius, cut off at 2.5 of them, first along rows.
+    """Blur a mask: Gaussian of σ = radius, cut off at 2.5 σ, first along rows.
 
     Beyond the picture it is mirrored, and each pass is rounded to whole levels, as A1111's is.
     """
@@ -148,14 +150,14 @@ def blurred(mask: Image, radius: int) -> Image:
 
 
 def filled(image: Image, mask: Image) -> Image:
-    """The picture with what the mask covers made of its surroundings, as A1111's "fill" does."""
+    """Fill what the mask covers from its surroundings, as A1111's "fill" does."""
     from PIL import Image, ImageChops, ImageFilter
 
-    kept = Image.new("RGBa", image.size)
-    kept.paste(image.convert("RGBA").convert("RGBa"), mask=ImageChops.invert(mask))
+    surroundings = Image.new("RGBa", image.size)
+    surroundings.paste(image.convert("RGBA").convert("RGBa"), mask=ImageChops.invert(mask))
     page = Image.new("RGBA", image.size)
     for radius, times in _FILLS:
-        layer = kept.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
+        layer = surroundings.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(times):
             page.alpha_composite(layer)
     return page.convert("RGB")

@@ -36,7 +36,7 @@ _THOROUGH, _THOROUGH_BELOW = (6, zlib.Z_DEFAULT_STRATEGY), 0.5
 
 
 def write_png(image: Image, text: str | None) -> bytes:
-    """The picture's PNG file, `text` in it as "parameters" unless None.
+    """Return the picture's PNG file, `text` in it as "parameters" unless None.
 
     Modes L, LA, RGB and RGBA are written here; all others by Pillow, and so is a picture that
     brings a colour profile or a transparent colour. zlib lets other threads go on meanwhile.
@@ -60,7 +60,7 @@ def write_png(image: Image, text: str | None) -> bytes:
 
 
 def _pixels(image: Image) -> bytes:
-    """The picture's rows, filtered and deflated in the way that a sample of them asks for."""
+    """Filter and deflate the picture's rows, in the way that suits a sample of them best."""
     height, depth = image.height, len(image.getbands())
     edged = np.zeros((height + 1, (image.width + 1) * depth), np.uint8)  # beyond the edges is 0
     edged[1:, depth:] = np.asarray(image).reshape(height, -1)
@@ -89,18 +89,18 @@ def _filtered(edged: Bytes, depth: int) -> Bytes:
     here, left = edged[1:, depth:], edged[1:, :-depth]
     above, corner = edged[:-1, depth:], edged[:-1, :-depth]
     average = (left & above) + ((left ^ above) >> 1)  # halved without a ninth bit
-    foretold = {_UP: above, _AVERAGE: average, _PAETH: _paeth(left, above, corner)}
-    rest = np.stack([here - each for each in foretold.values()])
+    predictions = {_UP: above, _AVERAGE: average, _PAETH: _paeth(left, above, corner)}
+    rest = np.stack([here - each for each in predictions.values()])
     size = np.abs(rest.view(np.int8)).view(np.uint8)  # -128 stays, and is 128 as it should
     best = size.sum(axis=2, dtype=np.uint32).argmin(axis=0)
     rows = np.empty((len(here), 1 + here.shape[1]), np.uint8)
-    rows[:, 0] = np.array(list(foretold), np.uint8)[best]
+    rows[:, 0] = np.array(list(predictions), np.uint8)[best]
     rows[:, 1:] = rest[best, np.arange(len(here))]
     return rows
 
 
 def _paeth(left: Bytes, above: Bytes, corner: Bytes) -> Bytes:
-    """The one of three neighbours that is nearest to left + above - corner; all of one shape.
+    """Return which of three neighbours is nearest to left + above - corner; all of one shape.
 
     In bytes alone, several times as fast as with a bit for the sign: a corner beyond both others is
     brought back to the nearer of them, which changes nothing in which of the three it is.
@@ -118,5 +118,5 @@ def _between(a: Bytes, b: Bytes) -> Bytes:
 
 
 def _either(so: NDArray[np.bool_], yes: Bytes, no: Bytes) -> Bytes:
-    """`np.where`, by bits: a tenth of its time."""
+    """Compute `np.where` by bits, in a tenth of its time."""
     return no ^ ((yes ^ no) & -so.view(np.uint8))

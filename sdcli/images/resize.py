@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def resized(image: Image, size: tuple[int, int], mode: str) -> Image:
-    """The picture at that size as A1111 brings it there, by Lanczos.
+    """Return the picture at that size as A1111 brings it there, by Lanczos.
 
     `just` stretches it; `crop` cuts off what is beyond; `fill` shows all of it, and stretches its
     first and last row or column over the bands that are left.

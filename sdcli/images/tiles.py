@@ -37,7 +37,7 @@ class Tiling:
         return [place * (length - side) // max(1, count - 1) for place in range(count)]
 
     def cut(self, image: Image) -> list[Image]:
-        """The tiles of a picture, row by row."""
+        """Return the tiles of a picture, row by row."""
         width, height = self.tile
         return [
             image.crop((left, top, left + width, top + height))
@@ -46,7 +46,7 @@ class Tiling:
         ]
 
     def joined(self, tiles: Sequence[Image]) -> Image:
-        """One picture of the tiles, row by row; where they overlap the one fades into the other."""
+        """Join the tiles, row by row, into one picture; overlaps fade into each other."""
         from PIL import Image
 
         columns, rows = self.columns, self.rows
@@ -65,7 +65,7 @@ class Tiling:
 
 
 def _rising(length: int, over: int) -> Image:
-    """A row of weights, L, that rises from 0 to 255 over its first `over` pixels."""
+    """Return a row of weights, L, that rises from 0 to 255 over its first `over` pixels."""
     from PIL import Image
 
     levels = [k * 255 // over for k in range(over)] + [255] * (length - over)

@@ -38,30 +38,30 @@ _FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
 def latent_upscaler(name: str) -> LatentUpscaler | None:
-    """The row of that name; None for an upscaler of pixels."""
+    """Return the row of that name; None for an upscaler of pixels."""
     return next((row for row in LATENT_UPSCALERS if row.name == name), None)
 
 
 def upscaler_name(text: str, *, latents: bool) -> str:
-    """The canonical name, case aside; a network's file as it is typed.
+    """Return the canonical name, case aside; a network's file as it is typed.
 
     Raises UsageError for what is neither, and for one of latents unless `latents`.
     """
     names = [*(row.name for row in LATENT_UPSCALERS if latents), *PIXEL_UPSCALERS]
     known = {name.casefold(): name for name in names}
-    if found := known.get(text.strip().casefold()):
-        return found
+    if canonical := known.get(text.strip().casefold()):
+        return canonical
     if text.endswith(_FILES):
         return text
     raise UsageError(
-        f"no upscaler is called {text!r}",
+        f"unknown upscaler {text!r}",
         did_you_mean(text, names)
         or f"{', '.join(names)}, or a network's file (.safetensors, .pth)",
     )
 
 
 def enlarged(image: Image, size: tuple[int, int], name: str) -> Image:
-    """The picture at that size, (width, height), by Lanczos or Nearest."""
+    """Return the picture at that size, (width, height), by Lanczos or Nearest."""
     from PIL import Image
 
     how = Image.Resampling.LANCZOS if name == LANCZOS else Image.Resampling.NEAREST
@@ -73,9 +73,11 @@ def check_upscaler(name: str) -> None:
     if not name.endswith(_FILES):
         return
     if not is_file(path_of(name)):
-        raise UsageError(f"there is no upscaler {name}", f"a file, or {', '.join(PIXEL_UPSCALERS)}")
+        raise UsageError(
+            f"there is no file {name}", f"give a network's file, or {', '.join(PIXEL_UPSCALERS)}"
+        )
     if find_spec("spandrel") is None:
         raise UsageError(
-            f"{name} is a network, and what reads those is not installed",
+            f"{name} is a network, which needs the package spandrel",
             "pip install 'sdcli[upscalers]'",
         )

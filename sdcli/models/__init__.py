@@ -30,7 +30,7 @@ _HUB_ID = re.compile(
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
+    """Return whether `model` is to be looked up on the hub: owner/name, and no such folder here."""
     here = Path(model)
     return bool(_HUB_ID.fullmatch(model)) and not (is_file(here) or is_folder(here))
 
@@ -38,7 +38,7 @@ def is_hub_id(model: str) -> bool:
 def locate(
     model: str, folders: Folders = (), *, digest: str = "", say: Callable[[str], None] = silent
 ) -> Path | None:
-    """What `model` names on this disk; None for a hub id. Raises ModelError.
+    """Return what `model` names on this disk; None for a hub id. Raises ModelError.
 
     Where a `digest` is known, of the file that is meant, that decides: names change, and files of
     one name differ.
@@ -50,18 +50,19 @@ def locate(
         return path
     if is_file(path):
         raise ModelError(
-            f"--model: {model} is no checkpoint by its name", f"known endings: {', '.join(ENDINGS)}"
+            f"--model: {model} does not have the ending of a checkpoint",
+            f"known endings: {', '.join(ENDINGS)}",
         )
     known = library(folders, "checkpoint")
-    found = named(model, known)
-    if digest and not (found and of_hash(digest, [found])):
+    match = named(model, known)
+    if digest and not (match and of_hash(digest, [match])):
         if other := of_hash(digest, known):
-            say(f"model {model} is {other.title} here, by its hash {digest}")
+            say(f"model {model} is called {other.title} here: its hash is {digest}")
             return other.path
-        if found:
-            say(f"{found.title} is another model {model}: its hash is not {digest}")
-    if found:
-        return found.path
+        if match:
+            say(f"{match.title} is not the same model {model}: its hash is not {digest}")
+    if match:
+        return match.path
     if is_hub_id(model):
         return None
     raise ModelError(
@@ -80,7 +81,7 @@ def find(
     digest: str = "",
     say: Callable[[str], None] = silent,
 ) -> Model:
-    """The model of that name, or of the file's `digest` if there is one, checked.
+    """Return the model of that name, or of the file's `digest` if there is one, checked.
 
     A path; else a name or hash of what is in the models `folders`; else a hub id, which is fetched
     only if the cache does not hold it. Raises ModelError.
@@ -105,7 +106,7 @@ def find(
 def inspect(
     path: Path, name: str, *, offline: bool = False, say: Callable[[str], None] = silent
 ) -> Model:
-    """The model at that path, checked. Raises ModelError for what is damaged or does not run."""
+    """Check the model at that path. Raises ModelError if it is damaged or not supported."""
     if path.is_dir():
         return folder.inspect(path, name)
     return single_file.inspect(path, name, offline=offline, say=say)

@@ -10,15 +10,14 @@ from typing import Any
 from sdcli import models
 from sdcli.errors import SdcliError
 
-from . import folder as diffusers_folder
-from . import hashes
+from . import folder, hashes
 from .header import read_header
-from .library import Found
+from .library import ModelFile
 from .single_file import METADATA, family_of
 
 
-def facts_of(item: Found) -> dict[str, Any]:
-    """What `models list --json` tells of a file or folder."""
+def facts_of(item: ModelFile) -> dict[str, Any]:
+    """Return what `models list --json` tells of a file or folder."""
     return {
         "name": item.name,
         "title": item.title,
@@ -31,10 +30,10 @@ def facts_of(item: Found) -> dict[str, Any]:
 
 
 def family_title(path: Path) -> str:
-    """The family's title; what else it is; or what is wrong with the file."""
+    """Return the family's title; what else it is; or what is wrong with the file."""
     try:
         if path.is_dir():
-            return diffusers_folder.inspect(path, path.name).family.title
+            return folder.inspect(path, path.name).family.title
         return family_of(read_header(path)).title
     except SdcliError as error:
         return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
@@ -47,19 +46,19 @@ def _bytes(path: Path) -> int:
 
 
 def size(path: Path) -> str:
-    """Of a file or of all files of a folder, as a person reads it."""
+    """Format the size of a file, or of all files in a folder."""
     return f"{_bytes(path) / 2**20:,.0f} MiB"
 
 
 def short_hash(path: Path) -> str:
-    """The first ten digits, where the hash is known already."""
+    """Return the first ten digits, where the hash is known already."""
     return (hashes.remembered(path) or "")[:10]
 
 
 def model_facts(path: Path) -> dict[str, Any]:
-    """What `models info` tells. Raises ModelError for what is no model."""
+    """Return what `models info` tells. Raises ModelError for what is no model."""
     if path.is_dir():
-        model = diffusers_folder.inspect(path, str(path))
+        model = folder.inspect(path, str(path))
         files = [file for part in model.configs for file in models.weight_files(path / part)]
         family, native = model.family.title, model.native_size
         prediction: str = model.prediction

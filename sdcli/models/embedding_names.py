@@ -17,7 +17,7 @@ def in_texts(names: Iterable[str], texts: Iterable[str]) -> list[str]:
 
 
 def _alone(name: str) -> str:
-    """A pattern for the name where what is of one kind does not go on; digits never do."""
+    """Return a pattern for the name where what is of one kind does not go on; digits never do."""
 
     def kind(end: str) -> str:
         if end.isdigit():

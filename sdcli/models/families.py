@@ -99,7 +99,7 @@ FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 
 def by_name(name: str) -> Family:
-    """The row of that name. Raises KeyError."""
+    """Return the row of that name. Raises KeyError."""
     return {row.name: row for row in FAMILIES}[name]
 
 
@@ -163,29 +163,30 @@ _PARTS = {
 
 
 def of_shapes(shapes: Shapes) -> Family:
-    """The family of a single file in the original layout, by its tensors' names and shapes.
+    """Return the family of a single file in the original layout, by its tensors' names and shapes.
 
     Whether a Stable Diffusion 2 file predicts ε or v leaves no trace in them; the row is that for
     ε. Raises ModelError for a family that sdcli does not run, or another kind of file, by its name.
     """
-    found = next((family for sign, family in _SIGNS.items() if sign in shapes), None)
+    name = next((family for sign, family in _SIGNS.items() if sign in shapes), None)
     rows = {row.name: row for row in FAMILIES}
     first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
-    if found is None or (found in rows and first is None):
+    if name is None or (name in rows and first is None):
         raise ModelError(f"this file is {_part(shapes)}", "give a whole checkpoint")
-    if found not in rows:
-        raise ModelError(f"this is {_article(found)} {found} model", _WHAT_RUNS)
+    if name not in rows:
+        raise ModelError(f"this is {_article(name)} {name} model", _WHAT_RUNS)
     assert first is not None
-    if first[1] == _FILLING and f"{found}-inpainting" in rows:
-        found += "-inpainting"
-    _check_channels(first[1], rows[found].channels)
-    return rows[found]
+    if first[1] == _FILLING and f"{name}-inpainting" in rows:
+        name += "-inpainting"
+    _check_channels(first[1], rows[name].channels)
+    return rows[name]
 
 
-def _check_channels(found: int, wanted: int) -> None:
-    if found != wanted:
+def _check_channels(channels: int, wanted: int) -> None:
+    if channels != wanted:
         raise ModelError(
-            f"this UNet takes {found} channels, not {wanted}: a depth or editing model", _WHAT_RUNS
+            f"this UNet takes {channels} channels, not {wanted}: a depth or editing model",
+            _WHAT_RUNS,
         )
 
 

@@ -16,7 +16,7 @@ from .roles import DECODER, ROLES, TEXT_ENCODERS, backbone_role
 
 
 def components(index: Mapping[str, Any]) -> tuple[str, ...]:
-    """The roles of a folder's networks, as its `model_index.json` lists them."""
+    """Return the roles of a folder's networks, as its `model_index.json` lists them."""
     listed = {role for role in ROLES if index.get(role)}
     always = {backbone_role(listed), DECODER, TEXT_ENCODERS[0]}
     return tuple(role for role in ROLES if role in listed | always)
@@ -29,7 +29,7 @@ def inspect(path: Path, name: str) -> Model:
     """
     if not (path / "model_index.json").is_file():
         raise ModelError(
-            f"--model: {path} has no model_index.json, so it is no diffusers model folder",
+            f"--model: {path} has no model_index.json, so it is not a diffusers model folder",
             "give the folder that holds unet/, vae/ and text_encoder/",
         )
     index = _read_json(path / "model_index.json")
@@ -59,20 +59,20 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"--model: cannot read {path}: {error}") from error
     if not isinstance(data, Mapping):
-        raise ModelError(f"--model: {path} holds no JSON object")
+        raise ModelError(f"--model: {path} is not a JSON object")
     return data
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of a component's weights: safetensors before .bin, full precision before fp16.
+    """Return a component's weight files: safetensors before .bin, full precision before fp16.
 
     Raises ModelError if there are none.
     """
     for pattern in ("*.safetensors", "*.bin"):
-        found = sorted(folder.glob(pattern))
-        plain = [file for file in found if ".fp16." not in file.name]
-        if found:
-            return plain or found
+        files = sorted(folder.glob(pattern))
+        plain = [file for file in files if ".fp16." not in file.name]
+        if files:
+            return plain or files
     raise ModelError(f"--model: {folder} holds no weights", "expected a .safetensors file")
 
 

@@ -46,7 +46,7 @@ def sha256(path: Path, *, weights_only: bool = False) -> str:
 
 
 def digest_of(model: Model) -> str:
-    """One SHA-256 for all files that a model's pictures depend on. Raises ModelError."""
+    """Return one SHA-256 for all files that a model's pictures depend on. Raises ModelError."""
     files = [model.path] if model.header is not None else []
     if model.header is None:
         files = [file for part in model.configs for file in weight_files(model.path / part)]
@@ -56,7 +56,7 @@ def digest_of(model: Model) -> str:
 
 
 def remembered(path: Path) -> str | None:
-    """The file's SHA-256 if it is known and the file has not changed since; reads nothing else."""
+    """Return the SHA-256 of an unchanged file if it is known; reads nothing else."""
     try:
         return _Known.read().of(str(path.resolve()), _state(path))
     except OSError:
@@ -64,7 +64,7 @@ def remembered(path: Path) -> str | None:
 
 
 def legacy(path: Path) -> str:
-    """The eight digits that A1111 gave before 1.0: of 64 KiB from the first MiB on."""
+    """Return the eight digits that A1111 gave before 1.0: of 64 KiB from the first MiB on."""
     try:
         with path.open("rb") as file:
             file.seek(_LEGACY_FROM)
@@ -74,8 +74,8 @@ def legacy(path: Path) -> str:
 
 
 def _state(path: Path) -> list[int]:
-    told = path.stat()
-    return [told.st_size, told.st_mtime_ns]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def of_weights(path: Path) -> str:
@@ -86,8 +86,8 @@ def of_weights(path: Path) -> str:
     """
     if path.suffix.lower() != ".safetensors":
         return sha256(path)[:12]
-    said = read_header(path).metadata.get("sshs_model_hash")
-    return (said or sha256(path, weights_only=True))[:12]
+    digest = read_header(path).metadata.get("sshs_model_hash")
+    return (digest or sha256(path, weights_only=True))[:12]
 
 
 class HashJob:
@@ -108,7 +108,7 @@ class HashJob:
         self._single = {"Model hash": model, "VAE hash": vae}
         self._named = {"Lora hashes": loras or {}, "TI hashes": embeddings or {}}
         self.embeddings = tuple(embeddings or ())
-        self._found: Future[tuple[dict[str, str], dict[str, dict[str, str]]]] = Future()
+        self._hashes: Future[tuple[dict[str, str], dict[str, dict[str, str]]]] = Future()
         Thread(target=self._fill, name="hashes", daemon=True).start()  # an end does not wait for it
 
     def text(self, loras: Collection[str], texts: Collection[str]) -> dict[str, str]:
@@ -116,27 +116,27 @@ class HashJob:
 
         Raises ModelError for a file that cannot be read.
         """
-        single, named = self._found.result()
+        single, by_name = self._hashes.result()
         names = {*loras, *in_texts(self.embeddings, texts)}
         used = {
             key: ", ".join(f"{name}: {digest}" for name, digest in digests.items() if name in names)
-            for key, digests in named.items()
+            for key, digests in by_name.items()
         }
         return single | {key: text for key, text in used.items() if text}
 
     def _fill(self) -> None:
         try:
-            self._found.set_result(self._work_out())
+            self._hashes.set_result(self._work_out())
         except BaseException as error:  # for whoever asks; a thread has nobody to tell
-            self._found.set_exception(error)
+            self._hashes.set_exception(error)
 
     def _work_out(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         single = {key: sha256(path)[:10] for key, path in self._single.items() if path}
-        named = {}
+        by_name = {}
         for key, files in self._named.items():
             one = of_weights if key == "Lora hashes" else lambda path: sha256(path)[:12]
-            named[key] = {name: one(path) for name, path in files.items()}
-        return single, named
+            by_name[key] = {name: one(path) for name, path in files.items()}
+        return single, by_name
 
 
 class _Known:

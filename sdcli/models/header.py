@@ -53,7 +53,7 @@ def _safetensors(path: Path) -> Header:
             )
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is damaged or no safetensors file: {error}", "download it again"
+            f"{path} is damaged or not a safetensors file: {error}", "download it again"
         ) from error
 
 
@@ -65,7 +65,7 @@ def _pickled(path: Path) -> Header:
                 content = _Tensors(file).load()
     except (zipfile.BadZipFile, StopIteration) as error:
         raise ModelError(
-            f"{path} is damaged, or no file that torch saved", "download it again"
+            f"{path} is damaged, or was not saved by torch", "download it again"
         ) from error
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
@@ -108,7 +108,7 @@ class _Tensors(pickle.Unpickler):
     """Reads torch's pickles with a stand-in for every tensor, and knows nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few names that torch's own state dicts use."""
+        """Return the few names that torch's own state dicts use."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
@@ -118,7 +118,7 @@ class _Tensors(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
-        """A storage: only its number format matters here."""
+        """Return a storage: only its number format matters here."""
         return pid[1]
 
     @staticmethod

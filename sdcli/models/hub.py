@@ -23,7 +23,7 @@ _INDEX = re.compile(rf"{_ROLE}/[^/]+\.safetensors\.index[^/]*\.json")
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """Of a repository's files, those that sdcli needs.
+    """Return the files of a repository that sdcli needs.
 
     One set of weights for each component: safetensors before .bin, full precision before fp16.
     """
@@ -40,7 +40,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
 
 
 def cached(model: str) -> Path | None:
-    """The hub model's folder in the cache, complete or not; None if there is none. No network."""
+    """Return the hub model's folder in the cache, complete or not, or None. No network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -78,7 +78,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
                 f"--model: {model} on the hub has no model_index.json",
                 "sdcli reads models in the diffusers folder layout",
             )
-        say(f"fetching {model} from the hub: {len(files)} files, those that are not here yet")
+        say(f"fetching {model} from the hub: {len(files)} files, except those in the cache")
         return Path(snapshot_download(model, allow_patterns=files))
     except GatedRepoError as error:
         raise ModelError(
@@ -91,7 +91,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(
-            f"--model: {model} on the hub lacks the revision that was asked for", "try again"
+            f"--model: {model} on the hub does not have the requested revision", "try again"
         ) from error
     except _network_errors() as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -106,7 +106,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:
-    """What the hub's client raises where the network fails: requests', httpx's or httpx2's."""
+    """Return the errors that the hub's client raises where the network fails."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return (*HfHubHTTPError.__bases__, OSError)
@@ -117,7 +117,7 @@ _TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json", "specia
 
 
 def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> Path:
-    """The folder of CLIP's tokenizer: from the hub's cache, or once from the hub.
+    """Return the folder of CLIP's tokenizer: from the hub's cache, or once from the hub.
 
     Raises ModelError where it is in neither.
     """
@@ -138,4 +138,4 @@ def tokenizer(*, offline: bool = False, say: Callable[[str], None] = silent) -> 
         ) from error
 
 
-_PULL = "sdcli models pull tokenizers, once, with a network"
+_PULL = "run `sdcli models pull tokenizers` once, with a network"

@@ -62,17 +62,17 @@ def unet_config(shapes: Shapes, *, heads: int | None, summary: int = 0) -> dict[
         "use_linear_projection": len(shapes[f"{middle}proj_in.weight"]) == 2,
     }
     if f"{UNET}label_emb.0.0.weight" in shapes:
-        told = shapes[f"{UNET}label_emb.0.0.weight"][1]
+        size = shapes[f"{UNET}label_emb.0.0.weight"][1]
         config |= {
             "addition_embed_type": "text_time",
-            "addition_time_embed_dim": (told - summary) // 6,
-            "projection_class_embeddings_input_dim": told,
+            "addition_time_embed_dim": (size - summary) // 6,
+            "projection_class_embeddings_input_dim": size,
         }
     return config
 
 
 def _depth(shapes: Shapes, stem: str) -> int:
-    """How many transformer blocks the attention at `stem` has; 0 for none."""
+    """Return how many transformer blocks the attention at `stem` has; 0 for none."""
     for depth in count():
         if f"{stem}transformer_blocks.{depth}.norm1.weight" not in shapes:
             return depth
@@ -80,7 +80,7 @@ def _depth(shapes: Shapes, stem: str) -> int:
 
 
 def vae_config(shapes: Shapes, *, space: LatentSpace) -> dict[str, Any]:
-    """AutoencoderKL's configuration, with scale and shift of `space`.
+    """Return AutoencoderKL's configuration, with scale and shift of `space`.
 
     Raises KeyError as `unet_config` does.
     """
@@ -99,7 +99,7 @@ def vae_config(shapes: Shapes, *, space: LatentSpace) -> dict[str, Any]:
 
 
 def clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
-    """CLIPTextConfig's arguments for OpenAI's CLIP under `prefix`."""
+    """Return CLIPTextConfig's arguments for OpenAI's CLIP under `prefix`."""
     inside = f"{prefix}transformer.text_model."
     return {
         **_text(shapes, f"{inside}embeddings.token_embedding.weight"),
@@ -138,7 +138,7 @@ def _text(shapes: Shapes, embedding: str) -> dict[str, Any]:
 
 
 def _numbers(shapes: Shapes, pattern: str) -> int:
-    """How many numbers follow one another from 0 in names that begin with `pattern`."""
+    """Return how many numbers follow one another from 0 in names that begin with `pattern`."""
     form = re.compile(pattern)
-    found = {int(match[1]) for name in shapes if (match := form.match(name))}
-    return len(found)
+    numbers = {int(match[1]) for name in shapes if (match := form.match(name))}
+    return len(numbers)

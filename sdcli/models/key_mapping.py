@@ -62,7 +62,7 @@ _UNET_BLOCK = re.compile(
 
 
 def unet_place(name: str, *, layers: int, attending: frozenset[int]) -> Place:
-    """The place of a UNet2DConditionModel's tensor.
+    """Return the place of a UNet2DConditionModel's tensor.
 
     `layers` is its layers_per_block; `attending` are the numbers of its up blocks that have
     attentions, after which their upsampler is counted.
@@ -109,7 +109,7 @@ _VAE_BLOCK = re.compile(r"(?:down|up)_blocks\.(\d+)\.(resnets|\w+samplers)\.(\d+
 
 
 def vae_place(name: str, *, blocks: int) -> Place:
-    """The place of an AutoencoderKL's tensor; `blocks` is how many sizes it has."""
+    """Return the place of an AutoencoderKL's tensor; `blocks` is how many sizes it has."""
     half, _, inside = name.partition(".")
     if half not in ("encoder", "decoder"):
         return Place(VAE + name)
@@ -125,13 +125,13 @@ def vae_place(name: str, *, blocks: int) -> Place:
 
 
 def first_name(name: str) -> str:
-    """The name that diffusers first gave to a tensor of an AutoencoderKL; most kept it."""
+    """Return the name that diffusers first gave to a tensor of an AutoencoderKL; most kept it."""
     before, attention, inside = name.partition(".attentions.0.")
     return before + attention + _replaced(inside, _FIRST_NAMES)
 
 
 def clip_place(name: str, *, prefix: str) -> Place:
-    """The place of a CLIPTextModel's tensor in a file whose encoder is OpenAI's CLIP."""
+    """Return the place of a CLIPTextModel's tensor in a file whose encoder is OpenAI's CLIP."""
     return Place(f"{prefix}transformer.text_model.{name.removeprefix('text_model.')}")
 
 
@@ -154,7 +154,7 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
 def open_clip_place(name: str, *, prefix: str) -> Place:
-    """The place of a CLIP text model's tensor in a file whose encoder is OpenCLIP."""
+    """Return the place of a CLIP text model's tensor in a file whose encoder is OpenCLIP."""
     place = _replaced(name.removeprefix("text_model."), _OPEN_CLIP)
     if place == "text_projection":
         return Place(f"{prefix}model.{place}", transposed=True)

@@ -45,7 +45,7 @@ _HASH = re.compile(r"(?:(.+) )?\[?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelFile:
     """A file of weights, or a diffusers folder. `title` is its path within the models folder."""
 
     kind: Kind
@@ -74,16 +74,16 @@ class Library(tuple[Path | Only, ...]):
         library._walked = {}
         return library
 
-    _walked: dict[Kind, list[Found]]
+    _walked: dict[Kind, list[ModelFile]]
 
-    def of(self, kind: Kind) -> list[Found]:
+    def of(self, kind: Kind) -> list[ModelFile]:
         """Return all of that kind. Raises ModelError as `library` does."""
         if kind not in self._walked:
             self._walked[kind] = _walk(self, kind)
         return self._walked[kind]
 
 
-def library(folders: Folders, kind: Kind) -> list[Found]:
+def library(folders: Folders, kind: Kind) -> list[ModelFile]:
     """List all of that kind in these folders, sorted by folder and title.
 
     A models folder may be A1111's or ComfyUI's own, its models folder, or a plain folder of
@@ -92,19 +92,19 @@ def library(folders: Folders, kind: Kind) -> list[Found]:
     return folders.of(kind) if isinstance(folders, Library) else _walk(folders, kind)
 
 
-def _walk(folders: Folders, kind: Kind) -> list[Found]:
-    found: dict[Path, Found] = {}
+def _walk(folders: Folders, kind: Kind) -> list[ModelFile]:
+    files: dict[Path, ModelFile] = {}
     for folder in folders:
         for root in shelves(folder, kind):
             for path in sorted(_weights(root), key=lambda path: path.as_posix().casefold()):
                 title = path.relative_to(root).as_posix()
                 if _is_a(kind, path):
-                    found.setdefault(path.resolve(), Found(kind, path, title))
-    return list(found.values())
+                    files.setdefault(path.resolve(), ModelFile(kind, path, title))
+    return list(files.values())
 
 
 def shelves(folder: Path | Only, kind: Kind) -> list[Path]:
-    """Where in a folder files of that kind are looked for; only folders that are there.
+    """Return where in a folder files of that kind are looked for; only folders that are there.
 
     Raises ModelError for a folder that is not there itself.
     """
@@ -124,36 +124,36 @@ def shelves(folder: Path | Only, kind: Kind) -> list[Path]:
 
 
 def _weights(root: Path) -> Iterator[Path]:
-    """Weight files and diffusers folders below `root`, links followed, no folder twice."""
-    seen: set[Path] = set()
+    """Yield weight files and diffusers folders below `root`, following links, no folder twice."""
+    visited: set[Path] = set()
     for place, folders, files in os.walk(root, followlinks=True):
         folder = Path(place)
-        if folder.resolve() in seen or (folder / "model_index.json").is_file():
+        if folder.resolve() in visited or (folder / "model_index.json").is_file():
             folders.clear()
-            if folder.resolve() not in seen and folder != root:
+            if folder.resolve() not in visited and folder != root:
                 yield folder
         else:
             yield from (folder / name for name in files if name.lower().endswith(ENDINGS))
-        seen.add(folder.resolve())
+        visited.add(folder.resolve())
 
 
 def _is_a(kind: Kind, path: Path) -> bool:
-    """A1111 keeps VAEs beside their checkpoints as NAME.vae.safetensors."""
+    """Return whether a file is of that kind: A1111 keeps VAEs beside checkpoints as NAME.vae.*."""
     return kind != "checkpoint" or not path.stem.lower().endswith(".vae")
 
 
-def named(name: str, found: Sequence[Found]) -> Found | None:
-    """The one of that name: stem, title, path with / or _, hash, or "name [hash]".
+def named(name: str, files: Sequence[ModelFile]) -> ModelFile | None:
+    """Return the one of that name: stem, title, path with / or _, hash, or "name [hash]".
 
     None for a name that none has. Raises ModelError where several have it.
     """
-    fitting = [item for item in found if name in item.names]
+    fitting = [item for item in files if name in item.names]
     fitting = fitting or [
-        item for item in found if name.casefold() in (known.casefold() for known in item.names)
+        item for item in files if name.casefold() in (known.casefold() for known in item.names)
     ]
     if not fitting and (match := _HASH.fullmatch(name)):
         stem, digest = match[1], match[2]
-        among = [item for item in found if stem is None or stem in item.names]
+        among = [item for item in files if stem is None or stem in item.names]
         fitting = [item for item in among if item.path.is_file() and _has_hash(item.path, digest)]
     if len(fitting) > 1:
         raise ModelError(
@@ -163,9 +163,9 @@ def named(name: str, found: Sequence[Found]) -> Found | None:
     return fitting[0] if fitting else None
 
 
-def of_hash(digest: str, found: Iterable[Found]) -> Found | None:
-    """The first file of that hash, A1111's or its legacy one; copies are alike."""
-    files = (item for item in found if item.path.is_file())
+def of_hash(digest: str, candidates: Iterable[ModelFile]) -> ModelFile | None:
+    """Return the first file of that hash, A1111's or its legacy one; copies are alike."""
+    files = (item for item in candidates if item.path.is_file())
     return next((item for item in files if _has_hash(item.path, digest)), None)
 
 
@@ -175,22 +175,23 @@ def _has_hash(path: Path, digest: str) -> bool:
     return hashes.sha256(path).startswith(digest)
 
 
-def nearest(name: str, found: Sequence[Found]) -> str:
-    """A hint at the names nearest to an unknown one; empty where none is near."""
-    return did_you_mean(name, [item.name for item in found])
+def nearest(name: str, files: Sequence[ModelFile]) -> str:
+    """Return a hint at the names nearest to an unknown one; empty where none is near."""
+    return did_you_mean(name, [item.name for item in files])
 
 
 def find_lora(name: str, folders: Folders) -> Path:
-    """The file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
+    """Return the file of a LoRA: a path, or a name in the models folders. Raises ModelError."""
     path = path_of(name)
     if is_file(path):
         return path
     known = library(folders, "lora")
-    if found := named(name, known):
-        return found.path
-    where = "in the models folders" if folders else "here, and no models folder is known"
+    if file := named(name, known):
+        return file.path
+    where = "in the models folders" if folders else "here, and no models folder is set"
     raise ModelError(
-        f"there is no LoRA {name} {where}", nearest(name, known) or "give its path, or --models-dir"
+        f"there is no LoRA {name} {where}",
+        nearest(name, known) or "give its path, or set --models-dir",
     )
 
 

@@ -70,7 +70,7 @@ def model_of(
     tokenizers: tuple[Path, ...] = (),
     header: Header | None = None,
 ) -> Model:
-    """The model of these configurations, which win over the family's constants."""
+    """Return the model of these configurations, which win over the family's constants."""
     latents = family.latents.with_vae(configs.get(DECODER, {}))
     own_size = configs[backbone_role(configs)].get("sample_size")  # in latents
     return Model(

@@ -29,10 +29,10 @@ def read_ahead(model: Model) -> Thread | None:
 
 
 def _files(model: Model) -> list[Path]:
-    found = [model.vae.path] if model.vae else []
+    vae = [model.vae.path] if model.vae else []
     if model.header is not None:
-        return [model.path, *found]
-    return [file for part in model.configs for file in weight_files(model.path / part)] + found
+        return [model.path, *vae]
+    return [file for part in model.configs for file in weight_files(model.path / part)] + vae
 
 
 def _ask(files: Sequence[Path]) -> None:

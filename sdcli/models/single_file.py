@@ -37,8 +37,8 @@ def inspect(
     except ModelError as error:
         raise ModelError(f"--model: {error.message}", error.hint) from error
     try:
-        told, family = _told(header), family_of(header)
-        configs = told.get("configs") or derived(header.shapes, family)
+        metadata, family = _own_metadata(header), family_of(header)
+        configs = metadata.get("configs") or derived(header.shapes, family)
     except ModelError as error:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     except KeyError as error:
@@ -51,31 +51,31 @@ def inspect(
         path,
         family,
         configs,
-        told.get("scheduler") or _scheduler(header, family),
-        tokenizers=_tokenizers(told, family, offline=offline, say=say),
+        metadata.get("scheduler") or _scheduler(header, family),
+        tokenizers=_tokenizers(metadata, family, offline=offline, say=say),
         header=header,
     )
 
 
 def family_of(header: Header) -> Family:
-    """The family of a file, by what `models convert` wrote into it, or by its tensors.
+    """Return the family of a file, by what `models convert` wrote into it, or by its tensors.
 
     Raises ModelError for one that sdcli does not run, or another kind of file, by its name.
     """
-    told = _told(header)
-    return by_name(told["family"]) if told else of_shapes(header.shapes)
+    metadata = _own_metadata(header)
+    return by_name(metadata["family"]) if metadata else of_shapes(header.shapes)
 
 
-def _told(header: Header) -> dict[str, Any]:
+def _own_metadata(header: Header) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
-        if told:
-            by_name(told["family"])
+        metadata: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
+        if metadata:
+            by_name(metadata["family"])
     except (ValueError, TypeError, LookupError) as error:
         raise ModelError(
-            f"its metadata {METADATA!r} is none that sdcli wrote", "convert the model again"
+            f"its metadata {METADATA!r} was not written by sdcli", "convert the model again"
         ) from error
-    return told
+    return metadata
 
 
 def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:
@@ -105,15 +105,15 @@ def _scheduler(header: Header, family: Family) -> dict[str, Any]:
 
 
 def _tokenizers(
-    told: Mapping[str, Any], family: Family, *, offline: bool, say: Callable[[str], None]
+    metadata: Mapping[str, Any], family: Family, *, offline: bool, say: Callable[[str], None]
 ) -> tuple[Path, ...]:
-    if "tokenizer" in told:
+    if "tokenizer" in metadata:
         return ()
     return (tokenizer(offline=offline, say=say),) * len(family.encoders)
 
 
 def original_places(model: Model) -> dict[str, Callable[[str], Place]]:
-    """For each component, where its tensors stand in the original layout."""
+    """Return for each component where its tensors are in the original layout."""
     unet = model.configs["unet"]
     ups = enumerate(unet["up_block_types"])
     attending = frozenset(number for number, kind in ups if kind.startswith("CrossAttn"))

@@ -28,7 +28,7 @@ def with_vae(
     folders: Folders = (),
     say: Callable[[str], None] = silent,
 ) -> Model:
-    """The model with the VAE of `choice`: a path, a name in the models folders, or a rule.
+    """Return the model with the VAE of `choice`: a path, a name in the models folders, or a rule.
 
     `own` is the one that the model came with. `automatic` is NAME.vae.safetensors beside
     NAME.safetensors, else the first in the VAE folders whose name begins with NAME, else its own.
@@ -45,7 +45,7 @@ def with_vae(
             raise ModelError(f"--model: {model.path} has no VAE", "give it one with --vae")
         return model
     if choice.casefold() == AUTOMATIC:
-        say(f"with the VAE {path.name}, which is named after it")
+        say(f"using the VAE {path.name}, which is named after the model")
     vae = _inspect(path, model)
     return replace(model, vae=vae, configs={"vae": vae.config, **model.configs})
 
@@ -64,14 +64,14 @@ def _chosen(choice: str, folders: Folders) -> Path:
     if is_file(path):
         return path
     known = library(folders, "vae")
-    found = named(choice, known)
-    if found is None:
+    file = named(choice, known)
+    if file is None:
         raise ModelError(
             f"--vae: there is no file {choice}"
             + (", and nothing of that name in the models folders" if folders else ""),
             nearest(choice, known) or f"a path, a name, {AUTOMATIC} or {OWN}",
         )
-    return found.path
+    return file.path
 
 
 def _inspect(path: Path, model: Model) -> Vae:
@@ -88,25 +88,25 @@ def _inspect(path: Path, model: Model) -> Vae:
     else:
         original = {VAE + name.removeprefix(prefix): shape for name, shape in shapes.items()}
     try:
-        told = vae_config(original, space=model.latents)
+        config = vae_config(original, space=model.latents)
     except KeyError as error:
-        raise ModelError(f"--vae: {path} is no VAE: it has no {error.args[0]}") from error
-    if told["latent_channels"] != own["latent_channels"]:
+        raise ModelError(f"--vae: {path} is not a VAE: it has no {error.args[0]}") from error
+    if config["latent_channels"] != own["latent_channels"]:
         raise ModelError(
-            f"--vae: {path} is for latents of {told['latent_channels']} channels, the model's have "
-            f"{own['latent_channels']}",
+            f"--vae: {path} is for latents of {config['latent_channels']} channels, "
+            f"the model's have {own['latent_channels']}",
             "it belongs to another family",
         )
-    return Vae(path, {**own, **told}, None if diffusers else prefix)
+    return Vae(path, {**own, **config}, None if diffusers else prefix)
 
 
 def place_in(vae: Vae) -> Callable[[str], Place]:
-    """Where the tensors of a VAE in the original layout stand in its file."""
+    """Return where the tensors of a VAE in the original layout stand in its file."""
     blocks = len(vae.config["block_out_channels"])
     prefix = vae.prefix or ""
 
     def place(name: str) -> Place:
-        found = vae_place(name, blocks=blocks)
-        return replace(found, name=prefix + found.name.removeprefix(VAE))
+        own = vae_place(name, blocks=blocks)
+        return replace(own, name=prefix + own.name.removeprefix(VAE))
 
     return place

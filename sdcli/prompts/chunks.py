@@ -65,19 +65,19 @@ def chunks(units: Sequence[Unit], *, comma: int | None) -> list[list[Token]]:
 def units(
     ids: Sequence[int], words: Mapping[tuple[int, ...], tuple[int, ...]], weight: float = 1.0
 ) -> list[Unit]:
-    """The ids as units, every run that is one of `words` as what that stands for, unparted.
+    """Return the ids as units, every run that is one of `words` as what that stands for, unparted.
 
     Of words that begin alike the longest wins.
     """
     longest_first = sorted(words, key=len, reverse=True)
-    found: list[Unit] = []
+    parts: list[Unit] = []
     place = 0
     while place < len(ids):
         here = tuple(ids[place : place + len(longest_first[0])]) if words else ()
         word = next((word for word in longest_first if here[: len(word)] == word), None)
-        found.append(Unit((ids[place],) if word is None else words[word], weight))
+        parts.append(Unit((ids[place],) if word is None else words[word], weight))
         place += 1 if word is None else len(word)
-    return found
+    return parts
 
 
 def read(
@@ -88,16 +88,16 @@ def read(
     emphasis: Emphasis,
     words: Mapping[tuple[int, ...], tuple[int, ...]],
 ) -> list[list[Token]]:
-    """The tokens of a text in chunks of at most 75; at least one chunk.
+    """Return the tokens of a text in chunks of at most 75; at least one chunk.
 
     `ids` is the tokenizer, `comma` the id of a comma that ends a word, `words` what runs of ids
     stand for. Each piece is tokenised alone, as in A1111.
     """
-    found: list[Unit] = []
+    parts: list[Unit] = []
     for piece in [Piece(text)] if emphasis == "none" else parse(text):
         if piece.ends_chunk and emphasis != "none":
-            found.append(END)
+            parts.append(END)
         else:
             weight = 1.0 if emphasis == "ignore" else piece.weight
-            found += units(ids(piece.text), words, weight)
-    return chunks(found, comma=comma)
+            parts += units(ids(piece.text), words, weight)
+    return chunks(parts, comma=comma)

@@ -49,7 +49,7 @@ class Piece:
 
 
 def parse(prompt: str) -> list[Piece]:
-    r"""The prompt's pieces, at least one; neighbours of one weight are joined.
+    r"""Return the prompt's pieces, at least one; neighbours of one weight are joined.
 
     `(x)` counts 1.1 times, `[x]` 1 / 1.1 times, `(x:1.3)` 1.3 times, and within one another their
     product. `\(` is a bracket as text. What is never closed reaches to the end, what closes nothing
@@ -104,7 +104,7 @@ def _limited(weight: float) -> float:
 
 
 def _parted(text: str) -> list[tuple[str, float]]:
-    """Text with every BREAK in it as a piece of its own, without the blanks around that."""
+    """Split off every BREAK as a piece of its own, without the blanks around it."""
     first, *rest = _BREAK.split(text)
     if not rest:
         return [(text, 1.0)]
@@ -119,7 +119,7 @@ def _joined(pieces: Iterable[Piece]) -> list[Piece]:
 
 
 def to_text(pieces: Sequence[Piece]) -> str:
-    """A prompt that `parse` reads as these pieces, which it gave."""
+    """Return a prompt that `parse` reads as these pieces, which it gave."""
     ends = [piece.ends_chunk for piece in pieces]
     beside = [a or b for a, b in zip([False, *ends], [*ends[1:], False], strict=False)]
     shown = [

@@ -23,7 +23,7 @@ class Tag:
 
 
 def split(prompt: str) -> tuple[str, list[Tag]]:
-    """The prompt without its tags, and those of them that are LoRAs.
+    """Return the prompt without its tags, and those of them that are LoRAs.
 
     As in A1111 a tag of an unknown kind goes too; `unknown` names them. Raises UsageError for
     hypernetworks, which sdcli does not have, and a strength that is no number.
@@ -33,7 +33,9 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
     def take(match: re.Match[str]) -> str:
         kind = match[1]
         if kind in _REFUSED:
-            raise UsageError(f"sdcli has no {_REFUSED[kind]}, so {match[0]} cannot be honoured")
+            raise UsageError(
+                f"sdcli does not support {_REFUSED[kind]}, so {match[0]} cannot be used"
+            )
         if kind in _KNOWN:
             tags.append(parse(match[2]))
         return ""
@@ -42,7 +44,7 @@ def split(prompt: str) -> tuple[str, list[Tag]]:
 
 
 def unknown(prompt: str) -> list[str]:
-    """The tags of kinds that nobody knows, as they stand in the prompt."""
+    """Return the tags of unknown kinds, as they stand in the prompt."""
     kinds = _KNOWN.keys() | _REFUSED.keys()
     return [match[0] for match in _TAG.finditer(prompt) if match[1] not in kinds]
 
@@ -56,11 +58,11 @@ def parse(text: str) -> Tag:
         key, mark, value = part.rpartition("=")
         key = key.strip() if mark else next(order, "")
         if key not in ("te", "unet"):
-            raise UsageError(f"LoRA {text!r}: {part!r} is nothing that sdcli knows", "NAME:0.8")
+            raise UsageError(f"LoRA {text!r}: cannot read {part!r}", "NAME:0.8")
         try:
             strengths[key] = float(value)
         except ValueError as error:
-            raise UsageError(f"LoRA {text!r}: {value!r} is no number", "NAME:0.8") from error
+            raise UsageError(f"LoRA {text!r}: {value!r} is not a number", "NAME:0.8") from error
     if not name.strip():
         raise UsageError(f"LoRA {text!r} has no name", "NAME:0.8")
     te = strengths.get("te", 1.0)
@@ -68,6 +70,6 @@ def parse(text: str) -> Tag:
 
 
 def tagged(prompt: str, loras: Iterable[str]) -> str:
-    """The prompt with a tag for each `NAME[:STRENGTH]` after it. Raises UsageError."""
-    found = [prompt, *(f"<lora:{text}>" for text in loras if parse(text))]
-    return " ".join(filter(None, found))
+    """Return the prompt with a tag for each `NAME[:STRENGTH]` after it. Raises UsageError."""
+    parts = [prompt, *(f"<lora:{text}>" for text in loras if parse(text))]
+    return " ".join(filter(None, parts))

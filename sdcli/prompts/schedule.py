@@ -53,12 +53,12 @@ class _Group:
     parts: list[list[_Part]] = field(default_factory=lambda: [[]])
     marks: str = ""
 
-    def told(self, closing: str = "") -> list[_Part]:
-        """All of it as text, and what is in it."""
-        found: list[_Part] = [self.opening, self.parts[0]]
+    def as_parts(self, closing: str = "") -> list[_Part]:
+        """Return the brackets as text, with the parts between them."""
+        parts: list[_Part] = [self.opening, self.parts[0]]
         for mark, part in zip(self.marks, self.parts[1:], strict=True):
-            found += [mark, part]
-        return [*found, closing]
+            parts += [mark, part]
+        return [*parts, closing]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +97,12 @@ def timeline(prompt: str, over: Pass) -> list[Stretch]:
 
 
 def text_at(stretches: Sequence[Stretch], call: int) -> str:
-    """The text of a model call, counted from 0; after the last stretch the first, as in A1111."""
+    """Return the text of a model call, from 0; after the last stretch the first, as in A1111."""
     return next((each.text for each in stretches if each.until >= call), stretches[0].text)
 
 
 def _parsed(prompt: str) -> list[_Part] | None:
-    """What the prompt is made of; None where A1111's grammar fails."""
+    """Return what the prompt is made of; None where A1111's grammar fails."""
     whole = _Group("")
     open_groups = [whole]
 
@@ -111,7 +111,7 @@ def _parsed(prompt: str) -> list[_Part] | None:
         fits = not any("|" in group.marks for group in open_groups)
         while len(open_groups) > 1:
             inner = open_groups.pop()
-            open_groups[-1].parts[-1].append(inner.told())
+            open_groups[-1].parts[-1].append(inner.as_parts())
         return fits
 
     place = 0
@@ -143,11 +143,11 @@ def _made(group: _Group, closing: str) -> _Part | None:
     """What a closed bracket is in the text around it; None for nothing that the grammar has."""
     parts, marks = group.parts, group.marks
     if group.opening + closing == "()":
-        return group.told(closing) if marks in ("", ":") else None
+        return group.as_parts(closing) if marks in ("", ":") else None
     if group.opening + closing != "[]":
         return None
     if not marks:
-        return group.told(closing)
+        return group.as_parts(closing)
     if set(marks) == {"|"}:
         return _Alternation(parts)
     last = parts[-1]
@@ -158,7 +158,7 @@ def _made(group: _Group, closing: str) -> _Part | None:
 
 
 def _inside(parts: Sequence[_Part]) -> Iterator[_Edit | _Alternation]:
-    """All that changes, and what changes within it."""
+    """Yield all that changes, and what changes within it."""
     waiting = list(parts)
     while waiting:
         part = waiting.pop()
@@ -173,17 +173,17 @@ def _inside(parts: Sequence[_Part]) -> Iterator[_Edit | _Alternation]:
 
 
 def _text(parts: Sequence[_Part], call: int, over: Pass) -> str:
-    """What stands there at a call, counted from 1."""
-    found: list[str] = []
+    """Return what stands there at a call, counted from 1."""
+    texts: list[str] = []
     waiting = list(reversed(parts))
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
-            found.append(part)
+            texts.append(part)
         elif isinstance(part, list):
             waiting += reversed(part)
         elif isinstance(part, _Edit):
             waiting.append(part.before if call <= over.call(part.when) else part.after)
         else:
             waiting.append(part.options[(call - 1) % len(part.options)])
-    return "".join(found)
+    return "".join(texts)

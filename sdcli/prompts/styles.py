@@ -34,18 +34,18 @@ def read_styles(path: Path) -> dict[str, Style]:
     except OSError as error:
         raise UsageError(f"--styles-file: cannot read {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"--styles-file: {path} is no table of styles: {error}") from error
-    found: dict[str, Style] = {}
+        raise UsageError(f"--styles-file: {path} is not a table of styles: {error}") from error
+    styles: dict[str, Style] = {}
     for row in rows:
         name = row.get("name")
         if name and not name.startswith("#"):
             prompt = row.get("prompt") or row.get("text") or ""
-            found[name] = Style(name, prompt, row.get("negative_prompt") or "")
-    return found
+            styles[name] = Style(name, prompt, row.get("negative_prompt") or "")
+    return styles
 
 
 def named(name: str, known: dict[str, Style]) -> Style:
-    """The style of that name. Raises UsageError."""
+    """Return the style of that name. Raises UsageError."""
     if name in known:
         return known[name]
     alike = [each for each in known.values() if each.name.casefold() == name.casefold()]
@@ -58,7 +58,7 @@ def named(name: str, known: dict[str, Style]) -> Style:
 
 
 def styled(prompt: str, added: Iterable[str]) -> str:
-    """The prompt with the words of styles, in turn: in the place of `{prompt}`, or at the end."""
+    """Put the words of styles into the prompt: in the place of `{prompt}`, or at the end."""
     for text in added:
         if _PLACE in text:
             prompt = text.replace(_PLACE, prompt)
@@ -68,5 +68,5 @@ def styled(prompt: str, added: Iterable[str]) -> str:
 
 
 def without_comments(prompt: str) -> str:
-    """The prompt without what stands between a # and the end of its line, and empty such lines."""
+    """Remove comments, from a # to the end of its line, and lines that are then empty."""
     return re.sub(r"^[ \t]*#[^\n]*\n|#[^\n]*", "", prompt, flags=re.MULTILINE)

@@ -30,7 +30,7 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
 
     Empty lines and those that begin with # are left out.
     """
-    found: dict[str, list[str]] = {}
+    wildcards: dict[str, list[str]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"--wildcards-dir: there is no folder {folder}")
@@ -40,13 +40,13 @@ def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
                 lines = path.read_text(encoding="utf-8-sig").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"--wildcards-dir: cannot read {path}: {error}") from error
-            kept = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-            found.setdefault(name, kept)
-    return found
+            options = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            wildcards.setdefault(name, options)
+    return wildcards
 
 
 def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = False) -> str:
-    r"""The template with its choices made, always alike for a seed.
+    r"""Return the template with its choices made, always alike for a seed.
 
     `{a|b|c}` is one of three, `{0.3::a|b}` a with weight 0.3 beside b's 1, `{2$$a|b|c}` two
     different ones, `{1-2$$ and $$a|b|c}` one or two with " and " in between. Braces around nothing
@@ -60,7 +60,7 @@ def resolved(template: str, seed: int, known: Wildcards, *, negative: bool = Fal
 def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
     if depth > _DEEPEST:
         raise UsageError(
-            f"choices lie more than {_DEEPEST} deep in one another", "does a wildcard hold itself?"
+            f"choices are nested more than {_DEEPEST} deep", "does a wildcard include itself?"
         )
     choices = _choices(text)
     found: list[str] = []
@@ -81,7 +81,7 @@ def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
 
 def _choices(text: str) -> dict[int, int]:
     """Where each brace that is a choice opens and closes: it has a | of its own, or a number."""
-    found: dict[int, int] = {}
+    ends: dict[int, int] = {}
     opened: list[int] = []
     chooses: list[bool] = []
     for mark in _BRACE.finditer(text):
@@ -94,12 +94,12 @@ def _choices(text: str) -> dict[int, int]:
         elif mark[0] == "}" and opened:
             start = opened.pop()
             if chooses.pop():
-                found[start] = place
-    return found
+                ends[start] = place
+    return ends
 
 
 def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
-    """What is chosen of the inside of braces."""
+    """Return what is chosen of the inside of braces."""
     count = _COUNT.match(inside)
     options = _options(inside[count.end() :] if count else inside)
     if len(options) == 1 and (name := _ONE_NAME.fullmatch(options[0])):
@@ -111,28 +111,28 @@ def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
         high = int(count[3] or len(options)) if count[2] else low
         joint = joint if count[4] is None else count[4]
     wanted = rng.randint(min(low, high), max(low, high))
-    left = [_weighed(option) for option in options]
+    remaining = [_weighed(option) for option in options]
     taken: list[str] = []
-    while left and len(taken) < wanted:
-        taken.append(left.pop(_place(left, rng))[0])
+    while remaining and len(taken) < wanted:
+        taken.append(remaining.pop(_place(remaining, rng))[0])
     return joint.join(taken)
 
 
 def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
-    """One of them by its weight; where all weigh nothing, any."""
+    """Return one of them by its weight; where all weigh nothing, any."""
     weights = [weight for _, weight in options]
     return rng.choices(range(len(options)), weights if any(weights) else None)[0]
 
 
 def _options(inside: str) -> list[str]:
-    """Parted at every | that is in no further braces."""
-    found, depth, start = [], 0, 0
+    """Split at every | that is in no further braces."""
+    parts, depth, start = [], 0, 0
     for mark in _BRACE.finditer(inside):
         depth += (mark[0] == "{") - (mark[0] == "}")
         if mark[0] == "|" and depth == 0:
-            found.append(inside[start : mark.start()])
+            parts.append(inside[start : mark.start()])
             start = mark.end()
-    return [*found, inside[start:]]
+    return [*parts, inside[start:]]
 
 
 def _weighed(option: str) -> tuple[str, float]:
@@ -157,6 +157,6 @@ def _lines(name: str, known: Wildcards) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """The text as a template in which there is nothing to choose, and which a model reads alike."""
+    """Escape the text: as a template it then has no choices, and a model reads it alike."""
     names = re.sub(_NAME, lambda match: f"_\\_{match[1]}__", text)
     return re.sub(r"(?<!\\)[{}]", r"\\\g<0>", names) if _choices(text) else names

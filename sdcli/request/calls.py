@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sdcli.sampling.solvers import invert as inversion
+from sdcli.sampling.solvers import invert
 from sdcli.sampling.solvers.repaint import stretches
 
 from .request import GenerationRequest
@@ -14,13 +14,13 @@ class Counts(Protocol):
     """A sampler that knows its model calls; None where it finds out on its way."""
 
     def total_evaluations(self, sigmas: tuple[float, ...]) -> int | None:
-        """Of a run over these σ's."""
+        """Return the model calls of a run over these σ's."""
 
 
 def calls_over(
     request: GenerationRequest, sampler: Counts, sigmas: tuple[float, ...]
 ) -> int | None:
-    """Model calls of one pass over these σ's, resampling and inversion among them."""
+    """Return the model calls of one pass over these σ's, with resampling and inversion."""
     if not sigmas:
         return 0
     if request.inpaint_method == "repaint":
@@ -30,5 +30,5 @@ def calls_over(
         )
     calls = sampler.total_evaluations(sigmas)
     if request.invert and calls is not None:
-        calls += inversion.evaluations(sigmas, order=request.resolved_sampler.order)
+        calls += invert.evaluations(sigmas, order=request.resolved_sampler.order)
     return calls

@@ -31,12 +31,12 @@ class Flag:
 
 
 def flag(*names: str, panel: str, metavar: str, repeatable: bool = False) -> Flag:
-    """A Flag, for a field's annotation."""
+    """Return a Flag, for a field's annotation."""
     return Flag(names, panel, metavar, repeatable)
 
 
 def flags_of(schema: type[BaseModel]) -> dict[str, Flag]:
-    """The flag of each field, in the order of the fields."""
+    """Return the flag of each field, in the order of the fields."""
     return {
         name: next(item for item in field.metadata if isinstance(item, Flag))
         for name, field in schema.model_fields.items()
@@ -54,21 +54,21 @@ class Size(NamedTuple):
 
 
 def parse_size(text: str) -> Size:
-    """One written as 512x768. Raises UsageError."""
+    """Parse a size written as 512x768. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", text, flags=re.ASCII)
     if not match:
-        raise UsageError(f"{text!r} is no size", "write it as 512x768")
+        raise UsageError(f"{text!r} is not a size", "write it as 512x768")
     return Size(int(match[1]), int(match[2]))
 
 
 def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
-    """For a field that is also read from text, by `parse`; its UsageError becomes the field's."""
+    """Validate a field that is also read from text, by `parse`; its UsageError is the field's."""
 
-    def read(given: Any, field: ValidationInfo) -> Any:
-        if not isinstance(given, str):
-            return given
+    def read(value: Any, field: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
         try:
-            return parse(given)
+            return parse(value)
         except UsageError as error:
             raise field_error(str(field.field_name), error.message, error.hint) from error
 
@@ -80,7 +80,8 @@ def _check_size(size: Size, field: ValidationInfo) -> Size:
         if side % MULTIPLE or not LEAST_SIDE <= side <= MOST_SIDE:
             raise field_error(
                 str(field.field_name),
-                f"sides are multiples of {MULTIPLE} from {LEAST_SIDE} to {MOST_SIDE}, got {side}",
+                f"sides must be multiples of {MULTIPLE} from {LEAST_SIDE} to {MOST_SIDE}, "
+                f"got {side}",
             )
     return size
 
@@ -90,11 +91,11 @@ ModelSize = Annotated[Size, parsed(parse_size), AfterValidator(_check_size)]
 
 
 def field_error(field: str, message: str, hint: str = "") -> PydanticCustomError:
-    """An error of one field for pydantic to collect.
+    """Return an error of one field for pydantic to collect.
 
     `field` travels along so that layers.py can say which file and line, or flag, it came from.
     """
     # Pydantic takes no broken Unicode, which a message may quote.
     whole = {"message": message, "hint": hint}
-    told = {key: text.encode(errors="backslashreplace").decode() for key, text in whole.items()}
-    return PydanticCustomError("request", "{message}", {"field": field, **told})
+    context = {key: text.encode(errors="backslashreplace").decode() for key, text in whole.items()}
+    return PydanticCustomError("request", "{message}", {"field": field, **context})

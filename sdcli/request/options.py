@@ -12,7 +12,7 @@ from sdcli.sampling.schedules.custom import parse_sigmas, parse_timesteps
 
 from .fields import field_error
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 SOLVER_OPTIONS = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "rtol", "atol", "max_evals")
 SCHEDULE_OPTIONS = ("sigma_min", "sigma_max", "rho")
@@ -20,7 +20,7 @@ LISTED = {"sigmas": parse_sigmas, "timesteps": parse_timesteps}
 
 
 def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with canonical names, and None for options equal to their default."""
+    """Return the values with canonical names, and None for options equal to their default."""
     values = dict(data)
     if isinstance(values.get("rng"), str):
         values["rng"] = values["rng"].lower()
@@ -54,7 +54,7 @@ def canonical(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedule_typed(values: Mapping[str, Any]) -> str:
-    """The schedule that is named, by itself or after the sampler's name; else Automatic."""
+    """Return the schedule that is named, by itself or after the sampler's name; else Automatic."""
     schedule, name = values.get("scheduler", AUTOMATIC), values.get("sampler", "")
     if not isinstance(schedule, str) or not isinstance(name, str):
         return AUTOMATIC
@@ -77,13 +77,17 @@ def check_listed(sampler: Sampler, key: str, levels: Sequence[float], *, steps: 
     if sampler.ends_only:
         raise field_error(key, f"{sampler.name} chooses its own noise levels")
     if sampler.schedule != AUTOMATIC:
-        raise field_error("scheduler", f"with {key} listed, schedule {sampler.schedule} has no use")
+        raise field_error(
+            "scheduler", f"schedule {sampler.schedule} has no effect when {key} are listed"
+        )
     if steps != intervals:
-        raise field_error("steps", f"{intervals} {key} are listed, so steps must be that or unset")
+        raise field_error(
+            "steps", f"{intervals} {key} are listed, so steps must be {intervals} or unset"
+        )
 
 
 def names_of(value: Any) -> tuple[str, ...]:
-    """One name or several, as flags and files give them; none where they give anything else."""
+    """Return one name or several, as flags and files give them; none for anything else."""
     if isinstance(value, str):
         return (value,)
     several = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
@@ -91,14 +95,14 @@ def names_of(value: Any) -> tuple[str, ...]:
 
 
 def check_options(
-    sampler: Sampler, given: Mapping[str, Any], *, steps: int, scheduled: bool
+    sampler: Sampler, options: Mapping[str, Any], *, steps: int, scheduled: bool
 ) -> None:
     """Raise a field error for an option that would be ignored, or cannot work.
 
     `scheduled` is whether a schedule chooses the noise levels, not a list of them.
     """
     legal = legal_options(sampler)
-    for key in given:
+    for key in options:
         if key in SCHEDULE_OPTIONS and not scheduled:
             raise field_error(key, f"listed noise levels have no {key}")
         if key not in legal and key in SCHEDULE_OPTIONS:
@@ -108,7 +112,7 @@ def check_options(
             raise field_error(
                 key, f"{sampler.name} has no {key}", f"samplers that have it: {having}"
             )
-    if given.get("sigma_min", 0.0) >= given.get("sigma_max", float("inf")):
+    if options.get("sigma_min", 0.0) >= options.get("sigma_max", float("inf")):
         raise field_error("sigma_min", "sigma_min must be below sigma_max")
     if steps < sampler.least_steps:
         raise field_error(
@@ -117,40 +121,40 @@ def check_options(
 
 
 def legal_options(sampler: Sampler) -> dict[str, Any]:
-    """Every option of the sampler and its schedule, with its default (None: the model's)."""
+    """Return every option of the sampler and its schedule, with its default (None: the model's)."""
     return sampler.options | sampler.resolved_schedule.options()
 
 
-def obeys_ensd(sampler: Sampler, given: Mapping[str, Any]) -> bool:
-    """Whether a run with these options draws noise after the first that ENSD seeds anew.
+def obeys_ensd(sampler: Sampler, options: Mapping[str, Any]) -> bool:
+    """Return whether a run with these options draws noise after the first that ENSD seeds anew.
 
     A Brownian path belongs to the seed itself.
     """
     if sampler.brownian:
         return False
-    if given.get("s_churn"):
+    if options.get("s_churn"):
         return True
     if "eta" in sampler.options:
-        return bool(given.get("eta", sampler.options["eta"]))
+        return bool(options.get("eta", sampler.options["eta"]))
     return sampler.stochastic
 
 
-def draws_noise(sampler: Sampler, given: Mapping[str, Any]) -> bool:
-    """Whether a run with these options draws any noise after the first, path or not."""
+def draws_noise(sampler: Sampler, options: Mapping[str, Any]) -> bool:
+    """Return whether a run with these options draws any noise after the first, path or not."""
     if sampler.brownian:
-        return bool(given.get("eta", 1))
-    return obeys_ensd(sampler, given)
+        return bool(options.get("eta", 1))
+    return obeys_ensd(sampler, options)
 
 
-def _look_up(field: str, table: Callable[..., Found], *names: Any) -> Found:
+def _look_up(field: str, table: Callable[..., Result], *names: Any) -> Result:
     try:
         return table(*names)
     except UsageError as error:
         raise field_error(field, error.message, error.hint) from error
 
 
-def _same(given: Any, default: float) -> bool:
+def _same(value: Any, default: float) -> bool:
     try:
-        return float(given) == default  # given may still be text, as it was typed
+        return float(value) == default  # given may still be text, as it was typed
     except (TypeError, ValueError, OverflowError):
         return False

@@ -25,13 +25,13 @@ _PAPER = (255, 255, 255)  # what A1111 puts behind what is transparent
 
 
 def files_of(text: str, flag: str = "--init-img") -> list[str]:
-    """The pictures that a flag names: one file, all of a folder, or those of a pattern.
+    """Return the pictures that a flag names: one file, all of a folder, or those of a pattern.
 
     Raises UsageError for a folder or a pattern without pictures, and for an address.
     """
     if "://" in text:
         raise UsageError(
-            f"{flag}: {text} is an address, and sdcli fetches no pictures", "download it first"
+            f"{flag}: {text} is a URL, and sdcli does not download pictures", "download it first"
         )
     path = path_of(text)
     if is_folder(path):
@@ -41,13 +41,13 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
         try:
             items = list(root.glob(str(path.relative_to(path.anchor))))
         except (ValueError, OSError) as error:
-            raise UsageError(f"{flag}: {text} is no pattern: {error}") from error
+            raise UsageError(f"{flag}: {text} is not a valid pattern: {error}") from error
     else:
         return [str(path)]
-    found = sorted(item for item in items if format_of(item.name) and is_file(item))
-    if not found:
+    files = sorted(item for item in items if format_of(item.name) and is_file(item))
+    if not files:
         raise UsageError(f"{flag}: there are no pictures in {text}", "PNG, JPEG or WebP")
-    return [str(item) for item in found]
+    return [str(item) for item in files]
 
 
 def open_init(request: GenerationRequest) -> Image:
@@ -81,22 +81,23 @@ def sized(
     width, height = image.width + left + right, image.height + top + bottom
     wide = request.width or (request.height * width / height if request.height else width)
     high = request.height or (request.width * height / width if request.width else height)
-    found = {"width": _side(wide, multiple), "height": _side(high, multiple)}
+    size = {"width": _side(wide, multiple), "height": _side(high, multiple)}
     if request.masked and request.inpaint_area == "whole" and (wide % multiple or high % multiple):
         say(
-            f"{request.init_img}: {wide:g}x{high:g} pixels become {found['width']}x"
-            f"{found['height']}, for a model takes multiples of {multiple}; what is "
-            "kept is resized too"
+            f"{request.init_img}: {wide:g}x{high:g} pixels become {size['width']}x"
+            f"{size['height']}, since models need multiples of {multiple}; the kept part is "
+            "resized too"
         )
-    return request.model_copy(update=found)
+    return request.model_copy(update=size)
 
 
 def enlarged_size(size: tuple[int, int], factor: float) -> Size:
-    """The size of a picture that becomes `factor` times as large. Raises UsageError."""
+    """Return the size of a picture that becomes `factor` times as large. Raises UsageError."""
     large = Size(round(size[0] * factor), round(size[1] * factor))
     if not LEAST_SIDE <= min(large) <= max(large) <= MOST_SIDE:
         raise UsageError(
-            f"the picture would have {large} pixels", f"sides are from {LEAST_SIDE} to {MOST_SIDE}"
+            f"the picture would be {large} pixels",
+            f"sides must be from {LEAST_SIDE} to {MOST_SIDE}",
         )
     return large
 
@@ -104,27 +105,27 @@ def enlarged_size(size: tuple[int, int], factor: float) -> Size:
 def tiles_sized(
     request: GenerationRequest, native: int, *, multiple: int = MULTIPLE
 ) -> GenerationRequest:
-    """The request with the size of its tiles: the model's `native` one, where it has none.
+    """Return the request with the size of its tiles: the model's `native` one, where it has none.
 
     They are never larger than the enlarged picture. Raises UsageError.
     """
     assert request.upscale
     large = enlarged_size(read_init(request).size, request.upscale)
     width, height = request.width or native, request.height or native
-    found = {
+    size = {
         "width": _side(min(width, large.width), multiple),
         "height": _side(min(height, large.height), multiple),
     }
-    if request.tile_overlap > min(found.values()) // 2:
+    if request.tile_overlap > min(size.values()) // 2:
         raise UsageError(
             f"--tile-overlap: {request.tile_overlap} pixels are more than half of a tile of "
-            f"{Size(**found)}"
+            f"{Size(**size)}"
         )
-    return request.model_copy(update=found)
+    return request.model_copy(update=size)
 
 
 def in_colour(image: Image) -> Image:
-    """In RGB, and on white where it is transparent."""
+    """Return the picture in RGB, on white where it is transparent."""
     from PIL import Image as images
 
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
@@ -140,7 +141,7 @@ def in_colour(image: Image) -> Image:
 
 
 def read_init(request: GenerationRequest) -> Image:
-    """The picture, upright, otherwise as it is in its file. Raises UsageError."""
+    """Return the picture, upright, otherwise as it is in its file. Raises UsageError."""
     from PIL import ImageOps
 
     assert request.init_img is not None
@@ -161,7 +162,7 @@ def concrete_size(request: GenerationRequest) -> Size:
 
 
 def size_of(request: GenerationRequest, image: Image) -> tuple[int, int]:
-    """The sides that are asked for; the picture's where none is."""
+    """Return the sides that are asked for; the picture's where none is."""
     return request.width or image.width, request.height or image.height
 
 
@@ -182,7 +183,7 @@ def _check(request: GenerationRequest, image: Image, multiple: int) -> None:
         raise UsageError(
             f"--init-img: {request.init_img} has {width}x{height} pixels, "
             f"not {asked[0]}x{asked[1]}",
-            "leave out the size: the picture's own is taken",
+            "leave out the size to use the picture's own",
         )
 
 
@@ -208,7 +209,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
     size = size_of(request, image)
     box = box_around(mask, size, padding=request.padding)
     if box is None:
-        raise UsageError("the mask covers nothing, so nothing would be made anew", "white is anew")
+        raise UsageError("the mask is empty, so nothing would change", "white is what changes")
     if request.inpaint_area == "masked":
         base, over = image, mask
         image, mask = (resized(each.crop(box), size, "fill") for each in (image, mask))
@@ -219,7 +220,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
         over = mask.point(lambda level: min(2 * level, 255))
     if not request.soft_mask and _most_masked(mask) < _LEAST_MASKED:
         raise UsageError(
-            "the mask is too small: nothing of it is left in latents, an eighth of the size",
+            "the mask is too small: it vanishes in the latents, an eighth of the size",
             "make it larger, or --inpaint-area masked",
         )
     if request.inpaint_fill != "original":
@@ -228,7 +229,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
 
 
 def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) -> Image:
-    """All that is covered by the mask's file and the rectangles, L, of the picture's size."""
+    """Return the mask of the mask's file and the rectangles, L, of the picture's size."""
     from PIL import Image as images
     from PIL import ImageChops, ImageOps
 
@@ -254,7 +255,7 @@ def _mask(request: GenerationRequest, image: Image, say: Callable[[str], None]) 
 
 
 def _most_masked(mask: Image) -> int:
-    """How much the most masked of the latents is."""
+    """Return how much the most masked of the latents is."""
     from PIL import Image as images
 
     small = mask.resize(
@@ -281,14 +282,14 @@ def _within(rectangle: Rectangle, image: Image) -> tuple[int, int, int, int]:
     x, y, width, height = rectangle
     if x >= image.width or y >= image.height:
         raise UsageError(
-            f"--mask-rect: {rectangle} lies outside of the picture, which has "
+            f"--mask-rect: {rectangle} lies outside the picture, which has "
             f"{image.width}x{image.height} pixels"
         )
     return x, y, min(x + width, image.width), min(y + height, image.height)
 
 
 def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Image]:
-    """Both on a larger page, the picture's edges stretched over what is new, which is covered."""
+    """Put picture and mask on a larger page: edges stretched over the new part, which is masked."""
     from PIL import Image as images
 
     from sdcli.images.resize import laid_on
@@ -296,7 +297,7 @@ def _outpainted(image: Image, mask: Image, margins: Margins) -> tuple[Image, Ima
     left, top, right, bottom = margins
     size = (image.width + left + right, image.height + top + bottom)
     if max(size) > MOST_SIDE:
-        raise UsageError(f"--outpaint: a picture's sides are {MOST_SIDE} pixels at most")
+        raise UsageError(f"--outpaint: a picture's sides can be at most {MOST_SIDE} pixels")
     covered = images.new("L", size, 255)
     covered.paste(mask, (left, top))
     return laid_on(size, image, left, top), covered

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from sdcli.errors import UsageError
-from sdcli.prompts import lora_tags as networks
+from sdcli.prompts import lora_tags
 from sdcli.request.schema.basics import ModelFields, PictureFields, PromptFields
 from sdcli.request.schema.guidance import (
     ApproximateFields,
@@ -36,7 +36,7 @@ from sdcli.sampling import AUTOMATIC, Sampler, TrainingTable, resolve
 from sdcli.sampling.img2img import Tail, entered
 from sdcli.sampling.schedules.custom import sigmas_at
 
-from . import options as choices
+from . import options
 from .fields import MULTIPLE, field_error
 from .options import LISTED, SCHEDULE_OPTIONS, SOLVER_OPTIONS
 
@@ -91,24 +91,24 @@ class GenerationRequest(
     @model_validator(mode="before")
     @classmethod
     def _canonical_names(cls, data: Any) -> Any:
-        return choices.canonical(data) if isinstance(data, Mapping) else data
+        return options.canonical(data) if isinstance(data, Mapping) else data
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        sampler, options = self.resolved_sampler, self.solver_options() | self.schedule_options()
+        sampler, chosen = self.resolved_sampler, self.solver_options() | self.schedule_options()
         listed = {key: value for key in LISTED if (value := getattr(self, key)) is not None}
         if len(listed) > 1:
             raise field_error("timesteps", "sigmas and timesteps cannot both be listed")
         for key, levels in listed.items():
-            choices.check_listed(sampler, key, levels, steps=self.steps)
-        choices.check_options(sampler, options, steps=self.steps, scheduled=not listed)
+            options.check_listed(sampler, key, levels, steps=self.steps)
+        options.check_options(sampler, chosen, steps=self.steps, scheduled=not listed)
         if self.ensd and not self.obeys_ensd:
             path = "takes its noise from a path that belongs to the seed"
             why = path if sampler.brownian else "draws no noise after the first"
-            raise field_error("ensd", f"{self.sampler} {why}, so ENSD would do nothing")
+            raise field_error("ensd", f"{self.sampler} {why}, so ENSD has no effect")
         try:
             for prompt in (self.prompt, self.invert_prompt, self.hires_prompt):
-                networks.split(prompt or "")
+                lora_tags.split(prompt or "")
         except UsageError as error:
             raise field_error("prompt", error.message, error.hint) from error
         check_inversion(self, sampler)
@@ -142,7 +142,7 @@ class GenerationRequest(
         """
         sampler = resolve(self.hires_sampler or self.sampler)
         scheduler = self.hires_scheduler or (AUTOMATIC if sampler.grid else self.scheduler)
-        legal = choices.legal_options(resolve(sampler.name, scheduler))
+        legal = options.legal_options(resolve(sampler.name, scheduler))
         idle = {*SOLVER_OPTIONS, *SCHEDULE_OPTIONS} - legal.keys()
         own = {*HiresFields.model_fields, *OF_A_SECOND_PASS}
         values = self.model_dump(exclude={*own, *LISTED, *idle})
@@ -158,7 +158,7 @@ class GenerationRequest(
             "strength": self.hires_strength,
             "full_steps": self.hires_strength > 0,
         }
-        if self.ensd and not choices.obeys_ensd(sampler, values):
+        if self.ensd and not options.obeys_ensd(sampler, values):
             values["ensd"] = 0
         if self.token_merging_ratio_hr is not None:
             values["token_merging_ratio"] = self.token_merging_ratio_hr
@@ -179,19 +179,19 @@ class GenerationRequest(
     def shared(self) -> tuple[Any, ...]:
         """What pictures must have in common to be made at once: all but texts and seeds."""
         own = {*_PROMPTS, "seed", "variation_seed", "variation_strength"} - {"invert_prompt"}
-        tags = (networks.split(text or "")[1] for text in (self.prompt, self.hires_prompt))
+        tags = (lora_tags.split(text or "")[1] for text in (self.prompt, self.hires_prompt))
         return self.model_dump(exclude=own), *tags
 
     @property
-    def tags(self) -> list[networks.Tag]:
+    def tags(self) -> list[lora_tags.Tag]:
         """The LoRAs of its prompts, each once."""
         both = (self.prompt, self.hires_prompt or "")
-        return list(dict.fromkeys(tag for text in both for tag in networks.split(text)[1]))
+        return list(dict.fromkeys(tag for text in both for tag in lora_tags.split(text)[1]))
 
     @property
     def unknown_tags(self) -> list[str]:
         """What looks like a tag in its prompts, and is of no kind that anybody knows."""
-        return [*networks.unknown(self.prompt), *networks.unknown(self.hires_prompt or "")]
+        return [*lora_tags.unknown(self.prompt), *lora_tags.unknown(self.hires_prompt or "")]
 
     @property
     def texts(self) -> list[str]:
@@ -212,7 +212,7 @@ class GenerationRequest(
     def draws_on_the_way(self) -> bool:
         """Whether noise after the first goes into the picture."""
         return self.inpaint_method == "repaint" or any(
-            choices.draws_noise(each.resolved_sampler, each.solver_options())
+            options.draws_noise(each.resolved_sampler, each.solver_options())
             for each in self.passes
         )
 
@@ -234,10 +234,10 @@ class GenerationRequest(
     @property
     def obeys_ensd(self) -> bool:
         """Whether the run draws noise after the first that ENSD seeds anew."""
-        return choices.obeys_ensd(self.resolved_sampler, self.solver_options())
+        return options.obeys_ensd(self.resolved_sampler, self.solver_options())
 
     def levels(self, table: TrainingTable) -> tuple[float, ...]:
-        """The run's σ's over this model's table: listed ones, or the schedule's."""
+        """Return the run's σ's over this model's table: listed ones, or the schedule's."""
         if self.sigmas is not None:
             return self.sigmas
         if self.timesteps is not None:
@@ -245,7 +245,7 @@ class GenerationRequest(
         return self.resolved_sampler.sigmas(self.steps, table=table, **self.schedule_options())
 
     def tail(self, table: TrainingTable) -> Tail:
-        """Where the picture enters the run, over this model's table."""
+        """Return where the picture enters the run, over this model's table."""
         if self.sigmas is not None or self.timesteps is not None:
             levels = self.levels(table)
             return Tail(levels, levels[0], levels)
@@ -260,11 +260,11 @@ class GenerationRequest(
         )
 
     def solver_options(self) -> dict[str, Any]:
-        """The solver's options that are set, by keyword."""
+        """Return the solver's options that are set, by keyword."""
         return self._set_of(SOLVER_OPTIONS)
 
     def schedule_options(self) -> dict[str, float]:
-        """The schedule's options that are set, by keyword."""
+        """Return the schedule's options that are set, by keyword."""
         return self._set_of(SCHEDULE_OPTIONS)
 
     def _set_of(self, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -23,28 +23,28 @@ class Place(Protocol):
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def validate(schema: type[Schema], given: Mapping[str, Any], place: Place) -> Schema:
+def validate(schema: type[Schema], settings: Mapping[str, Any], place: Place) -> Schema:
     """Build `schema` from the keys of `given` that it has.
 
     Raises UsageErrors with everything that is wrong, each naming where it was set.
     """
-    values = {key: value for key, value in given.items() if key in schema.model_fields}
+    values = {key: value for key, value in settings.items() if key in schema.model_fields}
     problems: list[UsageError] = []
     for key, value in list(values.items()):
         if isinstance(value, bool) and schema.model_fields[key].annotation is not bool:
-            said = str(value).lower()  # pydantic would take true for 1
-            problems.append(UsageError(f"{place.where(key)}: {said} means nothing here"))
+            text = str(value).lower()  # pydantic would take true for 1
+            problems.append(UsageError(f"{place.where(key)}: cannot be {text}"))
             del values[key]
     built = None
     while built is None:
         try:
             built = schema(**values)
         except ValidationError as error:
-            found: dict[str, UsageError] = {}
+            by_key: dict[str, UsageError] = {}
             for key, problem in (_problem(detail, place) for detail in error.errors()):
-                found.setdefault(key, problem)  # number or "auto" fails twice, as either
-            problems += found.values()
-            wrong = found.keys() & values.keys()
+                by_key.setdefault(key, problem)  # number or "auto" fails twice, as either
+            problems += by_key.values()
+            wrong = by_key.keys() & values.keys()
             if not wrong:
                 raise_all(problems)
             if wrong & {"sampler", "scheduler"}:  # whose options can then not be judged
@@ -60,20 +60,20 @@ def validate(schema: type[Schema], given: Mapping[str, Any], place: Place) -> Sc
 def _problem(detail: Any, place: Place) -> tuple[str, UsageError]:
     context = detail.get("ctx") or {}
     key = str(context.get("field") or (detail["loc"][0] if detail["loc"] else ""))
-    said = _SAYINGS.get(detail["type"], "{msg}").format(
+    text = _SAYINGS.get(detail["type"], "{msg}").format(
         msg=detail["msg"][:1].lower() + detail["msg"][1:],
         wanted=_PATTERNS.get(key, ""),
         **context,
     )
-    given = detail["input"]
+    value = detail["input"]
     if detail["type"] == "request":
         return key, UsageError(f"{place.where(key)}: {context['message']}", context["hint"])
-    return key, UsageError(f"{place.where(key)}: {said}, got {_shown(given)}")
+    return key, UsageError(f"{place.where(key)}: {text}, got {_shown(value)}")
 
 
-def _shown(given: Any) -> str:
+def _shown(value: Any) -> str:
     try:
-        return repr(given)
+        return repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"
 

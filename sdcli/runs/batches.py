@@ -22,24 +22,24 @@ _TRIES = 4  # batches that are left to gain by what one tries
 
 
 def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of each model in each number format, in the order of their first ones."""
-    found: list[list[Job]] = []
+    """Return the jobs of each model in each number format, in the order of their first ones."""
+    lists: list[list[Job]] = []
     for job in jobs:
         of = job.model, job.dtype
-        same = next((each for each in found if (each[0].model, each[0].dtype) == of), None)
+        same = next((each for each in lists if (each[0].model, each[0].dtype) == of), None)
         if same is None:
-            found.append([job])
+            lists.append([job])
         else:
             same.append(job)
-    return found
+    return lists
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs of one model that can be made at once."""
-    found: dict[str, list[Job]] = {}
+    """Return groups of one model's jobs that can be made together."""
+    lists: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(repr(job.request.shared), []).append(job)
-    return list(found.values())
+        lists.setdefault(repr(job.request.shared), []).append(job)
+    return list(lists.values())
 
 
 def batch_size(
@@ -47,10 +47,10 @@ def batch_size(
     settings: Settings,
     request: GenerationRequest,
     *,
-    left: int,
+    remaining: int,
     costs: Costs,
 ) -> int:
-    """How many pictures to make at once: as asked, or as many as fit and are worth it.
+    """Return how many pictures to make at once: as asked, or as many as fit and are worth it.
 
     `left` are still to be made, and `costs` are known. A sampler that chooses its own steps does so
     for each picture alone.
@@ -65,22 +65,22 @@ def batch_size(
     worth = min(_AT_FIRST, _PIXELS_AT_ONCE[engine.placement.device.type] // pixels)
     # Another size would have to be compiled first.
     costs = {} if settings.compile else costs
-    return _cheapest(costs, max(1, min(worth, most)), most=most, left=left)
+    return _cheapest(costs, max(1, min(worth, most)), most=most, remaining=remaining)
 
 
-def _cheapest(costs: Costs, first: int, *, most: int, left: int) -> int:
-    """The size at which a picture takes least, of equals the smallest.
+def _cheapest(costs: Costs, first: int, *, most: int, remaining: int) -> int:
+    """Return the size at which a picture takes least, of equals the smallest.
 
     `first` before anything else, where so many are left; then twice the best and half of it, where
     enough are left to gain by it.
     """
     known = sorted(n for n, cost in costs.items() if n <= most and n * cost >= _QUICK)
-    if not known or (first not in known and left >= first):
+    if not known or (first not in known and remaining >= first):
         return first
     best = known[0]
     for count in known:
         if costs[count] < _WORTH * costs[best]:
             best = count
     others = (count for count in (2 * best, best // 2) if 1 <= count <= most)
-    untried = (count for count in others if count not in costs and left >= _TRIES * count)
+    untried = (count for count in others if count not in costs and remaining >= _TRIES * count)
     return next(untried, best)

@@ -35,18 +35,18 @@ class Catalogue:
     def __init__(self, say: Say, warn: Say) -> None:
         self._say = say
         self._warn = warn
-        self._kept: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
     def _once(self, key: Hashable, read: Callable[[], T]) -> T:
-        if key not in self._kept:
+        if key not in self._cache:
             try:
-                self._kept[key] = read()
+                self._cache[key] = read()
             except SdcliError as error:
-                self._kept[key] = error
-        found = self._kept[key]
-        if isinstance(found, SdcliError):
-            raise found
-        return cast(T, found)
+                self._cache[key] = error
+        value = self._cache[key]
+        if isinstance(value, SdcliError):
+            raise value
+        return cast(T, value)
 
     def config(self) -> Layer:
         """Read the config file. Raises UsageError."""
@@ -116,10 +116,10 @@ class Catalogue:
         """Read style files; of one name the first wins. Raises UsageError."""
 
         def read() -> dict[str, Style]:
-            found: dict[str, Style] = {}
+            by_name: dict[str, Style] = {}
             for file in files:
-                found = read_styles(file) | found
-            return found
+                by_name = read_styles(file) | by_name
+            return by_name
 
         return self._once(("styles", tuple(files)), read)
 

@@ -35,20 +35,20 @@ class Speeds:
 
     @classmethod
     def read(cls) -> Speeds:
-        """What is remembered; nothing if there is no file, or one of another form."""
+        """Return what is remembered; nothing if there is no file, or one of another form."""
         try:
-            found = json.loads(cls._path().read_text(encoding="utf-8"))
+            content = json.loads(cls._path().read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            found = {}
-        return cls(found if _good(found) else {})
+            content = {}
+        return cls(content if _good(content) else {})
 
     def costs(self, model: str, request: GenerationRequest, native: int, way: str) -> Costs:
-        """Those of pictures like the request's, made in that way; empty if none were."""
+        """Return the costs of pictures like the request's, made in that way; empty if none were."""
         known = self._known.get(_key(model, request, native), {}).get(way, {})
         return {int(count): seconds for count, seconds in known.items()}
 
     def of(self, model: str, request: GenerationRequest, native: int) -> float | None:
-        """The least of the last way's; None if none is known."""
+        """Return the least cost of the last way; None if none is known."""
         ways = list(self._known.get(_key(model, request, native), {}).values())
         return min(ways[-1].values()) if ways else None
 
@@ -76,12 +76,12 @@ class Speeds:
             return
 
 
-def _good(found: object) -> bool:
-    return isinstance(found, dict) and all(
+def _good(content: object) -> bool:
+    return isinstance(content, dict) and all(
         isinstance(costs, dict)
         and costs
         and all(count.isdecimal() and isinstance(s, float) for count, s in costs.items())
-        for ways in found.values()
+        for ways in content.values()
         for costs in (ways.values() if isinstance(ways, dict) else [ways])
     )
 
@@ -102,7 +102,7 @@ class Timing:
         self._calls_first = self._calls = 0
 
     def step(self, step: PictureStep) -> None:
-        """It is done."""
+        """Note the time of a finished step."""
         self._last, self._calls = time.monotonic(), step.evaluations
         if not self._calls_first:
             self._first, self._calls_first = self._last, self._calls
@@ -114,7 +114,7 @@ class Timing:
         return took / calls if calls > 0 else None
 
     def payback(self, before: float | None) -> str | None:
-        """What compiling took, and when it pays back; None where it took next to nothing.
+        """Return what compiling took, and when it pays back; None where it took next to nothing.
 
         `before` is what a call took without, if that is known.
         """
@@ -123,10 +123,11 @@ class Timing:
         took = self._first - self._begun - self._calls_first * self.a_call
         if took < _DEAR:
             return None
-        said = f"compiling took {took:.0f} s; a model call takes {self.a_call:.3g} s"
+        text = f"compiling took {took:.0f} s; a model call takes {self.a_call:.3g} s"
         if before is None:
-            return f"{said}: compare it with a run without"
+            return f"{text}: compare it with a run without --compile"
+        text += f", and {before:.3g} s without --compile"
         if before <= self.a_call:
-            return f"{said}, and {before:.3g} s without: it does not pay here"
+            return f"{text}: compiling does not pay off here"
         calls = took / (before - self.a_call)
-        return f"{said}, and {before:.3g} s without: it pays back after {calls:.0f} calls"
+        return f"{text}: compiling pays off after {calls:.0f} calls"

@@ -16,7 +16,7 @@ from sdcli.sampling import TrainingTable
 
 
 def model_calls(request: GenerationRequest, model: Model) -> int | None:
-    """All calls of the model for one picture, both prompts together counted as one.
+    """Return all calls of the model for one picture, both prompts together counted as one.
 
     None where the sampler decides that itself. Raises UsageError.
     """
@@ -30,7 +30,7 @@ def model_calls(request: GenerationRequest, model: Model) -> int | None:
 
 
 def tile_count(request: GenerationRequest, model: Model) -> int:
-    """The tiles that its picture is made of, 1 for one in a piece. Raises UsageError."""
+    """Return the tiles that its picture is made of, 1 for one in a piece. Raises UsageError."""
     if request.upscale is None:
         return 1
     whole = tiles_sized(request, model.native_size, multiple=model.latents.multiple)

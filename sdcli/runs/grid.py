@@ -82,7 +82,7 @@ class Grid:
         ]
 
     def _shown(self) -> list[_Shown]:
-        found = []
+        shown = []
         counts: Counter[tuple[str, ...]] = Counter()
         for job, picture, small in self._pictures:
             column, *row = job.cell.labels or ("",)
@@ -93,8 +93,8 @@ class Grid:
             same = (column, *row)
             counts[same] += 1
             row += [f"({counts[same]})"] if counts[same] > 1 else []
-            found.append(_Shown(column, ", ".join(row), small))
-        return found
+            shown.append(_Shown(column, ", ".join(row), small))
+        return shown
 
     def _sheet(self) -> bytes:
         shown = self._shown()
@@ -150,7 +150,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def _wrapped(pen: ImageDraw.ImageDraw, text: str, width: int, font: _Font) -> str:
-    """In lines no wider than that, where words are not wider themselves."""
+    """Wrap the text to that width, except for words that are wider."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

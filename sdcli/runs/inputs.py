@@ -81,8 +81,8 @@ def _presets(names: Sequence[str], catalogue: Catalogue, problems: Problems) -> 
 
 def _settings_of(layer: Layer) -> Layer:
     """Keep of a layer how a run is carried out, and the model if nobody else names one."""
-    kept = {k: v for k, v in layer.values.items() if k in Settings.model_fields or k == "model"}
-    return Layer(layer.source, kept, layer.lines)
+    values = {k: v for k, v in layer.values.items() if k in Settings.model_fields or k == "model"}
+    return Layer(layer.source, values, layer.lines)
 
 
 def picture_layer(inputs: Inputs, catalogue: Catalogue) -> Layer:
@@ -98,8 +98,8 @@ def picture_layer(inputs: Inputs, catalogue: Catalogue) -> Layer:
     if recipe.settings.get(NUMBER_FORMAT) == COARSE:
         values = {**values, "dtype": COARSE}
     if carried is not None:
-        kept = {*carried, MODEL_HASH}
-        values = {key: value for key, value in values.items() if key in kept}
+        keys = {*carried, MODEL_HASH}
+        values = {key: value for key, value in values.items() if key in keys}
     return Layer(f"{PICTURE}{path}", values)
 
 

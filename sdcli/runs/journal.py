@@ -48,7 +48,7 @@ class Journal:
         return cls(path, known)
 
     def finished(self, key: str) -> Path | None:
-        """The picture of that key, if it still is what it was when it was made."""
+        """Return the picture of that key, if it still is what it was when it was made."""
         for path, digest in reversed(self._known.get(key, [])):
             try:
                 if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
@@ -78,10 +78,10 @@ class Journal:
 
 
 def _entry(line: bytes) -> tuple[str, str, str] | None:
-    """Key, path and hash; None for a line cut short."""
+    """Parse a line to key, path and hash; None for a line cut short."""
     try:
-        found = json.loads(line)
-        entry = found["key"], found["path"], found["sha256"]
+        entry = json.loads(line)
+        entry = entry["key"], entry["path"], entry["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if all(isinstance(part, str) for part in entry) else None

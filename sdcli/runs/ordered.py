@@ -43,7 +43,7 @@ class Ordered:
 
     def queue(self, plan: Plan) -> None:
         """Expect what is left of a plan next, in its order."""
-        jobs: Sequence[Job] = plan.left
+        jobs: Sequence[Job] = plan.remaining
         self(events.Queued(len(jobs), plan.settings, plan.insists))
         self._order.extend(job.number for job in jobs)
         self._open.update(job.row for job in jobs)

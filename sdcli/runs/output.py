@@ -30,7 +30,7 @@ _ODD_SPEC = re.compile(r"[{]|\d{4}")  # a field within a field, or a name thousa
 def template_values(
     request: GenerationRequest, *, model: str, row: int, preset: str
 ) -> dict[str, object]:
-    """The template's fields that the request decides."""
+    """Return the template's fields that the request decides."""
     import hashlib
 
     return {
@@ -72,13 +72,13 @@ def fields_of(template: str, known: Collection[str] = tuple(FIELDS)) -> set[str]
 
 
 def sanitised(value: str) -> str:
-    """A value that is safe as part of a file name everywhere; "_" if nothing is left of it."""
+    """Make a value safe as part of a file name everywhere; "_" if nothing is left of it."""
     clean = re.sub(r"""[#<>:"/\\|?*\x00-\x1f\x7f]""", "_", value).lstrip(" ")[:_LONGEST_VALUE]
     return clean.rstrip(" .") or "_"
 
 
 def cut_to(name: str, most: int) -> str:
-    """The name in at most so many bytes, with no character cut in two."""
+    """Return the name in at most so many bytes, with no character cut in two."""
     return name.encode()[:most].decode(errors="ignore")
 
 
@@ -115,20 +115,20 @@ class Target:
         are the fields that the template may have.
         """
         output, ending = settings.output, settings.file_format
-        named = format_of(output)
-        if settings.format and named and named != settings.format:
+        file_format = format_of(output)
+        if settings.format and file_format and file_format != settings.format:
             raise UsageError(
-                f"--output: {output} does not end in .{settings.format}, --format does"
+                f"--output: {output} does not end in .{settings.format}, as --format says"
             )
         if output.endswith(("/", os.sep)) or is_folder(Path(output)):
             output = str(Path(output) / _NAME_IN_FOLDER)
-            named = None
+            file_format = None
         if inits > 1 and output.endswith(_NAME_IN_FOLDER):
             output += "-{init}"
         fields = fields_of(output, known)
         target = cls(
-            output[: -len(Path(output).suffix)] if named else output,
-            Path(output).suffix if named else f".{ending}",
+            output[: -len(Path(output).suffix)] if file_format else output,
+            Path(output).suffix if file_format else f".{ending}",
             settings.overwrite,
         )
         _check_writable(target.folder)
@@ -145,7 +145,7 @@ class Target:
 
     @classmethod
     def at(cls, path: str, *, overwrite: bool, flag: str) -> Target:
-        """One file of that very name. Raises UsageError if it exists or cannot be written."""
+        """Aim at one file of that name. Raises UsageError if it exists or cannot be written."""
         whole = Path(path)
         _check_writable(whole.parent, flag)
         if whole.exists() and not overwrite:
@@ -156,12 +156,12 @@ class Target:
     def places(self, all_values: Iterable[Mapping[str, object]]) -> list[int]:
         """How many pictures stand before each in its own folder, of pictures in their order."""
         counts: Counter[Path] = Counter()
-        found = []
+        places = []
         for values in all_values:
             folder = self._path(_timed(values), 0).parent
-            found.append(counts[folder])
+            places.append(counts[folder])
             counts[folder] += 1
-        return found
+        return places
 
     @property
     def folder(self) -> Path:
@@ -205,12 +205,12 @@ class Target:
         raise OutputError(f"no free name for {path} in 100,000 tries")
 
     def name(self, values: Mapping[str, object], place: int = 0) -> Path:
-        """The path that `save` would take if no other picture came between."""
+        """Return the path that `save` would take if no other picture came between."""
         fields = _timed(values)
         return self._path(fields, self._start(fields) + place)
 
     def _start(self, fields: Mapping[str, object]) -> int:
-        """The index of the run's first picture in the folder of these."""
+        """Return the index of the run's first picture in the folder of these."""
         folder = self._path(fields, 0).parent
         if folder not in self.starts:
             self.starts[folder] = self._next_index(fields)
@@ -239,7 +239,7 @@ class Target:
 
 
 def named_after(output: str) -> str:
-    """The template of an output where each picture is to keep the name of its file."""
+    """Return the template of an output where each picture is to keep the name of its file."""
     if output == DEFAULT_OUTPUT:
         return "outputs/{date}/{index:05}-{init}"
     if output.endswith("/") or Path(output).is_dir():

@@ -73,7 +73,7 @@ class Plan:
     insists: bool = False
 
     @property
-    def left(self) -> list[Job]:
+    def remaining(self) -> list[Job]:
         """The jobs that are still to be done, here."""
         return [job for job in self.jobs if job.number not in self.done]
 
@@ -123,7 +123,7 @@ def plan_inputs(inputs: Inputs, host: Host, *, among: int = 1) -> Plan:
         for request in requests:
             check_fits(write_text(request, resolved.templates.originals(request)), "jpg")
     if unknown := {tag for request in requests for tag in request.unknown_tags}:
-        host.warn(f"left out, since nobody knows their kind: {', '.join(sorted(unknown))}")
+        host.warn(f"ignored tags of unknown kinds: {', '.join(sorted(unknown))}")
     model = host.catalogue.model(base.model, base.vae, settings, digest=resolved.model_hash)
     for name in sorted({tag.name for request in requests for tag in request.tags}):
         host.catalogue.lora(name, settings.models_folders)
@@ -168,8 +168,8 @@ def _requests(resolved: Resolved, host: Host) -> list[GenerationRequest]:
     ]
     if base.invert and len({(r.prompt, r.init_img) for r in requests}) < len(requests):
         raise UsageError(
-            f"--invert: all {len(requests)} pictures would be the same, for their noise is that of "
-            "the picture, not of their seeds",
+            f"--invert: all {len(requests)} pictures would be the same, since their noise comes "
+            "from the picture, not from their seeds",
             "leave out --count and all seeds but one",
         )
     return requests
@@ -214,7 +214,7 @@ def _check_animation(settings: Settings, pictures: int) -> None:
     if settings.animate is None:
         return
     if pictures < 2:
-        raise UsageError("--animate: one picture does not move", "--interpolate-seeds 1,2")
+        raise UsageError("--animate needs more than one picture", "--interpolate-seeds 1,2")
     Target.at(settings.animate, overwrite=settings.overwrite, flag="--animate")
 
 

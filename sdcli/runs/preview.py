@@ -42,7 +42,7 @@ class Previews:
         self._last = 0
 
     def due(self, step: PictureStep) -> bool:
-        """Whether one is to be saved after that step, which may be several at once."""
+        """Return whether one is to be saved after that step, which may be several at once."""
         if self._path is None:
             return False
         before = self._last if self._last < step.index else 0  # or another batch has begun
@@ -62,5 +62,5 @@ class Previews:
         try:
             write_atomically(self._path, data, overwrite=True)
         except OSError as error:
-            say(f"cannot write {self._path}: {error.strerror}; there are no more previews")
+            say(f"cannot write {self._path}: {error.strerror}; no more previews are written")
             self._path = None

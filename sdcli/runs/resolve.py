@@ -99,7 +99,7 @@ def _replaced(merged: Merged, pairs: Sequence[tuple[str, str]]) -> Merged:
 
 
 def _drawn(merged: Merged) -> bool:
-    """Whether another time other seeds would be taken."""
+    """Return whether another time other seeds would be taken."""
     values = merged.values
     seeds = str(values.get("interpolate_seeds") or values.get("seed", -1))
     varied = values.get("variation_strength") and values.get("variation_seed") is None
@@ -139,13 +139,17 @@ def _seeds(merged: Merged, draw: Draw) -> list[int]:
         return parse_seeds(merged.values.get("seed", -1), draw)
     for key in ("seed", "count"):
         if _typed(merged, key):  # a picture's or a preset's gives way
-            raise UsageError(f"--{key}: the walk between seeds has its own")
+            raise UsageError(f"--{key}: --interpolate-seeds sets it")
     return parse_seeds(walked, draw)
 
 
 _NEEDS = {
-    "frames": ("interpolate_seeds", "there is no walk", "--interpolate-seeds 1,2"),
-    "preview_every": ("preview", "there is no preview", "--preview FILE"),
+    "frames": (
+        "interpolate_seeds",
+        "it works only with --interpolate-seeds",
+        "--interpolate-seeds 1,2",
+    ),
+    "preview_every": ("preview", "it works only with --preview", "--preview FILE"),
 }
 """Settings that mean nothing without another: which one, and what is said of that."""
 
@@ -157,7 +161,7 @@ def _check_needs(merged: Merged) -> None:
 
 
 def _typed(merged: Merged, key: str) -> bool:
-    """Whether it was given on this very command line."""
+    """Return whether it was given on this very command line."""
     return key in merged.origins and not merged.origins[key].source
 
 
@@ -181,5 +185,5 @@ def _with_piped_prompt(merged: Merged, stdin: PipedText | None) -> Merged:
         return merged
     text = stdin.read() if stdin else ""
     if prompt == "-" and not text.strip():
-        raise UsageError("--prompt: nothing came from standard input")
+        raise UsageError("--prompt: standard input is empty")
     return Merged({**merged.values, "prompt": text.strip()}, merged.origins)

@@ -57,8 +57,8 @@ def make(
                 if isinstance(plan, SdcliError):
                     ordered.fault(plan)
                     continue
-                skipped += len(plan.jobs) - len(plan.left)
-                if not plan.left:
+                skipped += len(plan.jobs) - len(plan.remaining)
+                if not plan.remaining:
                     continue
                 worker = worker or _Worker(plan, ordered, thread, write)
                 worker.make(plan)
@@ -123,10 +123,10 @@ class _Worker:
         """Make what is left of a plan, and save it. Raises SdcliError if all would be refused."""
         self._delivery: Delivery = delivery_of(plan, self._write)
         self._ordered.queue(plan)
-        requests = [job.request for job in plan.left]
+        requests = [job.request for job in plan.remaining]
         # All pictures then share what is wrong with one.
         self._alike = len({(r.prompt, r.negative_prompt, r.init_img) for r in requests}) == 1
-        for jobs in by_model(plan.left):
+        for jobs in by_model(plan.remaining):
             self._make_of_a_model(jobs)
         self._wait()
         self._ordered.rest()
@@ -173,7 +173,7 @@ class _Worker:
         jobs = list(group)
         while jobs:
             costs = self._speeds.costs(*like, way)
-            size = batch_size(engine, self._settings, request, left=len(jobs), costs=costs)
+            size = batch_size(engine, self._settings, request, remaining=len(jobs), costs=costs)
             together = request.upscale is None and jobs[0].number not in self._alone
             count = min(size, self._most) if together else 1
             batch, rest = jobs[:count], jobs[count:]
@@ -196,7 +196,7 @@ class _Worker:
                     raise
                 if isinstance(error, OutOfMemory) and len(batch) > 1:
                     self._most = len(batch) // 2
-                    self._ordered.warn(f"{error.message}: going on with {self._most} at once")
+                    self._ordered.warn(f"{error.message}: continuing with {self._most} at a time")
                     continue
                 if len(batch) > 1 and not isinstance(error, UsageError):
                     self._ordered.warn(f"{error.message}: making the {len(batch)} one by one")
@@ -227,7 +227,7 @@ class _Worker:
             self._speeds.learn(*like, way, timing.a_call / count, at_once=count)
 
     def _needs_vae(self, request: GenerationRequest) -> bool:
-        """Whether this batch needs memory or weights that decoding the last one takes."""
+        """Return whether this batch needs memory or weights that decoding the last one takes."""
         whole = request.init_img is None and not request.hires
         return not whole or self._settings.offload != "none"
 

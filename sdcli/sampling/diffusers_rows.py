@@ -19,11 +19,11 @@ CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 
 def _elsewhere(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], **_: Any) -> Iterator[X]:
-    raise UsageError("a scheduler of diffusers is run by the engine alone")
+    raise UsageError("only the engine can run a diffusers scheduler")
 
 
 def _own(n: int, **_: Any) -> tuple[float, ...]:
-    raise UsageError("the noise levels of diffusers' schedulers are known to the engine alone")
+    raise UsageError("only the engine knows the noise levels of a diffusers scheduler")
 
 
 OWN = Schedule("diffusers", _own, "the scheduler's own, from the model's configuration")

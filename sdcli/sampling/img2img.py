@@ -55,18 +55,18 @@ def entered(
     table: TrainingTable,
     **options: Any,
 ) -> Tail:
-    """The tail of a run of that many steps that `strength` (0 to 1) leaves.
+    """Return the tail of a run of that many steps that `strength` (0 to 1) leaves.
 
     Raises UsageError as `Sampler.sigmas` does.
     """
     count, place = steps_left(steps, strength, full=full)
     if sampler.grid is LOG_EVEN:  # which only knows its ends
         uniform = resolve_schedule("Uniform")(count, table=table)
-        left = uniform[count - place - 1 :]
-        if len(left) < 3:  # both ends would be one
+        tail = uniform[count - place - 1 :]
+        if len(tail) < 3:  # both ends would be one
             return Tail((), 0.0, uniform)
-        ends = {"sigma_max": left[0], "sigma_min": left[-2], **options}
-        sigmas = sampler.sigmas(len(left) - 1, table=table, **ends)
+        ends = {"sigma_max": tail[0], "sigma_min": tail[-2], **options}
+        sigmas = sampler.sigmas(len(tail) - 1, table=table, **ends)
         return Tail(sigmas, sigmas[0], uniform)
     whole = sampler.sigmas(count, table=table, **options)
     if not sampler.unit_start:

@@ -27,7 +27,7 @@ def _samplers_by_key() -> dict[str, Sampler]:
 
 @lru_cache(maxsize=1000)
 def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
-    """The sampler of that name, its `schedule` set.
+    """Return the sampler of that name, its `schedule` set.
 
     `name` is a display name, an alias, or an old combined name ("DPM++ 2M Karras"); case and
     spaces do not matter. Naming the sampler's own schedule is the same as Automatic. Raises
@@ -36,8 +36,8 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
     row, suffix = split_name(name)
     if name_key(name) in _INVERSE:
         raise UsageError(
-            f"{name} makes noise of a picture, not a picture",
-            "sdcli gen PROMPT --init-img IMAGE --invert goes that way and back",
+            f"{name} turns a picture into noise and makes no picture",
+            "`sdcli gen PROMPT --init-img IMAGE --invert` does that and makes a picture of it",
         )
     if row is None:
         combined = [
@@ -59,7 +59,7 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
     if row.grid is not None:
         if chosen != AUTOMATIC:
             raise UsageError(
-                f"{row.name} has noise levels of its own, so schedule {chosen} would do nothing",
+                f"{row.name} has its own noise levels, so schedule {chosen} has no effect",
                 f"use sampler {row.name!r} alone",
             )
         return row

@@ -19,7 +19,7 @@ _FLOAT32 = Struct("f")
 
 
 def f32(value: float) -> float:
-    """The Python float equal to `value` rounded to IEEE float32."""
+    """Return the Python float equal to `value` rounded to IEEE float32."""
     return float(_FLOAT32.unpack(_FLOAT32.pack(value))[0])
 
 
@@ -66,7 +66,7 @@ class TrainingTable:
         return self.sigmas[-1]
 
     def every(self, stride: int) -> TrainingTable:
-        """The table of every `stride`-th timestep, the last one included."""
+        """Return the table of every `stride`-th timestep, the last one included."""
         first = (len(self.sigmas) - 1) % stride
         return TrainingTable(self.sigmas[first::stride], self.log_sigmas[first::stride])
 
@@ -80,7 +80,7 @@ class TrainingTable:
         return f32(math.exp(log_sigma))
 
     def timestep(self, sigma: float) -> float:
-        """The fractional timestep of σ > 0, clamped to the table's ends."""
+        """Return the fractional timestep of σ > 0, clamped to the table's ends."""
         log_sigma = f32(math.log(sigma))
         low = min(max(bisect_right(self.log_sigmas, log_sigma) - 1, 0), len(self.log_sigmas) - 2)
         below, above = self.log_sigmas[low], self.log_sigmas[low + 1]

@@ -29,7 +29,7 @@ class GuidedDenoise(Denoise[X], Protocol[X]):
     """A Denoise that also tells what the model believes without the prompt."""
 
     def both(self, x: X, sigma: float, /) -> tuple[X, X]:
-        """The guided x̂₀ and the one of the negative prompt alone, of one evaluation."""
+        """Return the guided x̂₀ and the one of the negative prompt alone, of one evaluation."""
         ...
 
 

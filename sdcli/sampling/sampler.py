@@ -111,21 +111,21 @@ class Sampler:
         if steps < self.least_steps:
             raise UsageError(f"{self.name} needs at least {self.least_steps} steps, got {steps}")
         schedule = self.resolved_schedule
-        given = {key: value for key, value in options.items() if value is not None}
-        _refuse_unknown(given, schedule.options(), f"schedule {schedule.name}")
+        chosen = {key: value for key, value in options.items() if value is not None}
+        _refuse_unknown(chosen, schedule.options(), f"schedule {schedule.name}")
         table = table or scaled_linear()
         if not self.discards_penultimate:
-            return schedule(steps, table=table, **given)
-        longer = schedule(steps + 1, table=table, **given)
+            return schedule(steps, table=table, **chosen)
+        longer = schedule(steps + 1, table=table, **chosen)
         return (*longer[:-2], longer[-1])
 
     def on(self, table: TrainingTable, path: NoisePath = EPSILON) -> Sampler:
-        """This row for a model with that table and path; few solvers look anything up in one."""
+        """Return this row for a model with that table and path; few solvers use the table."""
         fixed = {**self.fixed, "table": table} if self.timed else self.fixed
         return replace(self, fixed=fixed, path=path)
 
     def start_scale(self, sigmas: Sigmas) -> float:
-        """What the first, unit-variance noise is multiplied by."""
+        """Return what the first, unit-variance noise is multiplied by."""
         scale = self.path.input_scale if self.unit_start else self.path.first_scale
         return scale(sigmas[0])
 
@@ -160,16 +160,16 @@ class Sampler:
         return states if scale == 1 else _scaled_at_end(states, len(sigmas) - 1, scale)
 
     def trace(self, sigmas: Sigmas) -> list[TracedStep]:
-        """The steps of a run over these σ's, and where each asks the model."""
+        """Return the steps of a run over these σ's, and where each asks the model."""
         return trace(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise))
 
     def noises(self, sigmas: Sigmas, **options: Any) -> list[tuple[float, float]]:
-        """The ways (σ, σ_next) for which a run over these σ's asks noise, in order."""
+        """Return the ways (σ, σ_next) for which a run over these σ's asks noise, in order."""
         return noises(lambda denoise, x, noise: self.solve(denoise, x, sigmas, noise, **options))
 
     def total_evaluations(self, sigmas: Sigmas) -> int | None:
-        """Model calls of a run over these σ's; None where the run decides that itself."""
-        return None if self.adaptive else sum(len(step.asked) for step in self.trace(sigmas))
+        """Return the model calls of a run over these σ's; None where the run decides itself."""
+        return None if self.adaptive else sum(len(step.calls) for step in self.trace(sigmas))
 
     def prompt_calls(self, steps: int) -> int:
         """Model calls as a prompt's times are counted: as if no step, not even the last, took less.
@@ -184,8 +184,8 @@ def _scaled_at_end(states: Iterator[X], steps: int, scale: float) -> Iterator[X]
         yield state / scale if step == steps else state
 
 
-def _refuse_unknown(given: Collection[str], legal: Collection[str], owner: str) -> None:
-    for key in given:
+def _refuse_unknown(keys: Collection[str], legal: Collection[str], owner: str) -> None:
+    for key in keys:
         if key not in legal:
             has = ", ".join(legal) or "no options"
             raise UsageError(f"{owner} has no {key}", f"it has {has}")

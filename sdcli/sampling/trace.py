@@ -11,26 +11,26 @@ from typing import Any
 class TracedStep:
     """One step: the σ's at which the model is asked in it, the first being where it starts."""
 
-    asked: tuple[float, ...]
+    calls: tuple[float, ...]
 
     @property
     def sigma(self) -> float:
         """Where the step starts."""
-        return self.asked[0]
+        return self.calls[0]
 
 
 def trace(run: Callable[..., Iterator[Any]]) -> list[TracedStep]:
-    """The steps of `run(denoise, x, noise)`; of one that adapts, those for a model that is sure."""
-    asked: list[float] = []
+    """Return the steps of `run(denoise, x, noise)`; an adaptive one's are for a constant model."""
+    calls: list[float] = []
     steps = []
-    for _ in run(_Sure(asked), 0.0, lambda sigma, sigma_next: 0.0):
-        steps.append(TracedStep(tuple(asked)))
-        asked.clear()
+    for _ in run(_Sure(calls), 0.0, lambda sigma, sigma_next: 0.0):
+        steps.append(TracedStep(tuple(calls)))
+        calls.clear()
     return steps
 
 
 def noises(run: Callable[..., Iterator[Any]]) -> list[tuple[float, float]]:
-    """The ways (σ, σ_next) that `run(denoise, x, noise)` asks noise for, in order."""
+    """Return the ways (σ, σ_next) that `run(denoise, x, noise)` asks noise for, in order."""
     ways: list[tuple[float, float]] = []
 
     def noise(sigma: float, sigma_next: float, /) -> float:
@@ -45,13 +45,13 @@ def noises(run: Callable[..., Iterator[Any]]) -> list[tuple[float, float]]:
 class _Sure:
     """A model that always believes the same, with and without its prompt."""
 
-    def __init__(self, asked: list[float]) -> None:
-        self._asked = asked
+    def __init__(self, calls: list[float]) -> None:
+        self._calls = calls
 
     def __call__(self, x: float, sigma: float, /) -> float:
-        self._asked.append(sigma)
+        self._calls.append(sigma)
         return 0.0
 
     def both(self, x: float, sigma: float, /) -> tuple[float, float]:
-        """The same, twice."""
+        """Return the same, twice."""
         return self(x, sigma), 0.0

@@ -31,13 +31,13 @@ _ENVIRONMENT = {
 
 
 def config_path() -> Path:
-    """Where the config file is, or would be: SDCLI_CONFIG, else the platform's folder."""
-    named = os.environ.get("SDCLI_CONFIG")
-    return Path(named) if named else user_config_path("sdcli", appauthor=False) / "config.toml"
+    """Return where the config file is, or would be: SDCLI_CONFIG, else the platform's folder."""
+    path = os.environ.get("SDCLI_CONFIG")
+    return Path(path) if path else user_config_path("sdcli", appauthor=False) / "config.toml"
 
 
 def read() -> Layer:
-    """The config file as a layer; empty where there is none. Raises UsageError."""
+    """Return the config file as a layer; empty where there is none. Raises UsageError."""
     path = config_path()
     if not path.exists():
         return Layer("config", {})
@@ -45,7 +45,7 @@ def read() -> Layer:
 
 
 def environment() -> Layer:
-    """The SDCLI_* variables as a layer; an empty one counts as unset."""
+    """Return the SDCLI_* variables as a layer; an empty one counts as unset."""
     values: dict[str, Any] = {
         key: os.environ[name] for name, key in _ENVIRONMENT.items() if os.environ.get(name)
     }
@@ -98,11 +98,11 @@ def _edit(key: str, line: str | None) -> Path:
     expected.pop(key, None)
     own = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
     rows = [row.removesuffix("\n") for row in StringIO(before)]  # splitlines knows more line ends
-    kept = [row for row in rows if not own.match(row)]
+    edited_rows = [row for row in rows if not own.match(row)]
     if line is not None:
-        kept.append(line)
+        edited_rows.append(line)
         expected |= parse_toml(line)
-    text = "".join(f"{row}\n" for row in kept)
+    text = "".join(f"{row}\n" for row in edited_rows)
     try:
         edited = parse_toml(text)
     except ValueError:

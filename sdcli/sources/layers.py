@@ -30,7 +30,7 @@ class Layer:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def where(self, key: str) -> str:
-        """How an error names the place: "--steps", or "preset film.toml, line 3: steps"."""
+        """Return how an error names the place: "--steps", or "preset film.toml, line 3: steps"."""
         if not self.source:
             return "--" + key.replace("_", "-")
         line = f", line {self.lines[key]}" if key in self.lines else ""
@@ -45,12 +45,12 @@ class Merged:
     origins: Mapping[str, Layer]
 
     def where(self, key: str) -> str:
-        """The place that set `key`, for an error message."""
+        """Return the place that set `key`, for an error message."""
         return self.origins.get(key, Layer("", {})).where(key)
 
 
 def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[str] = ()) -> Layer:
-    """The flat TOML file at `path` as a layer. Keys in `also` are legal but left out of it.
+    """Return the flat TOML file at `path` as a layer. Keys in `also` are legal but left out of it.
 
     Raises UsageError for a file that cannot be read, is no TOML, or has an unknown key.
     """
@@ -60,7 +60,7 @@ def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[st
     except OSError as error:
         raise UsageError(f"{source}: cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # no UTF-8 or no TOML
-        raise UsageError(f"{source}: {path} is no valid TOML: {error}") from error
+        raise UsageError(f"{source}: {path} is not valid TOML: {error}") from error
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if match := _KEY.match(line):
@@ -78,7 +78,7 @@ def read_toml(path: Path, source: str, *, keys: Iterable[str], also: Iterable[st
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
-    """Later layers win. A combined sampler name ("Euler a Karras") sets the schedule as well."""
+    """Merge layers, of which later ones win. A combined sampler name sets the schedule as well."""
     values: dict[str, Any] = {}
     rank: dict[str, int] = {}
     for position, layer in enumerate(layers):

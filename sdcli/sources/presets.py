@@ -36,19 +36,19 @@ class Preset:
         return str(layer.values.get("description", ""))
 
     def layer(self) -> Layer:
-        """What it sets. Raises UsageError for an unknown key, naming file and line."""
+        """Return what it sets. Raises UsageError for an unknown key, naming file and line."""
         return read_toml(
             self.path, f"preset {self.path.name}", keys=PRESET_KEYS, also={"description"}
         )
 
 
 def unsaid(key: str, value: Any) -> bool:
-    """Whether a field's value is empty, and says no more than if it were left out."""
+    """Return whether a field's value is empty, and says no more than if it were left out."""
     return value in ("", ()) and value == GenerationRequest.model_fields[key].default
 
 
 def preset_text(values: Mapping[str, Any], description: str = "") -> str:
-    """The TOML of a preset that sets these fields; seeds are none of its matters."""
+    """Return the TOML of a preset that sets these fields; seeds are none of its matters."""
     lines = [to_toml("description", description)] if description else []
     lines += [
         to_toml(key, value)
@@ -64,7 +64,7 @@ def save(name: str, text: str, *, project: bool, overwrite: bool) -> Path:
     Raises UsageError for a name that is none, or is taken, OutputError.
     """
     if not re.fullmatch(r"[\w][\w .+-]{0,80}", name) or name.endswith((".", " ")):
-        raise UsageError(f"{name!r} is no name for a preset", "letters, digits, - and _")
+        raise UsageError(f"{name!r} is not a name for a preset", "use letters, digits, - and _")
     folder = dict(folders())["project" if project else "user"]
     path = folder / f"{name}.toml"
     try:
@@ -82,14 +82,14 @@ def save(name: str, text: str, *, project: bool, overwrite: bool) -> Path:
 
 
 def shipped_folder() -> Path:
-    """The presets that come with sdcli: in the package, or at the top of a checkout."""
+    """Return the presets that come with sdcli: in the package, or at the top of a checkout."""
     package = Path(str(files("sdcli")))
     packed = package / "shipped_presets"
     return packed if packed.is_dir() else package.parent / "presets"
 
 
 def folders() -> tuple[tuple[str, Path], ...]:
-    """Where presets are looked for, the first found winning."""
+    """Return where presets are looked for, the first found winning."""
     return (
         ("project", Path("presets")),
         ("user", user_config_path("sdcli", appauthor=False) / "presets"),
@@ -98,12 +98,12 @@ def folders() -> tuple[tuple[str, Path], ...]:
 
 
 def presets() -> Iterator[Preset]:
-    """Every preset once, by name; the project's hides the user's, the user's the shipped one."""
-    found: dict[str, Preset] = {}
+    """Yield every preset once, by name: the project's hide the user's, those the shipped ones."""
+    by_name: dict[str, Preset] = {}
     for origin, folder in folders():
         for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, Preset(path.stem, origin, path))
-    yield from sorted(found.values(), key=lambda preset: preset.name)
+            by_name.setdefault(path.stem, Preset(path.stem, origin, path))
+    yield from sorted(by_name.values(), key=lambda preset: preset.name)
 
 
 def find(name: str) -> Preset:

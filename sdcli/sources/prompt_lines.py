@@ -36,7 +36,7 @@ _REFUSED = (
 
 
 def values_of(line: str) -> dict[str, Any]:
-    """The fields that a line sets. Raises UsageError for an option that nobody knows.
+    """Return the fields that a line sets. Raises UsageError for an option that nobody knows.
 
     A line without "--" is a prompt to the letter. Else it is read as a shell would: words, and
     options of A1111's "prompts from file" or of `sdcli gen`, with hyphens or underscores.
@@ -44,7 +44,9 @@ def values_of(line: str) -> dict[str, Any]:
     if "--" not in line:
         return {"prompt": line.strip()}
     if len(line) > _MOST:
-        raise UsageError(f"a line of more than {_MOST:,} characters", "JSON lines may be as long")
+        raise UsageError(
+            f"a line has more than {_MOST:,} characters", "use JSON lines for longer ones"
+        )
     try:
         words = deque(shlex.split(line))
     except ValueError as error:
@@ -67,7 +69,7 @@ def values_of(line: str) -> dict[str, Any]:
     if resized and all(resized):
         values["seed_resize"] = f"{resized[0]}x{resized[1]}"
     if counts and "count" in values:
-        raise UsageError(f"--count says what --{_COUNTS[0]} and --{_COUNTS[1]} do")
+        raise UsageError(f"--count does not work with --{_COUNTS[0]} or --{_COUNTS[1]}")
     return values | ({"count": prod(counts)} if counts else {})
 
 
@@ -76,7 +78,7 @@ def _taken_out(values: dict[str, Any], names: Sequence[str]) -> list[int]:
 
 
 def _is_option(word: str) -> bool:
-    """--steps, -s and -n, but not -1."""
+    """Return whether a word is an option: --steps, -s and -n, but not -1."""
     return word.startswith("--") or word in _SHORT
 
 
@@ -88,7 +90,7 @@ def _taken_while(words: deque[str], wanted: Callable[[str], bool]) -> list[str]:
 
 
 def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
-    """What one option sets; its value is taken off the words."""
+    """Return what one option sets; its value is taken off the words."""
     bare = name.removeprefix("--").replace("_", "-")
     key = _SHORT.get(name) or _A1111.get(bare) or _FLAGS.get(bare)
     if key in _WORDS:
@@ -96,11 +98,11 @@ def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
             return {key: words.popleft()}
         return {key: " ".join(_taken_while(words, lambda word: not _is_option(word)))}
     if key in _SWITCHES:
-        told = joined or (words and words[0] in ("true", "false"))
-        said = words.popleft().lower() if told else "true"
-        if said not in ("true", "false"):
-            raise UsageError(f"{name}: must be true or false, got {said!r}")
-        return {key: said == "true"}
+        has_value = joined or (words and words[0] in ("true", "false"))
+        word = words.popleft().lower() if has_value else "true"
+        if word not in ("true", "false"):
+            raise UsageError(f"{name}: must be true or false, got {word!r}")
+        return {key: word == "true"}
     known = key is not None or bare in (*_COUNTS, *_RESIZED, *_REFUSED)
     if not known:
         near = did_you_mean(name, [f"--{flag}" for flag in (*_A1111, *_FLAGS)])
@@ -111,7 +113,7 @@ def _option(name: str, words: deque[str], *, joined: bool) -> dict[str, Any]:
     if bare in _REFUSED:
         if value.lower() == "false":
             return {}
-        raise UsageError(f"{name}: sdcli has nothing like it", "leave it out")
+        raise UsageError(f"{name}: sdcli does not support it", "leave it out")
     if bare in (*_COUNTS, *_RESIZED):
         if not value.isdecimal() or len(value) > 9:
             raise UsageError(f"{name}: must be a whole number up to 999999999, got {value!r}")

@@ -37,13 +37,14 @@ class Row:
 
 
 def format_of(path: Path) -> Format:
-    """By the file's ending. Raises UsageError for one that says nothing."""
+    """Return the format of a file's ending. Raises UsageError for an unknown one."""
     ending = path.suffix.lower().removeprefix(".")
     for known in FORMATS:
         if ending == known or (known, ending) == ("jsonl", "ndjson"):
             return known
     raise UsageError(
-        f"{path}: no batch file ends so", "--input-format txt, jsonl, csv or toml tells what it is"
+        f"{path} does not have the ending of a batch file",
+        "give its format: --input-format txt, jsonl, csv or toml",
     )
 
 
@@ -53,7 +54,7 @@ def format_of_text(start: str) -> Format:
 
 
 def read_rows(path: Path, how: Format | None = None) -> tuple[list[Row], Problems]:
-    """All good rows of a file, and what is wrong with the others.
+    """Return all good rows of a file, and what is wrong with the others.
 
     Raises UsageError for a file that cannot be read.
     """
@@ -62,7 +63,7 @@ def read_rows(path: Path, how: Format | None = None) -> tuple[list[Row], Problem
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no UTF-8: {error}", "save it as UTF-8") from error
+        raise UsageError(f"{path} is not UTF-8: {error}", "save it as UTF-8") from error
     return rows_of(text, how or format_of(path), str(path))
 
 
@@ -83,22 +84,22 @@ def rows_of(text: str, how: Format, name: str, *, first: int = 1) -> tuple[list[
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row: all of them known, its size taken apart. Raises UsageError."""
+    """Return the fields of a row: all of them known, its size taken apart. Raises UsageError."""
     for key in values:
         if key not in KEYS:
             raise UsageError(f"unknown key {key!r}", did_you_mean(str(key), KEYS))
-    found = {key: value for key, value in values.items() if value is not None}
-    if found.get("preset", []) != [] and not names_of(found["preset"]):
+    fields = {key: value for key, value in values.items() if value is not None}
+    if fields.get("preset", []) != [] and not names_of(fields["preset"]):
         raise UsageError("preset: must be a name, or a list of names")
-    if "size" in found:
-        if found.keys() & {"width", "height"}:
+    if "size" in fields:
+        if fields.keys() & {"width", "height"}:
             raise UsageError("size contradicts width and height")
-        size = found.pop("size")
+        size = fields.pop("size")
         if not isinstance(size, str):
             raise UsageError("size: must be a string", "write it as 512x768")
         width, height = parse_size(size)
-        found |= {"width": width, "height": height}
-    return found
+        fields |= {"width": width, "height": height}
+    return fields
 
 
 _Read = Callable[[], Mapping[str, Any] | None]
@@ -121,9 +122,9 @@ def _object(line: str) -> Mapping[str, Any]:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"no JSON: {error}") from error
+        raise UsageError(f"not valid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise UsageError("no JSON object", '{"prompt": "a fox", "steps": 30}')
+        raise UsageError("not a JSON object", '{"prompt": "a fox", "steps": 30}')
     return found
 
 
@@ -133,20 +134,20 @@ def _csv_rows(text: str, name: str) -> _Lines:
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if len(set(header)) < len(header):
-            raise UsageError(f"{name}: a column is there twice")
+            raise UsageError(f"{name}: a column appears twice")
         before = reader.line_num
         for cells in reader:
             line, before = before + 1, reader.line_num
             if any(cell.strip() for cell in cells):
                 yield line, lambda cells=cells: _cells(header, cells)  # type: ignore[misc]
     except csv.Error as error:
-        raise UsageError(f"{name}, line {before + 1}: no CSV: {error}") from error
+        raise UsageError(f"{name}, line {before + 1}: not valid CSV: {error}") from error
 
 
 def _cells(header: list[str], cells: list[str]) -> Mapping[str, Any]:
-    """The cells that are not empty, by their columns."""
+    """Return the cells that are not empty, by their columns."""
     if len(cells) > len(header):
-        raise UsageError(f"{len(cells)} cells are more than the {len(header)} columns")
+        raise UsageError(f"there are {len(cells)} cells for {len(header)} columns")
     return {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
 
 
@@ -154,12 +155,12 @@ def _toml_rows(text: str, name: str) -> _Lines:
     try:
         content = parse_toml(text)
     except ValueError as error:
-        raise UsageError(f"{name} is no valid TOML: {error}") from error
+        raise UsageError(f"{name} is not valid TOML: {error}") from error
     if unknown := content.keys() - {"defaults", "picture"}:
         raise UsageError(f"{name}: unknown table {min(unknown)!r}", "[defaults], [[picture]]")
     defaults, pictures = content.get("defaults", {}), content.get("picture", [])
     if not isinstance(defaults, dict) or not isinstance(pictures, list):
-        raise UsageError(f"{name}: a table is of another kind", "[defaults], [[picture]]")
+        raise UsageError(f"{name}: a table is of the wrong kind", "[defaults], [[picture]]")
     lines = enumerate(text.split("\n"), start=1)
     begins = [number for number, line in lines if line.strip() == "[[picture]]"]
     begins += [1] * (len(pictures) - len(begins))  # those written in another way
@@ -169,7 +170,7 @@ def _toml_rows(text: str, name: str) -> _Lines:
 
 def _table(defaults: Mapping[str, Any], picture: Any) -> Mapping[str, Any]:
     if not isinstance(picture, dict):
-        raise UsageError("a picture is no table", "[[picture]]")
+        raise UsageError("a picture must be a table", "[[picture]]")
     return {**defaults, **picture}
 
 

@@ -19,13 +19,13 @@ Draw = Callable[[], int]
 
 
 def draws_from(start: int) -> Draw:
-    """Draws that are the same ones again for the same `start`."""
+    """Return a source of seeds that repeats itself for the same `start`."""
     source = random.Random(start)
     return lambda: source.randrange(RANDOM_SEEDS)
 
 
 def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
-    """Seeds as typed: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
+    """Parse seeds: `7`, `1,2,5-8`; -1 for one that is drawn. Raises UsageError."""
     seeds: list[int] = []
     for part in str(text).split(","):
         part = part.strip()
@@ -42,7 +42,8 @@ def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
             seeds.extend(range(first, last + 1))
         else:
             raise UsageError(
-                f"--seed: {str(text)!r} is no seed", "give a number, a list such as 1,2,5-8, or -1"
+                f"--seed: {str(text)!r} is not a seed",
+                "give a number, a list such as 1,2,5-8, or -1",
             )
         if len(seeds) > _MOST:
             raise UsageError(f"--seed: there are more than {_MOST:,} seeds")
@@ -64,7 +65,7 @@ def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> 
 
 
 def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[GenerationRequest]:
-    """One request a picture, in order: for each seed, seed, seed+1, … `count` of them.
+    """Return one request a picture, in order: for each seed, seed, seed+1, … `count` of them.
 
     Variations of a seed keep it, and count the variation seed up instead, as in A1111. Raises
     UsageError where that runs past the greatest seed, and for more than 100,000 of them.
@@ -89,15 +90,17 @@ def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[Gene
     whose noise on the way would make every picture another.
     """
     if len(seeds) < 2:
-        raise UsageError("--interpolate-seeds: a walk needs two seeds at least", "1,2")
+        raise UsageError("--interpolate-seeds: it needs at least two seeds", "1,2")
     if base.variation_strength:
-        raise UsageError("--interpolate-seeds: the walk is made of variations itself")
+        raise UsageError("--interpolate-seeds does not work with a variation")
     if base.invert:
-        raise UsageError("--interpolate-seeds: an inversion has no noise of seeds")
+        raise UsageError(
+            "--interpolate-seeds does not work with --invert, whose noise is the picture's"
+        )
     if base.draws_on_the_way:
         raise UsageError(
-            "--interpolate-seeds: with noise drawn on the way neighbours would not be alike",
-            "use a sampler without, such as DPM++ 2M, Euler or DDIM",
+            "--interpolate-seeds: this sampler adds noise, so neighbors would not be alike",
+            "use a sampler that adds none, such as DPM++ 2M, Euler or DDIM",
         )
     requests = []
     for frame in range(frames):

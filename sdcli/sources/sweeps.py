@@ -40,7 +40,7 @@ class Sweep:
     values: tuple[str, ...]
 
     def label(self, value: str) -> str:
-        """What a sheet says of one of them."""
+        """Return what a sheet says of one of them."""
         return value if self.key in ("sampler", REPLACED) else f"{self.key} {value}"
 
 
@@ -74,18 +74,18 @@ ONLY = Cell((), ())
 
 
 def cells(sweeps: Sequence[Sweep]) -> Iterator[Cell]:
-    """Every combination, the last sweep's values changing fastest."""
+    """Yield every combination, the last sweep's values changing fastest."""
     for chosen in product(*(sweep.values for sweep in sweeps)):
         yield Cell(tuple(sweeps), chosen)
 
 
 def parse_sweeps(texts: Sequence[str]) -> list[Sweep]:
-    """All of them. Raises UsageError for one that is wrong, and for a key that is there twice."""
-    found = [parse_sweep(text) for text in texts]
-    keys = [sweep.key for sweep in found]
+    """Parse all sweeps. Raises UsageError for one that is wrong, or a key that appears twice."""
+    sweeps = [parse_sweep(text) for text in texts]
+    keys = [sweep.key for sweep in sweeps]
     if twice := next((key for key in keys if keys.count(key) > 1 and key != REPLACED), None):
         raise UsageError(f"--sweep: {twice} is swept twice")
-    return found
+    return sweeps
 
 
 def parse_sweep(text: str) -> Sweep:
@@ -108,12 +108,12 @@ def parse_sweep(text: str) -> Sweep:
     except csv.Error as error:
         raise UsageError(f"--sweep: {text!r}: {error}") from error
     parts = rest.split("|") if "|" in rest else listed
-    found = [value for part in parts for value in _values(key, part.strip())]
-    if not found:
+    expanded = [value for part in parts for value in _values(key, part.strip())]
+    if not expanded:
         raise UsageError(f"--sweep: {key} has no values", "steps=10,20,30")
-    if len(found) > _MOST:
-        raise UsageError(f"--sweep: {len(found)} values of {key} are more than {_MOST:,}")
-    return Sweep(key, tuple(found))
+    if len(expanded) > _MOST:
+        raise UsageError(f"--sweep: {len(expanded)} values of {key} are more than {_MOST:,}")
+    return Sweep(key, tuple(expanded))
 
 
 def _values(key: str, part: str) -> list[str]:
@@ -132,13 +132,13 @@ def _kinds(key: str) -> set[type]:
 
 
 def _whole(first: str, last: str, step: str | None, count: str | None) -> Sequence[int]:
-    """As A1111: a step goes on to one past the end, upwards and downwards alike; a count is cut."""
+    """Expand as A1111: a step goes on to one past the end, up or down; a count is cut."""
     start, end = int(first), int(last)
     if count:
         return [int(value) for value in _even(start, end, int(count))]
     pace = int(step) if step else 1
     if pace == 0:
-        raise UsageError("--sweep: a step of 0 leads nowhere")
+        raise UsageError("--sweep: the step must not be 0")
     return range(start, end + 1, pace)[: _MOST + 1]
 
 
@@ -148,7 +148,7 @@ def _broken(first: str, last: str, step: str | None, count: str | None) -> list[
         return _even(start, end, int(count))
     pace = float(step or 1)
     if pace == 0:
-        raise UsageError("--sweep: a step of 0 leads nowhere")
+        raise UsageError("--sweep: the step must not be 0")
     number = math.floor((end - start) / pace + 1e-9) + 1
     return [start + k * pace for k in range(min(number, _MOST + 1))]
 

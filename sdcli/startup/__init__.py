@@ -34,7 +34,7 @@ def fast_torch_import(*, compiling: bool = False, whole_process: bool = True) ->
 
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of <malloc.h>
-_KEPT = 2**31 - 1
+_MAX_KEPT_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
@@ -48,4 +48,4 @@ def keep_freed_memory() -> None:
 
     if sys.platform == "linux" and (adjust := getattr(ctypes.CDLL(None), "mallopt", None)):
         adjust(_MMAP_MAX, 0)
-        adjust(_TRIM_THRESHOLD, _KEPT)
+        adjust(_TRIM_THRESHOLD, _MAX_KEPT_BYTES)

@@ -16,12 +16,12 @@ from typing import Any
 class Package:
     """What of a package can be had before it has run: names, and modules, or any of its modules."""
 
-    given: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
     modules: Collection[str] | None = None
 
 
 def _marked(it: Any = None, /, *_: Any, **__: Any) -> Any:
-    """In the place of a decorator that tells a compiler something: without one it means nothing."""
+    """Stand in for a decorator that tells a compiler something."""
     return _marked if it is None else it
 
 
@@ -68,16 +68,16 @@ class _Finder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and spec.loader:
-            spec.loader = _Later(spec.loader, self.packages[fullname].given)
+            spec.loader = _Later(spec.loader, self.packages[fullname].names)
         return spec
 
 
 class _Later(Loader):
     """Loads a package as one that is still to run."""
 
-    def __init__(self, loader: Loader, given: Mapping[str, Any]) -> None:
+    def __init__(self, loader: Loader, names: Mapping[str, Any]) -> None:
         self._loader = loader
-        self._given = given
+        self._names = names
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return Postponed(spec.name)
@@ -86,7 +86,7 @@ class _Later(Loader):
         assert isinstance(module, Postponed)
         assert module.__spec__
         module.__spec__.loader = module.__loader__ = self._loader
-        vars(module).update(self._given, __lock=RLock(), __waiting=self._loader.exec_module)
+        vars(module).update(self._names, __lock=RLock(), __waiting=self._loader.exec_module)
 
 
 class Postponed(ModuleType):
@@ -119,7 +119,7 @@ class Postponed(ModuleType):
 
 
 def waiting() -> set[str]:
-    """The packages that have not run."""
+    """Return the packages that have not run."""
     return {
         name
         for name, module in sys.modules.items()

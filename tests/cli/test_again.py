@@ -116,7 +116,7 @@ def test_another_size_is_another_picture(sdcli: Any, engine: FakeEngine) -> None
         (["plain.png"], "plain.png has no settings in it"),
         (["missing.png"], "missing.png"),
         (["old.png", "plain.png"], "plain.png has no settings in it"),
-        (["old.png", "--tolerance", "3"], "nothing is compared"),
+        (["old.png", "--tolerance", "3"], "works only with --check"),
         (["old.png", "--check", "--tolerance", "x"], "must be a number"),
         (["old.png", "--check", "--tolerance", "-1"], "from 0 to 255"),
     ],

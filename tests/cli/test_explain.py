@@ -18,7 +18,7 @@ CALM = [row for row in SAMPLERS if "s_churn" not in row.fixed]  # churn starts a
 def test_a_trace_asks_only_where_there_is_noise(row: Sampler) -> None:
     sigmas = row.sigmas(20)
     run = row.trace(sigmas)
-    asked = [sigma for step in run for sigma in step.asked]
+    asked = [sigma for step in run for sigma in step.calls]
     assert all(sigma > 0 for sigma in asked)
     assert max(asked) == sigmas[0]
     assert run[0].sigma == pytest.approx(sigmas[0])
@@ -61,7 +61,7 @@ def test_the_plot_is_a_picture_with_a_line_for_each(sdcli: Any) -> None:
         (["ddim", "--steps", "1"], "at least 2 steps"),
         (["euler", "--plot", "plot.jpg"], "must end in .png"),
         (["euler", "--on", "picture.png"], "add --plot"),
-        (["euler", "--model", "builtin"], "needed for --on alone"),
+        (["euler", "--model", "builtin"], "--model works only with --on"),
         (["euler", "--plot", "no/such/folder/plot.png"], "no/such/folder"),
     ],
     ids=str,

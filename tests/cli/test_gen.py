@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_tried_with_fewer_at_once(
     result = sdcli("gen", "a", "-s", "1-5", "-b", "4", "-o", "{seed}")
     assert result.code == 0
     assert result.lines == [f"{seed}.png" for seed in range(1, 6)]
-    assert "out of memory while sampling: going on with 2 at once" in result.err
+    assert "out of memory while sampling: continuing with 2 at a time" in result.err
     assert engine.batches[0] == [1, 2, 3, 4]
     assert all(len(batch) <= room for batch in engine.batches[2 if room > 1 else 3 :])
 

@@ -21,11 +21,11 @@ CASES = [
     ),
     pytest.param(["--preset", "drft"], "--preset: unknown preset 'drft'", "'draft'", id="preset"),
     pytest.param(["--size", "100x64"], "must be a multiple of 8, got 100", "", id="size"),
-    pytest.param(["--size", "wide"], "--size: 'wide' is no size", "512x768", id="size words"),
+    pytest.param(["--size", "wide"], "--size: 'wide' is not a size", "512x768", id="size words"),
     pytest.param(["-W", "32"], "--width: must be at least 64, got '32'", "", id="too small"),
     pytest.param(["--steps", "0"], "--steps: must be at least 1, got '0'", "", id="steps 0"),
     pytest.param(["--steps", "many"], "--steps: must be a whole number", "", id="steps words"),
-    pytest.param(["--seed", "abc"], "--seed: 'abc' is no seed", "1,2,5-8", id="seed"),
+    pytest.param(["--seed", "abc"], "--seed: 'abc' is not a seed", "1,2,5-8", id="seed"),
     pytest.param(["--seed", "9-2"], "--seed: the range 9-2 runs backwards", "2-9", id="seed range"),
     pytest.param(["--eta", "0.5"], "--eta: DPM++ 2M has no eta", "Euler a", id="eta without"),
     pytest.param(
@@ -46,17 +46,28 @@ CASES = [
     pytest.param(["-o", "old.png"], "--output: old.png exists", "--overwrite", id="file exists"),
     pytest.param(["--from", "no.png"], "cannot read no.png", "", id="from nothing"),
     pytest.param(
-        ["--from", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="from no picture"
+        ["--from", "taken"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="from no picture",
     ),
     pytest.param(
-        ["-i", "taken"], "taken is no PNG, JPEG, WebP or GIF", "", id="init is no picture"
+        ["-i", "taken"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="init is no picture",
     ),
     pytest.param(
         ["--strength", "1"], "--strength: there is no picture", "--init-img", id="no init"
     ),
     pytest.param(["--invert"], "--invert: there is no picture", "--init-img", id="no init"),
     pytest.param(["-i", "no.png", "--invert"], "cannot read no.png", "", id="init is not there"),
-    pytest.param(["-i", "taken", "--invert"], "taken is no PNG", "", id="init is no picture"),
+    pytest.param(
+        ["-i", "taken", "--invert"],
+        "taken is not a readable PNG, JPEG, WebP or GIF",
+        "",
+        id="init is no picture",
+    ),
     pytest.param(
         ["-i", "odd.png", "--invert"], "odd.png has 100x64 pixels", "resize", id="init is odd"
     ),
@@ -67,14 +78,20 @@ CASES = [
         ["-i", "fit.png", "--invert", "-s", "1,2"], "would be the same", "seeds", id="init seeds"
     ),
     pytest.param(
-        ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a draws noise", "DDIM", id="init a"
+        ["-i", "fit.png", "--invert", "-S", "Euler a"], "Euler a adds noise", "DDIM", id="init a"
     ),
     pytest.param(
-        ["--variation-seed", "3"], "--variation-seed: at variation strength 0", "", id="variation"
+        ["--variation-seed", "3"],
+        "--variation-seed: it has no effect at variation strength 0",
+        "",
+        id="variation",
     ),
-    pytest.param(["--seed-resize", "512"], "'512' is no size", "512x768", id="seed resize"),
+    pytest.param(["--seed-resize", "512"], "'512' is not a size", "512x768", id="seed resize"),
     pytest.param(
-        ["--seed-resize", "100x64"], "--seed-resize: sides are multiples of 8", "", id="its sides"
+        ["--seed-resize", "100x64"],
+        "--seed-resize: sides must be multiples of 8",
+        "",
+        id="its sides",
     ),
     pytest.param(["-p", "b"], "the prompt is given twice", "", id="two prompts"),
     pytest.param(["-o", "-", "-c", "2"], "--output: - takes one picture", "", id="stdout for two"),
@@ -129,8 +146,8 @@ def test_true_is_no_number(sdcli: Any, engine: FakeEngine) -> None:
     Path("presets/film.toml").write_text("steps = true\nwidth = false\neta = -1\n")
     result = sdcli("gen", "a", "--preset", "film")
     assert result.code == 2
-    assert "preset film.toml, line 1: steps: true means nothing here" in result.err
-    assert "preset film.toml, line 2: width: false means nothing here" in result.err
+    assert "preset film.toml, line 1: steps: cannot be true" in result.err
+    assert "preset film.toml, line 2: width: cannot be false" in result.err
     assert "line 3: eta: must be at least 0" in result.err
 
 
@@ -169,7 +186,7 @@ def test_events_tell_what_is_refused(sdcli: Any, engine: FakeEngine) -> None:
 def test_bytes_and_events_cannot_share_stdout(sdcli: Any, engine: FakeEngine) -> None:
     result = sdcli("gen", "a", "-o", "-", "--json")
     assert result.code == 2
-    assert "both want stdout" in result.err
+    assert "both write to stdout" in result.err
 
 
 def test_debug_shows_the_traceback(sdcli: Any, engine: FakeEngine) -> None:

@@ -77,12 +77,12 @@ def test_one_of_the_same_name_stays(sdcli: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["mine"], "there is nothing to keep"),
+        (["mine"], "there is nothing to save"),
         (["mine", "--steps", "x"], "--steps: must be a whole number"),
         (["mine", "--from", "none.png"], "none.png"),
-        (["../mine", "--steps", "3"], "is no name for a preset"),
-        ([".mine", "--steps", "3"], "is no name for a preset"),
-        (["a/b", "--steps", "3"], "is no name for a preset"),
+        (["../mine", "--steps", "3"], "is not a name for a preset"),
+        ([".mine", "--steps", "3"], "is not a name for a preset"),
+        (["a/b", "--steps", "3"], "is not a name for a preset"),
     ],
 )
 def test_refused(sdcli: Any, words: list[str], message: str) -> None:

@@ -36,7 +36,7 @@ def test_half_a_batch_is_half_its_pictures(clock: list[float]) -> None:
     clock[0] += 1
     pace.step(3, 2, FakeStep(2, 4, 1.0, 2, 0.5))
     assert (pace.finished, pace.done, pace.numbers) == (2, 3, "3–4")
-    assert pace.left == spoken(5 / 3 * 7)
+    assert pace.remaining == spoken(5 / 3 * 7)
 
 
 def test_speed_is_of_the_batch_alone(clock: list[float]) -> None:
@@ -46,7 +46,7 @@ def test_speed_is_of_the_batch_alone(clock: list[float]) -> None:
     clock[0] += 50  # the first of the next loads something
     walk(pace, clock, 2, 1)
     assert pace.speed == "1.0 it/s"
-    assert pace.left == ""
+    assert pace.remaining == ""
 
 
 def test_a_batch_that_is_tried_again_begins_anew(clock: list[float]) -> None:
@@ -104,7 +104,7 @@ def test_what_is_finished_is_not_called_unmade(sdcli: Any, engine: FakeEngine) -
     words = ["batch", "p.txt", "-o", "out/", "--resume"]
     assert sdcli(*words, "--shard", "1/2").err.count("not made") == 0
     result = sdcli(*words)
-    assert "1 of 2 pictures are finished already" in result.err
+    assert "1 of 2 pictures are already finished" in result.err
     assert "not made" not in result.err
     engine.interrupts = {7}
     assert "2 not made" in sdcli("gen", "a fox", "-s", "6-8", "-b", "1").err

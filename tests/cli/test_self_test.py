@@ -84,10 +84,10 @@ def test_its_lines_can_be_quoted(sdcli: Any, asked: list[tuple[str, str]]) -> No
     result = sdcli("doctor", "--self-test")
     assert asked[1] == ("auto", "auto")
     first, *works, last = result.lines
-    assert first.startswith("a card, fp16, next to the CPU's pictures in fp32 (sdcli ")
+    assert first.startswith("a card, fp16, compared with the CPU's pictures in fp32 (sdcli ")
     assert [line.partition(",")[0] for line in works] == ["DPM++ 2M", "DPM++ SDE", "img2img"]
     assert all("at most 60 of 255 levels apart, 60.00 on average" in line for line in works)
-    assert last.startswith("failed: rounding in fp16 leaves at least 40 dB")
+    assert last.startswith("failed: fp16 should have a PSNR of at least 40 dB")
     OFF[0] = 0
     asked.clear()
     assert sdcli("doctor", "--self-test").lines[-1].startswith("passed: ")

@@ -42,7 +42,7 @@ def test_every_command_that_has_pictures_shows_them(
     assert len(terminal.drawn) == pictures
 
 
-NOWHERE = "--show: stderr is no terminal, so no picture is shown"
+NOWHERE = "--show: stderr is not a terminal, so no picture is shown"
 
 
 def test_without_a_terminal_who_typed_it_is_told_once(sdcli: Any, engine: FakeEngine) -> None:

@@ -59,9 +59,9 @@ def test_pictures_keep_their_names(sdcli: Any, engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--prompt", "a cat"], "--prompt: it is for tiles"),
-        (["--strength", "0.3"], "--strength: it is for tiles"),
-        (["--tile", "--size", "512x512"], "--size: tiles go with --scale"),
+        (["--prompt", "a cat"], "--prompt: works only with tiles"),
+        (["--strength", "0.3"], "--strength: works only with tiles"),
+        (["--tile", "--size", "512x512"], "--size does not work with --tile"),
         (["--tile", "--scale", "99"], "--scale: must be from 1 to 16"),
         (["--tile", "--upscaler", "Lanczsos"], "Lanczos"),
         (["--tile", "--prompt", "a", "--tile-overlap", "80"], "half of a tile of 128 pixels"),
@@ -78,12 +78,12 @@ def test_refused(sdcli: Any, engine: FakeEngine, words: list[str], message: str)
     ("words", "message"),
     [
         (["--upscale", "2"], "there is no picture to enlarge"),
-        (["--tile-overlap", "32"], "nothing is made larger by tiles"),
-        (["-i", "plain.png", "--upscaler", "Nearest"], "nothing is made larger by tiles"),
-        (["-i", "plain.png", "--upscale", "2", "--mask", "alpha"], "in one piece"),
-        (["-i", "plain.png", "--upscale", "2", "--tiling"], "in one piece"),
-        (["-i", "plain.png", "--upscale", "2", "--resize-mode", "crop"], "cut to size"),
-        (["-i", "plain.png", "--upscale", "16", "--upscaler", "x.pth"], "no upscaler x.pth"),
+        (["--tile-overlap", "32"], "works only with tiles"),
+        (["-i", "plain.png", "--upscaler", "Nearest"], "works only with tiles"),
+        (["-i", "plain.png", "--upscale", "2", "--mask", "alpha"], "does not work with tiles"),
+        (["-i", "plain.png", "--upscale", "2", "--tiling"], "does not work with tiles"),
+        (["-i", "plain.png", "--upscale", "2", "--resize-mode", "crop"], "no effect on tiles"),
+        (["-i", "plain.png", "--upscale", "16", "--upscaler", "x.pth"], "no file x.pth"),
     ],
 )
 def test_gen_refuses(sdcli: Any, engine: FakeEngine, words: list[str], message: str) -> None:

@@ -70,5 +70,5 @@ def test_exif_text_marked_as_ascii_is_read() -> None:
 
 def test_other_formats_are_refused() -> None:
     IMAGE.save("a.bmp")
-    with pytest.raises(UsageError, match="no PNG, JPEG, WebP or GIF"):
+    with pytest.raises(UsageError, match="not a readable PNG, JPEG, WebP or GIF"):
         read_file(Path("a.bmp"))

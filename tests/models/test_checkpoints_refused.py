@@ -39,21 +39,29 @@ class Malicious:
 
 WHOLE = tensors(INPUT, SD1)
 CASES = [
-    pytest.param("a.safetensors", WHOLE[:40], "is damaged or no safetensors file", id="cut short"),
-    pytest.param("a.safetensors", WHOLE[:-5], "is damaged or no safetensors file", id="cut late"),
-    pytest.param("a.safetensors", b"", "is damaged or no safetensors file", id="empty"),
-    pytest.param("a.safetensors", pickled({}), "is damaged or no safetensors", id="wrong ending"),
-    pytest.param("a.ckpt", WHOLE, "is damaged, or no file that torch saved", id="no pickle"),
-    pytest.param("a.ckpt", b"PK\x03\x04 and so on", "is damaged, or no file", id="no zip"),
+    pytest.param(
+        "a.safetensors", WHOLE[:40], "is damaged or not a safetensors file", id="cut short"
+    ),
+    pytest.param(
+        "a.safetensors", WHOLE[:-5], "is damaged or not a safetensors file", id="cut late"
+    ),
+    pytest.param("a.safetensors", b"", "is damaged or not a safetensors file", id="empty"),
+    pytest.param(
+        "a.safetensors", pickled({}), "is damaged or not a safetensors", id="wrong ending"
+    ),
+    pytest.param("a.ckpt", WHOLE, "is damaged, or was not saved by torch", id="no pickle"),
+    pytest.param(
+        "a.ckpt", b"PK\x03\x04 and so on", "is damaged, or was not saved by torch", id="no zip"
+    ),
     pytest.param("a.ckpt", pickled(Malicious()), "holds more than tensors", id="malicious"),
     pytest.param("a.ckpt", pickled([1, 2]), "no Stable Diffusion checkpoint", id="no tensors"),
     pytest.param(
         "a.safetensors",
         save({"x": np.zeros(1)}, {"sdcli": '{"family": "no such"}'}),
-        "is none that sdcli wrote",
+        "was not written by sdcli",
         id="strange metadata",
     ),
-    pytest.param("a.txt", b"hello", "is no checkpoint by its name", id="text"),
+    pytest.param("a.txt", b"hello", "does not have the ending of a checkpoint", id="text"),
     pytest.param(
         "a.safetensors",
         tensors("lora_unet_x.lora_up.weight", "lora_unet_x.lora_down.weight"),

@@ -197,7 +197,7 @@ NEEDED = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_m
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (404, "RevisionNotFound", "lacks the revision"),
+        (404, "RevisionNotFound", "does not have the requested revision"),
         (401, "RepoNotFound", "no such model on the hub"),
         (401, "GatedRepo", "is gated"),
         (500, "", "the hub cannot be reached"),

@@ -185,13 +185,13 @@ def test_hash_prints_all_three(sdcli: Any, a1111: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list"], "no models folder is known"),
+        (["list"], "no models folder is set"),
         (["list", "--models-dir", "nowhere"], "there is no folder nowhere"),
         (["dirs", "--models-dir", "nowhere"], "there is no folder nowhere"),
         (["list", "--models-dir", ".", "--kind", "car"], "unknown kind 'car'"),
         (["info", "nothing"], "there is no file or folder nothing"),
         (["hash", "builtin"], "is a folder"),
-        (["pull", "nothing"], "'nothing' is no hub id"),
+        (["pull", "nothing"], "'nothing' is not a hub id"),
         (["convert", "builtin", "x.ckpt"], "neither a .safetensors file nor a folder"),
         (["convert", "builtin", "x/", "--dtype", "fp8"], "must be fp16, bf16 or fp32"),
     ],
@@ -247,7 +247,9 @@ def test_a_renamed_model_is_found_by_its_hash(a1111: Path) -> None:
     for digest in (hashes.sha256(path)[:10], hashes.legacy(path)):
         said: list[str] = []
         assert models.locate("old name", [a1111], digest=digest, say=said.append) == path
-        assert said == [f"model old name is anime/Any Thing.safetensors here, by its hash {digest}"]
+        assert said == [
+            f"model old name is called anime/Any Thing.safetensors here: its hash is {digest}"
+        ]
 
 
 def test_the_hash_decides_between_files_of_one_name(a1111: Path) -> None:
@@ -260,7 +262,7 @@ def test_another_file_of_that_name_is_told(a1111: Path) -> None:
     said: list[str] = []
     found = models.locate("v1-5", [a1111], digest="0123456789", say=said.append)
     assert found == a1111 / "models/Stable-diffusion/v1-5.safetensors"
-    assert said == ["v1-5.safetensors is another model v1-5: its hash is not 0123456789"]
+    assert said == ["v1-5.safetensors is not the same model v1-5: its hash is not 0123456789"]
 
 
 def test_a_picture_is_made_again_with_a_model_that_was_renamed(

@@ -36,11 +36,11 @@ def test_tags_are_read_as_a1111_reads_them(prompt: str, text: str, tags: list[Ta
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        ("<hypernet:x:1>", "no hypernetworks"),
-        ("<lora:x:strong>", "'strong' is no number"),
+        ("<hypernet:x:1>", "does not support hypernetworks"),
+        ("<lora:x:strong>", "'strong' is not a number"),
         ("<lora::1>", "has no name"),
-        ("<lora:x:1:2:3>", "is nothing that sdcli knows"),
-        ("<lora:x:dyn=3>", "is nothing that sdcli knows"),
+        ("<lora:x:1:2:3>", "cannot read '3'"),
+        ("<lora:x:dyn=3>", "cannot read 'dyn=3'"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(prompt: str, message: str) -> None:

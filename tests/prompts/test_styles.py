@@ -63,5 +63,5 @@ def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         read_styles(tmp_path / "none.csv")
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no table of styles"):
+    with pytest.raises(UsageError, match="not a table of styles"):
         read_styles(tmp_path / "x.csv")

@@ -73,7 +73,7 @@ def test_a_choice_may_hold_choices() -> None:
     ("template", "known", "message"),
     [
         ("__bird__", BIRDS, "there is no wildcard __bird__"),
-        ("__a__", {"a": ["__a__"]}, "deep in one another"),
+        ("__a__", {"a": ["__a__"]}, "choices are nested more than"),
         ("__a__", {"a": []}, "is empty"),
     ],
 )

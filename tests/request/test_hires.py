@@ -135,19 +135,19 @@ def test_extra_noise_is_of_the_second_pass() -> None:
     [
         ({"hires_scale": None, "hires_steps": 3}, "there is no second pass"),
         ({"hires_scale": None, "hires_strength": 0.5}, "there is no second pass"),
-        ({"hires_size": "1024x1024"}, "hires_scale says another"),
-        ({"hires_scale": None, "hires_size": "0x0"}, "must not be 0"),
-        ({"hires_scale": None, "hires_size": "8x0"}, "sides are from 64"),
-        ({"init_img": "a.png"}, "from noise alone"),
+        ({"hires_size": "1024x1024"}, "hires_scale already sets the size"),
+        ({"hires_scale": None, "hires_size": "0x0"}, "must be above 0"),
+        ({"hires_scale": None, "hires_size": "8x0"}, "sides must be from 64"),
+        ({"init_img": "a.png"}, "does not work with an initial picture"),
         ({"hires_sampler": "Eular"}, "Eular"),
         ({"hires_scheduler": "Karas"}, "Karas"),
-        ({"hires_sampler": "diffusers:ddim"}, "cannot begin from a picture"),
+        ({"hires_sampler": "diffusers:ddim"}, "cannot start from a picture"),
         ({"hires_prompt": "<lora:a:b:c:d:e>"}, "lora"),
         ({"hires_strength": 0, "hires_steps": 3}, "makes no steps"),
         ({"hires_strength": 0, "hires_prompt": ""}, "makes no steps"),
         ({"sampler": "DDIM", "hires_scheduler": "Karras"}, "Karras"),
-        ({"hires_upscaler": "Lancos"}, "no upscaler is called"),
-        ({"extra_noise": 0.1, "hires_scale": None}, "no picture to begin from"),
+        ({"hires_upscaler": "Lancos"}, "unknown upscaler"),
+        ({"extra_noise": 0.1, "hires_scale": None}, "no picture to start from"),
     ],
     ids=str,
 )
@@ -198,5 +198,5 @@ def test_a_network_that_is_not_there_is_told_before_anything_is_loaded(
 ) -> None:
     result = sdcli("gen", "a", "--hires-scale", "2", "--hires-upscaler", "4x.pth")
     assert (result.code, result.lines, engine.batches) == (2, [], [])
-    assert "there is no upscaler 4x.pth" in result.err
+    assert "there is no file 4x.pth" in result.err
     assert not list(Path().glob("*"))

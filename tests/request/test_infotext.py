@@ -193,7 +193,7 @@ def test_text_without_settings_is_a_prompt(text: str) -> None:
 
 
 def test_a_setting_that_must_be_a_number_and_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="Steps: 'many' is no number"):
+    with pytest.raises(UsageError, match="Steps: 'many' is not a number"):
         to_values(read_text("a\nSteps: many, Sampler: Euler, Seed: 3"))
 
 

@@ -96,9 +96,9 @@ def test_sixteen_bits_are_brought_down_to_eight(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("https://example.org/a.png", "fetches no pictures"),
+        ("https://example.org/a.png", "does not download pictures"),
         ("missing.png", "cannot read"),
-        ("text.png", "no PNG, JPEG, WebP or GIF"),
+        ("text.png", "not a readable PNG, JPEG, WebP or GIF"),
     ],
 )
 def test_what_is_no_picture_is_told(sdcli: Any, path: str, message: str) -> None:
@@ -111,12 +111,12 @@ def test_what_is_no_picture_is_told(sdcli: Any, path: str, message: str) -> None
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"strength": 0.5}, "no picture to begin from"),
-        ({"strength": 0.0}, "no picture to begin from"),
-        ({"resize_mode": "crop"}, "no picture to begin from"),
+        ({"strength": 0.5}, "no picture to start from"),
+        ({"strength": 0.0}, "no picture to start from"),
+        ({"resize_mode": "crop"}, "no picture to start from"),
         ({"init_img": "a.png", "invert": True, "sampler": "DDIM", "strength": 0.5}, "own noise"),
-        ({"init_img": "a.png", "sampler": "diffusers:ddim"}, "cannot begin from a picture"),
-        ({"init_img": "a.png", "sigmas": "9,3,1", "strength": 0.5}, "say themselves"),
+        ({"init_img": "a.png", "sampler": "diffusers:ddim"}, "cannot start from a picture"),
+        ({"init_img": "a.png", "sigmas": "9,3,1", "strength": 0.5}, "already set where"),
         ({"init_img": "a.png", "full_steps": True, "strength": 0}, "no steps to make"),
     ],
 )

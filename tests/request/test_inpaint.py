@@ -126,14 +126,14 @@ def test_an_image_of_a_masks_size_is_a_mask_whatever_its_mode(picture: str) -> N
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"mask": "black.png", "mask_rect": ()}, "covers nothing"),
-        ({"mask_rect": "0,0,128,64", "invert_mask": True}, "covers nothing"),
+        ({"mask": "black.png", "mask_rect": ()}, "the mask is empty"),
+        ({"mask_rect": "0,0,128,64", "invert_mask": True}, "the mask is empty"),
         ({"mask": "alpha"}, "nothing is transparent"),
         ({"mask_rect": "16,16,8,8"}, "too small"),
         ({"mask": "missing.png"}, "cannot read"),
-        ({"mask": "text.png"}, "no PNG"),
+        ({"mask": "text.png"}, "not a readable PNG"),
         ({"mask": "."}, "cannot read"),
-        ({"mask_rect": "128,0,8,8"}, "outside of the picture"),
+        ({"mask_rect": "128,0,8,8"}, "outside the picture"),
     ],
 )
 def test_a_mask_that_is_none_is_told(picture: str, values: dict[str, Any], message: str) -> None:
@@ -146,18 +146,21 @@ def test_a_mask_that_is_none_is_told(picture: str, values: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"init_img": None}, "no picture to begin from"),
+        ({"init_img": None}, "no picture to start from"),
         ({"mask_rect": (), "mask_blur": 3}, "there is no mask"),
         ({"mask_rect": (), "inpaint_area": "masked"}, "there is no mask"),
-        ({"invert": True, "sampler": "DDIM"}, "makes all of the picture"),
-        ({"resize_mode": "latent"}, "no pixels to keep"),
+        ({"invert": True, "sampler": "DDIM"}, "remakes the whole picture"),
+        ({"resize_mode": "latent"}, "latents keep no pixels"),
         ({"padding": 8}, "sees the whole picture"),
         ({"resize_mode": "crop", "inpaint_area": "masked"}, "the mask's surroundings"),
-        ({"inpaint_method": "repaint", "prompt": "[a:b:15]", "steps": 30}, "edits have no time"),
-        ({"repaint_jump": 5}, "belongs to --inpaint-method repaint"),
+        (
+            {"inpaint_method": "repaint", "prompt": "[a:b:15]", "steps": 30},
+            "so prompts cannot change at one",
+        ),
+        ({"repaint_jump": 5}, "works only with --inpaint-method repaint"),
         ({"inpaint_method": "repaint", "sampler": "DPM++ SDE"}, "cannot go back"),
-        ({"inpaint_method": "repaint", "prompt": "[a:b:3]"}, "edits have no time"),
-        ({"mask_rect": "1,2,3"}, "no rectangle"),
+        ({"inpaint_method": "repaint", "prompt": "[a:b:3]"}, "so prompts cannot change at one"),
+        ({"mask_rect": "1,2,3"}, "not a rectangle"),
         ({"mask_rect": "1,2,0,3"}, "is empty"),
         ({"outpaint": "middle=3"}, "names no sides"),
         ({"outpaint": "left=3;top=2"}, "names no sides"),
@@ -293,4 +296,4 @@ def test_an_empty_mask_is_told_before_anything_is_loaded(
     Image.new("L", (128, 64)).save("black.png")
     result = sdcli("gen", "a fox", "-i", "in.png", "--mask", "black.png")
     assert (result.code, result.lines, engine.batches) == (2, [], [])
-    assert "covers nothing" in result.err
+    assert "the mask is empty" in result.err

@@ -115,7 +115,7 @@ def test_events_name_the_rows(sdcli: Any, engine: FakeEngine) -> None:
         ("p.csv", "steps\n3\n", [], "p.csv, line 2: there is no prompt"),
         ("p.txt", "a\nb\n", ["-o", "one.png"], "2 pictures do not fit into one file"),
         ("p.txt", "a --preset nope", [], "nope"),
-        ("p.xml", "a", [], "no batch file ends so"),
+        ("p.xml", "a", [], "does not have the ending of a batch file"),
     ],
 )
 def test_refused(

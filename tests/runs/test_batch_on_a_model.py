@@ -87,4 +87,4 @@ def test_every_picture_is_the_one_made_alone(
         assert run(["batch", name, *flags]) == 0
         said = capsys.readouterr()
         assert said.out == ""
-        assert "200 of 200 pictures are finished already" in said.err
+        assert "200 of 200 pictures are already finished" in said.err

@@ -47,14 +47,14 @@ def test_compiling_is_what_the_first_step_took_beyond_a_step(clock: list[float])
 
 def test_what_is_not_known_is_not_told(clock: list[float]) -> None:
     assert timed(clock, 62.0, 2.0).payback(None) == (
-        "compiling took 60 s; a model call takes 2 s: compare it with a run without"
+        "compiling took 60 s; a model call takes 2 s: compare it with a run without --compile"
     )
 
 
 def test_that_it_does_not_pay_is_told(clock: list[float]) -> None:
     said = timed(clock, 62.0, 2.0).payback(1.9)
     assert said
-    assert said.endswith("and 1.9 s without: it does not pay here")
+    assert said.endswith("and 1.9 s without --compile: compiling does not pay off here")
 
 
 def test_what_took_no_time_is_no_news(clock: list[float]) -> None:

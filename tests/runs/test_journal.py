@@ -35,7 +35,7 @@ def test_what_is_finished_is_not_made_again(sdcli: Any, engine: FakeEngine) -> N
     seeds(engine)
     result = sdcli("batch", "p.txt", "-o", "out/", "--resume")
     assert (result.code, seeds(engine)) == (0, [2])
-    assert "3 of 4 pictures are finished already" in result.err
+    assert "3 of 4 pictures are already finished" in result.err
     result = sdcli("batch", "p.txt", "-o", "out/", "--resume")
     assert (result.code, result.lines, seeds(engine)) == (0, [], [])
     assert len(list(Path("out").glob("*.png"))) == 4
@@ -110,7 +110,7 @@ def test_a_shard_is_resumed_alone(sdcli: Any, engine: FakeEngine) -> None:
     engine.fails.clear()
     seeds(engine)
     result = sdcli("batch", "p.txt", "--shard", "1/2", "-o", "out/", "--resume")
-    assert "1 of 2 pictures are finished already" in result.err
+    assert "1 of 2 pictures are already finished" in result.err
     assert seeds(engine) == [1]
 
 

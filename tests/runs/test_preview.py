@@ -70,7 +70,7 @@ def test_no_picture_fails_for_its_preview(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--preview-every", "2"], "--preview-every: there is no preview"),
+        (["--preview-every", "2"], "--preview-every: it works only with --preview"),
         (["--preview", "now.bmp"], "--preview"),
         (["--preview", "now.png", "--preview-every", "0"], "--preview-every: must be at least 1"),
     ],

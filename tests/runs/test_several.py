@@ -98,11 +98,11 @@ def test_a_walk_may_go_past_many_seeds() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sampler": "Euler a"}, "noise drawn on the way"),
-        ({"s_churn": 2}, "noise drawn on the way"),
-        ({"hires_scale": 2, "hires_sampler": "Euler a"}, "noise drawn on the way"),
-        ({"sampler": "DPM++ 2M SDE"}, "noise drawn on the way"),
-        ({"variation_seed": 1, "variation_strength": 0.2}, "made of variations itself"),
+        ({"sampler": "Euler a"}, "this sampler adds noise"),
+        ({"s_churn": 2}, "this sampler adds noise"),
+        ({"hires_scale": 2, "hires_sampler": "Euler a"}, "this sampler adds noise"),
+        ({"sampler": "DPM++ 2M SDE"}, "this sampler adds noise"),
+        ({"variation_seed": 1, "variation_strength": 0.2}, "does not work with a variation"),
     ],
 )
 def test_a_walk_needs_neighbours_that_are_alike(values: dict[str, Any], message: str) -> None:
@@ -194,15 +194,15 @@ def test_an_animation_is_an_event(sdcli: Any, engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--frames", "4"], "--frames: there is no walk"),
-        (["--interpolate-seeds", "1,2", "-s", "3"], "--seed: the walk"),
-        (["--interpolate-seeds", "1,2", "-c", "3"], "--count: the walk"),
+        (["--frames", "4"], "--frames: it works only with --interpolate-seeds"),
+        (["--interpolate-seeds", "1,2", "-s", "3"], "--seed: --interpolate-seeds sets it"),
+        (["--interpolate-seeds", "1,2", "-c", "3"], "--count: --interpolate-seeds sets it"),
         (["--interpolate-seeds", "1"], "two seeds"),
-        (["--interpolate-seeds", "x"], "is no seed"),
-        (["--interpolate-seeds", "1,2", "-S", "Euler a"], "noise drawn on the way"),
+        (["--interpolate-seeds", "x"], "is not a seed"),
+        (["--interpolate-seeds", "1,2", "-S", "Euler a"], "this sampler adds noise"),
         (["--animate", "a.png", "-c", "2"], "--animate: must be a .gif or a .webp"),
         (["--animate", "photos/notes.txt/a.gif", "-c", "2"], "--animate: cannot write into"),
-        (["--animate", "a.gif"], "one picture does not move"),
+        (["--animate", "a.gif"], "needs more than one picture"),
         (["--animate", "a.gif", "-i", "photos"], "more than one size"),
     ],
 )

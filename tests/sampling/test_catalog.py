@@ -36,9 +36,9 @@ def test_a_name_that_both_shelves_know_is_ours() -> None:
 
 def test_a_scheduler_of_diffusers_is_not_run_without_the_engine() -> None:
     row = resolve("diffusers:ddim")
-    with pytest.raises(UsageError, match="the engine alone"):
+    with pytest.raises(UsageError, match="only the engine"):
         row.sigmas(5)
-    with pytest.raises(UsageError, match="the engine alone"):
+    with pytest.raises(UsageError, match="only the engine"):
         row.solve(lambda x, sigma: x, 1.0, (2.0, 0.0), lambda sigma, sigma_next: 0.0)
 
 
@@ -181,5 +181,5 @@ def test_every_row_is_complete(subtests: pytest.Subtests) -> None:
 @pytest.mark.parametrize("name", ["DDIM", "PLMS", "UniPC", "DPM fast", "DPM adaptive", "LCM"])
 @pytest.mark.parametrize("combined", [True, False])
 def test_a_schedule_that_would_do_nothing_is_refused(name: str, combined: bool) -> None:
-    with pytest.raises(UsageError, match="noise levels of its own"):
+    with pytest.raises(UsageError, match="its own noise levels"):
         resolve(f"{name} Karras") if combined else resolve(name, "Karras")

@@ -25,8 +25,8 @@ def test_sigmas_end_in_a_zero_that_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("14,x", "no list of numbers"),
-        ("", "no list of numbers"),
+        ("14,x", "not a list of numbers"),
+        ("", "not a list of numbers"),
         ("1,2", "2 comes after 1"),
         ("3,3", "3 comes after 3"),
         ("3,-1", "from 0 up"),

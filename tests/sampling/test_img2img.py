@@ -41,7 +41,7 @@ def test_ddim_begins_one_timestep_below_its_noise() -> None:
     tail = entered(resolve("DDIM"), 20, 0.75, table=TABLE)
     assert tail.noise == TABLE.sigmas[751]
     assert tail.sigmas == tuple(TABLE.sigmas[t] for t in range(701, 0, -50))
-    asked = [sigma for step in resolve("DDIM").trace(tail.sigmas) for sigma in step.asked]
+    asked = [sigma for step in resolve("DDIM").trace(tail.sigmas) for sigma in step.calls]
     assert asked == [TABLE.sigmas[t] for t in range(701, 1, -50)]
 
 

@@ -198,7 +198,7 @@ def test_broken_toml_is_told_and_never_written_over(file: Path) -> None:
         lambda: config.set_value("width", 64),
         lambda: config.unset_value("x"),
     ):
-        with pytest.raises(UsageError, match="no valid TOML"):
+        with pytest.raises(UsageError, match="not valid TOML"):
             act()
     assert file.read_text() == "steps = \n"
 

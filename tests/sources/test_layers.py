@@ -216,12 +216,12 @@ def test_every_unknown_key_is_told_with_its_line_and_the_nearest(tmp_path: Path)
 @pytest.mark.parametrize(
     "content",
     [b"steps = ", b"steps = 1\nsteps = 2", b'model = "\xff"', b"steps = " + b"9" * 5000, b"\x00"],
-    ids=["no value", "twice", "no UTF-8", "5,000 digits", "NUL"],
+    ids=["no value", "twice", "not UTF-8", "5,000 digits", "NUL"],
 )
 def test_broken_toml_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "a.toml"
     file.write_bytes(content)
-    with pytest.raises(UsageError, match=r"config: .*a\.toml is no valid TOML"):
+    with pytest.raises(UsageError, match=r"config: .*a\.toml is not valid TOML"):
         read_toml(file, "config", keys={"steps", "model"})
 
 

@@ -115,5 +115,5 @@ def test_a_bad_value_is_told_with_its_line(tmp_path: Path) -> None:
 def test_a_broken_file_is_told_when_it_is_read_not_when_it_is_listed() -> None:
     write(Path("presets"), "bad", "steps = \n")
     assert "bad" in [preset.name for preset in presets()]
-    with pytest.raises(UsageError, match="no valid TOML"):
+    with pytest.raises(UsageError, match="not valid TOML"):
         find("bad").layer()

@@ -66,12 +66,12 @@ def test_lines(line: str, values: dict[str, Any]) -> None:
         ('a --sampler "Euler', "no closing quotation"),
         ("a --steps 3 --steps 4", "given twice"),
         ("a --prompt b", "prompt is given twice"),
-        ("--restore_faces true", "nothing like it"),
-        ("--sampler_index 3", "nothing like it"),
+        ("--restore_faces true", "does not support it"),
+        ("--sampler_index 3", "does not support it"),
         ("--tiling=maybe", "must be true or false"),
         ("--n_iter x", "whole number"),
         ("a --n_iter 3 --n_iter 4", "n-iter is given twice"),
-        ("a --count 5 --n_iter 3", "--count says what"),
+        ("a --count 5 --n_iter 3", "--count does not work with"),
         ("a --count 5 --count 3", "given twice"),
         ("--seed_resize_from_w 512", "go together"),
     ],
@@ -127,14 +127,14 @@ def test_toml_pictures_take_the_defaults() -> None:
     ("text", "how", "message"),
     [
         ("a\nb --foo 3", "txt", "p, line 2: unknown option --foo"),
-        ('{"prompt": "a"}\n{', "jsonl", "p, line 2: no JSON"),
-        ("[1]", "jsonl", "p, line 1: no JSON object"),
+        ('{"prompt": "a"}\n{', "jsonl", "p, line 2: not valid JSON"),
+        ("[1]", "jsonl", "p, line 1: not a JSON object"),
         ('{"stepz": 3}', "jsonl", "p, line 1: unknown key 'stepz' (did you mean 'steps'"),
-        ("[" * 100_000, "jsonl", "p, line 1: no JSON"),
-        ("prompt\na\nb,c", "csv", "p, line 3: 2 cells are more than the 1 columns"),
+        ("[" * 100_000, "jsonl", "p, line 1: not valid JSON"),
+        ("prompt\na\nb,c", "csv", "p, line 3: there are 2 cells for 1 columns"),
         ("promt\na", "csv", "p, line 2: unknown key 'promt'"),
         ("[[picture]]\npromt = 'a'", "toml", "p, line 1: unknown key 'promt'"),
-        ("picture = [3]", "toml", "no table"),
+        ("picture = [3]", "toml", "must be a table"),
         ('{"size": "3"}', "jsonl", "p, line 1"),
         ('{"size": "64x64", "width": 3}', "jsonl", "size contradicts"),
     ],
@@ -173,7 +173,11 @@ def test_files_are_read_by_their_endings(tmp_path: Path) -> None:
         read_rows(tmp_path / "b.list")
     assert read_rows(tmp_path / "b.list", "txt")[0] == [Row(1, {"prompt": "a"})]
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe")
-    for name, message in (("c.txt", "no UTF-8"), ("none.txt", "cannot read"), (".", "cannot read")):
+    for name, message in (
+        ("c.txt", "not UTF-8"),
+        ("none.txt", "cannot read"),
+        (".", "cannot read"),
+    ):
         with pytest.raises(UsageError, match=message):
             read_rows(tmp_path / name)
 

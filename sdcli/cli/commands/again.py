@@ -92,7 +92,7 @@ def _tolerance(text: str, *, check: bool) -> float:
     if not text:
         return _TOLERANCE
     if not check:
-        raise UsageError("--tolerance: nothing is compared", "add --check")
+        raise UsageError("--tolerance works only with --check", "add --check")
     try:
         found = float(text)
     except ValueError as error:

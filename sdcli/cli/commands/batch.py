@@ -112,7 +112,9 @@ def batch(
             console.show_error(error)
         part = _shard(shard)
         if resume and sweep and any(plan.drawn for plan in each_row):
-            raise UsageError("--resume: a sweep needs the seed that it had", "--seed")
+            raise UsageError(
+                "--resume: a sweep with random seeds cannot be resumed", "give its seed with --seed"
+            )
         whole = _to_do(each_row, part, console, resume=resume)
         if plan:
             return max(show(whole, console, json=json), 2 if problems else 0)
@@ -121,18 +123,18 @@ def batch(
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Which of how many."""
+    """Parse I/N: which part, of how many."""
     found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text or "1/1", flags=re.ASCII)
     if not found or int(found[1]) > int(found[2]):
-        raise UsageError(f"--shard: {text!r} is none", "2/4 is the second of four")
+        raise UsageError(f"--shard: {text!r} is not I/N", "2/4 makes the second of four parts")
     return int(found[1]), int(found[2])
 
 
 def _to_do(plans: Sequence[Plan], part: tuple[int, int], console: Console, *, resume: bool) -> Plan:
-    """All plans as one, with its journal, less what others do and what is finished."""
+    """Return all plans as one, with its journal, less what others do and what is finished."""
     whole = joined(plans)
     if whole.target is None:
-        raise UsageError("--output: - is for one picture", "name a folder: out/")
+        raise UsageError("--output: - takes only one picture", "name a folder: out/")
     journal = Journal.of(whole.target.folder)
     first, of = part
     rows = [place for place, plan in enumerate(plans) for _ in plan.jobs]
@@ -144,7 +146,7 @@ def _to_do(plans: Sequence[Plan], part: tuple[int, int], console: Console, *, re
         keys = Keys(whole.jobs)
         mine = [job for job in whole.jobs if job.number not in others]
         done = {job.number for job in mine if journal.finished(keys.of(job))}
-        console.say(f"{len(done)} of {len(mine)} pictures are finished already")
+        console.say(f"{len(done)} of {len(mine)} pictures are already finished")
     return replace(whole, journal=journal, done=frozenset(others | done))
 
 

@@ -71,7 +71,7 @@ def set_value(
 def unset(console: Console, key: _Key) -> int:
     """Remove one value."""
     path = config.unset_value(_known(key))
-    console.say(f"taken out of {path}")
+    console.say(f"removed from {path}")
     return 0
 
 

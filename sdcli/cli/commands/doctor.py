@@ -43,8 +43,8 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Show versions, devices, memory, and what sdcli would use; or test the device."""
-    given = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
-    merged = merge([config.read(), config.environment(), Layer("", given)])
+    flags = {key: text for key, text in (("device", device), ("dtype", dtype)) if text}
+    merged = merge([config.read(), config.environment(), Layer("", flags)])
     settings = validate(Settings, merged.values, merged)
     model = str(merged.values.get("model", models.BUILTIN))
     if self_test:
@@ -74,7 +74,7 @@ def _test(console: Console, settings: Settings, json: bool) -> int:
         console.out_json(facts)
         return 0 if result.passed else 1
     console.out(
-        f"{result.device}, {result.dtype}, next to the CPU's pictures in fp32 "
+        f"{result.device}, {result.dtype}, compared with the CPU's pictures in fp32 "
         f"(sdcli {facts['sdcli']}, torch {facts['torch']}, {facts['system']})"
     )
     for each in result.comparisons:
@@ -84,10 +84,10 @@ def _test(console: Console, settings: Settings, json: bool) -> int:
         )
     least = f"{result.least_psnr:.0f} dB"
     if result.passed:
-        console.out(f"passed: rounding in {result.dtype} leaves at least {least}")
+        console.out(f"passed: every PSNR is at least {least}, as expected of {result.dtype}")
         return 0
     console.out(
-        f"failed: rounding in {result.dtype} leaves at least {least}; please report these lines"
+        f"failed: {result.dtype} should have a PSNR of at least {least}; please report these lines"
     )
     return 1
 
@@ -142,9 +142,9 @@ def _model(model: str) -> str:
         return str(error)
 
 
-def _why(asked: str, device: str) -> str:
-    if asked != "auto":
-        return f"{asked} is set"
+def _why(device_setting: str, device: str) -> str:
+    if device_setting != "auto":
+        return f"{device_setting} is set"
     return {
         "cuda": "CUDA is there, and fp16 is fastest on it",
         "mps": "there is no CUDA, but Metal is there",

@@ -70,9 +70,9 @@ def explain(
     samplers = [resolve(name) for name in names]
     runs = [(sampler, _trace(sampler, count, table)) for sampler in samplers]
     if on and not plot:
-        raise UsageError("--on: there is nowhere to draw to", "add --plot FILE.png")
+        raise UsageError("--on works only with --plot", "add --plot FILE.png")
     if model and not on:
-        raise UsageError("--model: a model is needed for --on alone", "leave it out")
+        raise UsageError("--model works only with --on", "leave it out")
     if plot:
         if not plot.lower().endswith(".png"):
             raise UsageError(f"--plot: {plot} must end in .png")
@@ -81,7 +81,7 @@ def explain(
         if json:
             console.out_json(_facts(sampler, run, table))
             continue
-        calls = sum(len(step.asked) for step in run)
+        calls = sum(len(step.calls) for step in run)
         console.out(f"{title(sampler)}: {len(run)} steps, {calls} model calls{_remark(sampler)}")
         console.table(COLUMNS, _rows(run, table))
     return 0
@@ -97,7 +97,7 @@ def _trace(sampler: Sampler, steps: int, table: TrainingTable) -> list[TracedSte
 
 
 def title(sampler: Sampler) -> str:
-    """The sampler and the schedule that it runs on."""
+    """Return the sampler and the schedule that it runs on."""
     return sampler.name if sampler.grid else f"{sampler.name}, {sampler.resolved_schedule.name}"
 
 
@@ -128,8 +128,8 @@ def _rows(run: list[TracedStep], table: TrainingTable) -> list[tuple[str, ...]]:
                 f"{table.timestep(sigma):.1f}",
                 f"{-math.log(sigma):.3f}",
                 length,
-                str(len(step.asked)),
-                " ".join(f"{other:.4f}" for other in step.asked[1:]),
+                str(len(step.calls)),
+                " ".join(f"{other:.4f}" for other in step.calls[1:]),
             )
         )
     return rows
@@ -140,9 +140,9 @@ def _facts(sampler: Sampler, run: list[TracedStep], table: TrainingTable) -> dic
         "sampler": sampler.name,
         "schedule": sampler.resolved_schedule.name,
         "options": {key: str(value) for key, value in sampler.options.items()},
-        "evaluations": sum(len(step.asked) for step in run),
+        "evaluations": sum(len(step.calls) for step in run),
         "steps": [
-            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.asked}
+            {"sigma": step.sigma, "timestep": table.timestep(step.sigma), "asked": step.calls}
             for step in run
         ],
     }
@@ -183,7 +183,7 @@ def _sheet(
 
 
 def _fitted(picture: Image, side: int, multiple: int) -> Image:
-    """The picture at the model's own size: its longer side `side`, both multiples of so much."""
+    """Return the picture at the model's own size: its longer side `side`, both `multiple`s."""
     scale = side / max(picture.size)
     width, height = (
         max(multiple, round(length * scale / multiple) * multiple) for length in picture.size

@@ -75,7 +75,7 @@ def info(
 
 
 def _request(recipe: Recipe, path: str) -> dict[str, Any]:
-    """The request's keys, checked and in canonical form."""
+    """Return the request's keys, checked and in canonical form."""
     merged = merge([Layer(f"picture {path}", recipe.values)])
     request = validate(GenerationRequest, {"seed": 0, **merged.values}, merged)
     return {key: getattr(request, key) for key in recipe.values}

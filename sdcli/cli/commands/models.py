@@ -38,7 +38,7 @@ _Folders = Annotated[
 
 
 def _settings(folders: list[str]) -> Settings:
-    """Where to look: as typed, or else as the environment or the config file says."""
+    """Return where to look: as typed, or else as the environment or the config file says."""
     layers = [config.read(), config.environment()]
     if folders:
         layers.append(Layer("", {"models_dir": tuple(folders)}))
@@ -61,7 +61,7 @@ def list_models(
     folders = _settings(models_dir).models_folders
     if not folders:
         raise UsageError(
-            "no models folder is known", "sdcli config set models_dir FOLDER, or --models-dir"
+            "no models folder is set", "sdcli config set models_dir FOLDER, or --models-dir"
         )
     found = [item for each in KINDS if kind in ("", each) for item in library(folders, each)]
     if json:
@@ -86,11 +86,11 @@ def info(console: Console, name: _Name, models_dir: _Folders = [], json: Json = 
     else:
         for key, value in facts.items():
             if value not in (None, {}):
-                console.out(f"{key:<12} {_told(value)}")
+                console.out(f"{key:<12} {_as_text(value)}")
     return 0
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_shortened(str(text))}" for key, text in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -159,7 +159,7 @@ def pull(
     elif models.is_hub_id(name):
         console.out(str(hub.fetch(name, say=console.say)))
     else:
-        raise UsageError(f"{name!r} is no hub id", "write it as owner/name")
+        raise UsageError(f"{name!r} is not a hub id", "write it as owner/name")
     return 0
 
 

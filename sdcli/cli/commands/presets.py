@@ -14,9 +14,7 @@ from sdcli.cli.flags import SizeFlag, parameters
 from sdcli.errors import UsageError
 from sdcli.runs.inputs import Inputs
 from sdcli.runs.resolve import explicit_values
-from sdcli.sources.presets import PRESET_KEYS, find, folders, preset_text
-from sdcli.sources.presets import presets as all_presets
-from sdcli.sources.presets import save as keep
+from sdcli.sources import presets
 
 app = new_app(help="List, show and save presets: named settings, used as --preset NAME.")
 _Name = Annotated[
@@ -27,7 +25,7 @@ _Name = Annotated[
 @command(app, "list")
 def list_presets(console: Console, json: Json = False) -> int:
     """List the presets of the project, the user and the package."""
-    found = list(all_presets())
+    found = list(presets.presets())
     if json:
         for preset in found:
             console.out_json(
@@ -47,7 +45,7 @@ def list_presets(console: Console, json: Json = False) -> int:
 @command(app)
 def show(console: Console, name: _Name, json: Json = False) -> int:
     """Print what a preset sets."""
-    preset = find(name)
+    preset = presets.find(name)
     if json:
         console.out_json({"name": preset.name, "path": str(preset.path), **preset.layer().values})
     else:
@@ -55,7 +53,7 @@ def show(console: Console, name: _Name, json: Json = False) -> int:
     return 0
 
 
-@command(app, more=parameters(PRESET_KEYS))
+@command(app, more=parameters(presets.PRESET_KEYS))
 def save(
     console: Console,
     name: _Name,
@@ -89,9 +87,13 @@ def save(
     """
     values = explicit_values(Inputs(picture=picture, size=size, flags=typed), host_of(console))
     if not values:
-        raise UsageError("there is nothing to keep", "give flags, or --from a picture")
+        raise UsageError("there is nothing to save", "give flags, or --from a picture")
     console.out(
-        str(keep(name, preset_text(values, description), project=project, overwrite=overwrite))
+        str(
+            presets.save(
+                name, presets.preset_text(values, description), project=project, overwrite=overwrite
+            )
+        )
     )
     return 0
 
@@ -101,6 +103,6 @@ def path(
     console: Console,
 ) -> int:
     """Print the folders that are searched for presets; the first match wins."""
-    for _, folder in folders():
+    for _, folder in presets.folders():
         console.out(str(folder.absolute()))
     return 0

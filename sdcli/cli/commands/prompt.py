@@ -17,7 +17,7 @@ from sdcli.cli.flags import parameters
 from sdcli.errors import ModelError
 from sdcli.models.embedding_names import in_texts
 from sdcli.models.header import read_header
-from sdcli.models.library import Found, find_lora, library
+from sdcli.models.library import ModelFile, find_lora, library
 from sdcli.models.tokenizers.clip import ClipTokenizer, tokenizer_of
 from sdcli.prompts.and_prompts import Share, shares
 from sdcli.prompts.chunks import Token, read
@@ -128,7 +128,7 @@ def _readings(
 class _Shown:
     """Tokens as text, the vectors of embeddings as their names."""
 
-    def __init__(self, tokenizer: ClipTokenizer, embeddings: Sequence[Found]) -> None:
+    def __init__(self, tokenizer: ClipTokenizer, embeddings: Sequence[ModelFile]) -> None:
         self._tokenizer = tokenizer
         self._names: dict[int, str] = {}  # of the first vector's id; the others say nothing
         self.words: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -141,7 +141,7 @@ class _Shown:
             first = last
 
     def __call__(self, ids: Sequence[int]) -> str:
-        """The text of these ids."""
+        """Return the text of these ids."""
         runs = groupby(ids, key=lambda id: id >= _BEYOND)
         return "".join(
             "".join(self._names.get(id, "") for id in run)
@@ -163,7 +163,7 @@ def _facts(reading: Reading, shown: _Shown) -> dict[str, Any]:
 
 
 def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
-    """A row for each chunk."""
+    """Yield a row for each chunk."""
     reached = reading.first <= reading.last
     calls = f"{reading.first}-{reading.last}" if reached else "never"
     for number, chunk in enumerate(reading.chunks):
@@ -172,24 +172,24 @@ def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
 
 
 def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
-    """The tokens as text, what is weighted in brackets; on a terminal in colour besides."""
+    """Return the tokens as text, what is weighted in brackets; on a terminal in colour besides."""
     runs = [
         (shown([id for id, _ in run]).strip(), weight)
         for weight, run in groupby(chunk, key=lambda token: token[1])
     ]
-    told = [(text if w == 1 else f"({text}:{w:.4g})", w) for text, w in runs]
+    words = [(text if w == 1 else f"({text}:{w:.4g})", w) for text, w in runs]
     if piped():
-        return " ".join(text for text, _ in told)
+        return " ".join(text for text, _ in words)
     from rich.text import Text
 
-    styles = ["" if w == 1 else "bold yellow" if w > 1 else "blue" for _, w in told]
-    pieces = [Text(text, style) for (text, _), style in zip(told, styles, strict=True)]
+    styles = ["" if w == 1 else "bold yellow" if w > 1 else "blue" for _, w in words]
+    pieces = [Text(text, style) for (text, _), style in zip(words, styles, strict=True)]
     return Text(" ").join(pieces)
 
 
-def _file_of(tag: Tag, found: Resolved, console: Console) -> str | None:
+def _file_of(tag: Tag, resolved: Resolved, console: Console) -> str | None:
     try:
-        return str(find_lora(tag.name, found.settings.models_folders))
+        return str(find_lora(tag.name, resolved.settings.models_folders))
     except ModelError as error:
         console.warn(error.message)
         return None
@@ -199,7 +199,7 @@ def _strengths(tag: Tag) -> str:
     return f"{tag.text:g}" if tag.text == tag.unet else f"{tag.text:g}, {tag.unet:g}"
 
 
-def _embeddings(found: Resolved) -> list[Found]:
-    known = {item.name: item for item in library(found.settings.models_folders, "embedding")}
-    texts = (found.base.prompt, found.base.negative_prompt)
+def _embeddings(resolved: Resolved) -> list[ModelFile]:
+    known = {item.name: item for item in library(resolved.settings.models_folders, "embedding")}
+    texts = (resolved.base.prompt, resolved.base.negative_prompt)
     return [known[name] for name in in_texts(known, texts)]

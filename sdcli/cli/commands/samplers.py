@@ -54,7 +54,7 @@ def _cells(row: Sampler) -> tuple[str, ...]:
 
 
 def group_of(row: Sampler) -> str:
-    """The title of the group that a sampler is listed in."""
+    """Return the title of the group that a sampler is listed in."""
     return next(title for title, rows in GROUPS.items() if any(row.name == r.name for r in rows))
 
 

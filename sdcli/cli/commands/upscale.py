@@ -79,29 +79,31 @@ def upscale(
     With --tile, Stable Diffusion refines the enlarged picture tile by tile, with the prompt,
     sampler, seed and model in the picture, or those that you give.
     """
-    given = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
+    flags_typed = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
     name = upscaler_name(upscaler, latents=False)
     check_upscaler(name)
     if tile:
         if size:
-            raise UsageError("--size: tiles go with --scale", "--scale 2")
+            raise UsageError("--size does not work with --tile", "use --scale 2")
         from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
 
         factor = _factor(scale, least=1, most=16)
-        return upscale_tiled(console, images, {**given, "upscale": factor, "upscaler": name})
-    if wasted := next((key for key in _OF_TILES if key in given), None):
+        return upscale_tiled(console, images, {**flags_typed, "upscale": factor, "upscaler": name})
+    if wasted := next((key for key in _OF_TILES if key in flags_typed), None):
         flags = flags_of(GenerationRequest) | flags_of(Settings)
-        raise UsageError(f"{flags[wasted].names[0]}: it is for tiles", "add --tile")
-    merged = merge([_own(config.read()), _own(config.environment()), Layer("", given)])
+        raise UsageError(f"{flags[wasted].names[0]}: works only with tiles", "add --tile")
+    merged = merge([_own(config.read()), _own(config.environment()), Layer("", flags_typed)])
     settings = validate(Settings, merged.values, merged)
-    if given.get("device") and name in PIXEL_UPSCALERS:
-        raise UsageError(f"--device: {name} needs none", "it is for a network's file")
+    if flags_typed.get("device") and name in PIXEL_UPSCALERS:
+        raise UsageError(
+            f"--device: {name} does not use one", "it is for upscalers that are networks"
+        )
     paths = [Path(path) for text in images for path in files_of(text, "IMAGE")]
     pictures = [open_picture(path) for path in paths]  # so that a bad one is told at once
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
     target = _target(settings, len(paths))
     show = ShowPictures(console, console.warn)
-    show(Queued(len(paths), settings, "show" in given))
+    show(Queued(len(paths), settings, "show" in flags_typed))
     how = _upscaler(name, settings.device, console)
     failed = 0
     jobs = zip(paths, pictures, wanted, strict=True)
@@ -110,8 +112,8 @@ def upscale(
             made = how(in_colour(picture), large)
             text = None
             if not settings.no_metadata:
-                told = {"Postprocess upscale to": str(large), "Postprocess upscaler": name}
-                text = with_items(read_file(path), told)
+                settings_text = {"Postprocess upscale to": str(large), "Postprocess upscaler": name}
+                text = with_items(read_file(path), settings_text)
             data = encode(made, text, settings.file_format, quality=settings.quality)
             fields = {"init": path.stem, "width": large.width, "height": large.height}
             console.out(str(target.save(data, fields, place)))
@@ -132,7 +134,7 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
     if to:
         width, height = parse_size(to)
         if not width and not height:
-            raise UsageError("--size: one of its sides must not be 0")
+            raise UsageError("--size: at least one side must be above 0")
         large = Size(
             width or round(height * size.width / size.height),
             height or round(width * size.height / size.width),
@@ -141,7 +143,7 @@ def _wanted(size: Size, scale: str, to: str) -> Size:
         factor = _factor(scale, least=0.01, most=64)
         large = Size(round(size.width * factor), round(size.height * factor))
     if not 1 <= min(large) <= max(large) <= MOST_SIDE:
-        raise UsageError(f"the picture would have {large} pixels", f"{MOST_SIDE} a side at most")
+        raise UsageError(f"the picture would be {large} pixels", f"at most {MOST_SIDE} a side")
     return large
 
 
@@ -157,9 +159,9 @@ def _factor(text: str, *, least: float, most: float) -> float:
 
 def _target(settings: Settings, pictures: int) -> Target:
     if settings.output == "-":
-        raise UsageError("--output: - is for pictures of `gen`", "name a file or a folder")
-    named = settings.model_copy(update={"output": named_after(settings.output)})
-    return Target.of(named, pictures, known=_FIELDS)
+        raise UsageError("--output: - works only with `gen`", "name a file or a folder")
+    by_name = settings.model_copy(update={"output": named_after(settings.output)})
+    return Target.of(by_name, pictures, known=_FIELDS)
 
 
 def _upscaler(name: str, device: str, console: Console) -> Callable[[Image, Size], Image]:

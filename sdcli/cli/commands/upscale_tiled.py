@@ -30,14 +30,14 @@ _CARRIED = {
 } | {"width", "height"}  # a picture's size is that of its tiles
 
 
-def upscale_tiled(console: Console, images: Sequence[str], given: Mapping[str, Any]) -> int:
+def upscale_tiled(console: Console, images: Sequence[str], typed: Mapping[str, Any]) -> int:
     """Make each picture larger as `given` says; returns the exit code.
 
     All are planned before the first is made. Raises SdcliError for what is wrong with any.
     """
     paths = [path for text in images for path in files_of(text, "IMAGE")]
-    output = given.get("output") or _kept("output") or DEFAULT_OUTPUT
-    flags = {"strength": _STRENGTH, **given, "output": named_after(output)}
+    output = typed.get("output") or _default_of("output") or DEFAULT_OUTPUT
+    flags = {"strength": _STRENGTH, **typed, "output": named_after(output)}
     host = host_of(console)
     plans = []
     for path in paths:
@@ -49,6 +49,6 @@ def upscale_tiled(console: Console, images: Sequence[str], given: Mapping[str, A
     return carry_out(joined(plans), console, json=False)
 
 
-def _kept(key: str) -> Any:
-    """As the environment says, or the config."""
+def _default_of(key: str) -> Any:
+    """Return the value that the environment or the config file sets."""
     return config.environment().values.get(key, config.read().values.get(key))

@@ -55,7 +55,7 @@ _SIXEL = "4"  # among the attributes
 
 
 def look(stream: int, environ: Mapping[str, str], *, ask: bool = True) -> Terminal:
-    """What the terminal of a file descriptor can show.
+    """Return what the terminal of a file descriptor can show.
 
     To `ask` takes its answer from what is typed, so nobody else may be reading that.
     """
@@ -63,21 +63,21 @@ def look(stream: int, environ: Mapping[str, str], *, ask: bool = True) -> Termin
     for variable, name, kind in _NAMES:
         if re.fullmatch(name, environ.get(variable, "")):
             return Terminal(kind, cell or _CELL)
-    told = _asked(stream, _WHAT) if ask else ""
-    if not cell and (size := _CELL_ANSWER.search(told)):
+    answer = _ask(stream, _WHAT) if ask else ""
+    if not cell and (size := _CELL_ANSWER.search(answer)):
         cell = int(size[2]), int(size[1])
     cell = cell or _CELL
-    if _KITTY_ANSWER in told:
+    if _KITTY_ANSWER in answer:
         return Terminal("kitty", cell)
-    attributes = _ANSWER.search(told)
+    attributes = _ANSWER.search(answer)
     if not attributes or _SIXEL not in attributes[1].split(";"):
         return Terminal("blocks", cell)
-    known = _COLOURS_ANSWER.search(_asked(stream, _COLOURS))
+    known = _COLOURS_ANSWER.search(_ask(stream, _COLOURS))
     return Terminal("sixel", cell, min(256, max(2, int(known[1]))) if known else 256)
 
 
 def _cell_of(stream: int) -> tuple[int, int] | None:
-    """The pixels of a cell, if the system knows them."""
+    """Return the pixels of a cell, if the system knows them."""
     if sys.platform == "win32":
         return None
     import fcntl
@@ -90,8 +90,8 @@ def _cell_of(stream: int) -> tuple[int, int] | None:
     return width // columns, height // lines
 
 
-def _asked(stream: int, question: str) -> str:
-    """What the terminal answers; nothing where it does not, or must not be asked.
+def _ask(stream: int, question: str) -> str:
+    """Return what the terminal answers; nothing where it does not, or must not be asked.
 
     It is asked by its own name: stdin may be a pipe.
     """
@@ -111,9 +111,9 @@ def _asked(stream: int, question: str) -> str:
         try:
             tty.setcbreak(terminal, termios.TCSADRAIN)  # else answers are shown, and kept to a line
             os.write(terminal, f"{_BEFORE}{question}".encode())
-            told = _read(terminal)
+            answer = _read(terminal)
             os.write(terminal, _AFTER.encode())
-            return told
+            return answer
         finally:
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
     finally:
@@ -121,13 +121,13 @@ def _asked(stream: int, question: str) -> str:
 
 
 def _read(terminal: int) -> str:
-    """All that comes until the last answer has."""
+    """Return all that comes until the last answer has."""
     from select import select
 
-    told = ""
+    answer = ""
     end = time.monotonic() + _PATIENCE
-    while not _ANSWER.search(told):
+    while not _ANSWER.search(answer):
         if not select([terminal], [], [], max(0.0, end - time.monotonic()))[0]:
             break
-        told += os.read(terminal, 1024).decode("latin-1")
-    return told
+        answer += os.read(terminal, 1024).decode("latin-1")
+    return answer

@@ -70,19 +70,23 @@ class ShowPictures:
 def screen(console: Console, warn: Say) -> Show:
     """Return what shows a picture above the bar; where nobody would see it, `warn` is told why."""
     if not sys.stderr.isatty():
-        warn("--show: stderr is no terminal, so no picture is shown")
+        warn("--show: stderr is not a terminal, so no picture is shown")
         return unshown
     terminal = look(sys.stderr.fileno(), os.environ, ask=not _rows_are_typed())
     people = console.people
     if terminal.kind == "blocks" and (people.no_color or not people.color_system):
-        why = "NO_COLOR is set" if people.no_color else f"TERM={os.environ.get('TERM')} has none"
-        warn(f"--show: this terminal shows pictures as coloured blocks only, and {why}")
+        why = (
+            "NO_COLOR is set"
+            if people.no_color
+            else f"TERM={os.environ.get('TERM')} has no colours"
+        )
+        warn(f"--show: this terminal can show pictures only as coloured blocks, and {why}")
         return unshown
     return partial(_show, people, terminal)
 
 
 def _rows_are_typed() -> bool:
-    """Whether rows for `batch -` are read from where an answer would come."""
+    """Return whether rows for `batch -` are read from where an answer would come."""
     from sdcli.runs.stream import NAME
 
     return any(thread.name == NAME for thread in threading.enumerate()) and sys.stdin.isatty()
@@ -96,7 +100,7 @@ def _show(people: RichConsole, terminal: Terminal, image: Image) -> None:
 
 
 def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:
-    """The picture as lines of that terminal, as large as it may be in so much room."""
+    """Return the picture as lines of that terminal, as large as it may be in so much room."""
     from rich.segment import ControlType, Segment
 
     width, height = terminal.cell
@@ -111,7 +115,7 @@ def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:
 
 
 def fitted(size: tuple[int, int], cell: tuple[float, float], room: Cells) -> Cells:
-    """The cells for a picture of that size, each so many pixels of it at its own scale."""
+    """Return the cells for a picture of that size, each so many pixels of it at its own scale."""
     whole = (most * each / side for most, each, side in zip(room, cell, size, strict=True))
     scale = min(_LARGER, *whole)
     columns, lines = (
@@ -121,7 +125,7 @@ def fitted(size: tuple[int, int], cell: tuple[float, float], room: Cells) -> Cel
 
 
 def _blocks(image: Image, cells: Cells) -> Iterator[Segment]:
-    """Two pixels a cell, one above the other."""
+    """Draw two pixels a cell, one above the other."""
     from rich.color import Color
     from rich.segment import Segment
     from rich.style import Style
@@ -140,7 +144,7 @@ def _blocks(image: Image, cells: Cells) -> Iterator[Segment]:
 
 
 def _kitty(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """kitty's graphics protocol: a PNG in messages, that is to fill the cells."""
+    """Encode for kitty's graphics protocol: a PNG in messages, to fill the cells."""
     from PIL import ImageOps
 
     size = _pixels(cells, terminal)
@@ -157,13 +161,13 @@ def _kitty(image: Image, cells: Cells, terminal: Terminal) -> str:
 
 
 def _iterm2(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """iTerm2's own: the whole picture, that it makes as small as the cells are."""
+    """Encode for iTerm2: the whole picture, which it scales to the cells."""
     size = f"width={cells[0]};height={cells[1]};preserveAspectRatio=1"
     return f"\x1b]1337;File=inline=1;{size}:{_png(image)}\a"
 
 
 def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """Bands of six lines, and in each band a line of characters a colour."""
+    """Encode as sixels: bands of six lines, in each a line of characters a colour."""
     import numpy as np
     from PIL import ImageOps
     from PIL.Image import Dither
@@ -173,10 +177,10 @@ def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
     indexed = small.quantize(palette=few, dither=Dither.NONE)  # dithered, it has twice the bytes
     pixels = np.asarray(indexed)
     levels = np.reshape(indexed.getpalette() or [], (-1, 3)) * 100 / 255
-    said = [f'\x1bP0;1;0q"1;1;{small.width};{small.height}']
+    parts = [f'\x1bP0;1;0q"1;1;{small.width};{small.height}']
     for colour in np.unique(pixels):
         red, green, blue = levels[colour].round().astype(int)
-        said.append(f"#{colour};2;{red};{green};{blue}")
+        parts.append(f"#{colour};2;{red};{green};{blue}")
     across = np.arange(small.width)
     for top in range(0, small.height, 6):
         band = pixels[top : top + 6]
@@ -185,9 +189,9 @@ def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
             bits[line, across] += 1 << number
         for colour in np.unique(band):
             text = bits[colour].tobytes().decode().rstrip("?")
-            said.append(f"#{colour}{_RUN.sub(_shortened, text)}$")
-        said.append("-")
-    return "".join([*said, "\x1b\\"])
+            parts.append(f"#{colour}{_RUN.sub(_shortened, text)}$")
+        parts.append("-")
+    return "".join([*parts, "\x1b\\"])
 
 
 _RUN = re.compile(r"(.)\1{3,}")

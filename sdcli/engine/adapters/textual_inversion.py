@@ -15,7 +15,7 @@ from torch import Tensor
 from sdcli.engine.text import TextEncoder
 from sdcli.errors import ModelError
 from sdcli.models.embedding_names import in_texts
-from sdcli.models.library import Found
+from sdcli.models.library import ModelFile
 from sdcli.prompts.chunks import CHUNK
 
 
@@ -45,7 +45,7 @@ def read_vectors(path: Path) -> list[Tensor]:
 class Embeddings:
     """Teaches text encoders the words that prompts use, and only those, each once."""
 
-    def __init__(self, known: Sequence[Found], encoder: TextEncoder) -> None:
+    def __init__(self, known: Sequence[ModelFile], encoder: TextEncoder) -> None:
         self._known = {item.name: item for item in known}
         self._encoder = encoder
         self._learnt: set[str] = set()

@@ -43,13 +43,13 @@ class ClipTokenizer:
             from ftfy import fix_text
 
             text = fix_text(text)
-        found: list[int] = self.backend.encode(text, add_special_tokens=False).ids
-        return found
+        tokens: list[int] = self.backend.encode(text, add_special_tokens=False).ids
+        return tokens
 
     def id(self, word: str) -> int | None:
-        """Of one word of the vocabulary."""
-        found: int | None = self.backend.token_to_id(word)
-        return found
+        """Return the id of one word of the vocabulary."""
+        token: int | None = self.backend.token_to_id(word)
+        return token
 
     @property
     def start(self) -> int:
@@ -71,18 +71,18 @@ class ClipTokenizer:
 
 
 def tokenizer_of(model: Model, number: int = 0) -> ClipTokenizer:
-    """The tokenizer of the model's text encoder of that number. Raises ModelError."""
+    """Return the tokenizer of the model's text encoder of that number. Raises ModelError."""
     openclip = model.header and model.family.encoders[number].kind == "open_clip"
     pad = "!" if openclip else ""  # OpenCLIP fills up with 0, which is the exclamation mark's id
     if not model.tokenizers:
         assert model.header is not None
-        told = json.loads(model.header.metadata[METADATA])["tokenizer"]
-        return parse_tokenizer(told, model.path, pad=pad)
+        content = json.loads(model.header.metadata[METADATA])["tokenizer"]
+        return parse_tokenizer(content, model.path, pad=pad)
     return read_tokenizer(model.tokenizers[number], pad=pad)
 
 
 def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:
-    """The tokenizer of a folder; `pad` wins over what its files say. Raises ModelError."""
+    """Return the tokenizer of a folder; `pad` wins over what its files say. Raises ModelError."""
     try:
         return _checked(_backend(folder), pad or _pad_of(folder), folder)
     except ModelError:
@@ -124,8 +124,8 @@ def _backend(folder: Path) -> Tokenizer:
 def _pad_of(folder: Path) -> str:
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         path = folder / name
-        told: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if pad := told.get("pad_token"):
+        content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if pad := content.get("pad_token"):
             return str(pad["content"] if isinstance(pad, dict) else pad)
     return END
 
@@ -133,6 +133,6 @@ def _pad_of(folder: Path) -> str:
 def _checked(backend: Tokenizer, pad: str, where: Path) -> ClipTokenizer:
     end = backend.token_to_id(END)
     if backend.token_to_id(f"a{_WORD_END}") is None or end is None:
-        raise ModelError(f"--model: the tokenizer in {where} has no vocabulary of CLIP's")
-    found = backend.token_to_id(pad)
-    return ClipTokenizer(backend, end if found is None else found)
+        raise ModelError(f"--model: the tokenizer in {where} does not have CLIP's vocabulary")
+    pad_id = backend.token_to_id(pad)
+    return ClipTokenizer(backend, end if pad_id is None else pad_id)

@@ -181,7 +181,7 @@ def _unquote(value: str) -> str:
 
 
 def with_items(text: str | None, items: Mapping[str, str]) -> str:
-    """A "parameters" text with more settings at its end; of no text these alone."""
+    """Return a "parameters" text with more settings at its end; of no text these alone."""
     more = ", ".join(f"{key}: {_quote(key, value)}" for key, value in items.items())
     if not text:
         return more
@@ -206,7 +206,7 @@ def read_text(text: str) -> PictureText:
 
 
 def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
-    """The request's keys that the text sets, and the settings that sdcli cannot honour.
+    """Return the request's keys that the text sets, and the settings that sdcli cannot honour.
 
     Raises UsageError for a value that is no number where one must be.
     """
@@ -220,7 +220,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
                 values[row.field] = row.read(settings[row.key])
             except ValueError as error:
                 raise UsageError(
-                    f"{row.key}: {settings[row.key]!r} is no number; the picture's text is damaged"
+                    f"{row.key}: {settings[row.key]!r} is not a number: the text is damaged"
                 ) from error
     if "hires_upscaler" in values:
         try:
@@ -247,7 +247,7 @@ def to_values(text: PictureText) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _idle(values: Mapping[str, Any]) -> set[str]:
-    """Settings that A1111 wrote although the sampler has no use for them, as it did with ENSD."""
+    """Return settings that A1111 wrote although the sampler ignores them, as it did with ENSD."""
     sampler, _ = split_name(values.get("sampler", ""))
     own_grid = sampler is not None and sampler.grid is not None
     schedule = AUTOMATIC if own_grid else values.get("scheduler", AUTOMATIC)

@@ -12,12 +12,12 @@ from sdcli.request.schema.guidance import MOST_MERGED
 
 
 def _number(value: float) -> str:
-    """7 for 7.0, as A1111 writes; else every digit that is needed to read the same number back."""
+    """Format 7.0 as 7, like A1111; else with every digit needed to read the same number back."""
     return str(int(value)) if value == int(value) else repr(value)
 
 
 def _words(option: str) -> str:
-    """no-norm as "No norm"."""
+    """Format no-norm as "No norm"."""
     return option.replace("-", " ").capitalize()
 
 

@@ -15,33 +15,35 @@ def of_stable_diffusion_cpp(settings: Mapping[str, str]) -> Mapping[str, str]:
     """
     if not settings.get("Version", "").startswith("stable-diffusion.cpp"):
         return settings
-    found = {key: value for key, value in settings.items() if key != "Eta"}
+    translated = {key: value for key, value in settings.items() if key != "Eta"}
     if settings.get("RNG", "").lower() == "cuda":
-        found["RNG"] = "NV"
+        translated["RNG"] = "NV"
     elif settings.get("RNG", "").lower() != "cpu":
-        found["Noise of C++"] = found.pop("RNG", "std_default")
-        found["RNG"] = "NV"
+        translated["Noise of C++"] = translated.pop("RNG", "std_default")
+        translated["RNG"] = "NV"
     _, suffix = split_name(settings.get("Sampler", ""))
     if suffix == AUTOMATIC:
-        found.setdefault("Schedule type", "Uniform")  # which it calls discrete, and does not write
+        translated.setdefault(
+            "Schedule type", "Uniform"
+        )  # which it calls discrete, and does not write
     else:
-        found.setdefault("Schedule type", suffix)
-    return found
+        translated.setdefault("Schedule type", suffix)
+    return translated
 
 
 def timelines_before_1_6(settings: Mapping[str, str], prompts: str) -> dict[str, bool]:
-    """A1111 1.6 counts the times of edits anew, and keeps the old way for its older pictures."""
+    """Return the setting by which pictures older than A1111 1.6 keep the old edit times."""
     version = _version(settings)
     return {"old_timelines": True} if version and version < (1, 6) and "[" in prompts else {}
 
 
 def _version(settings: Mapping[str, str]) -> tuple[int, int] | None:
-    found = re.match(r"v?(\d{1,9})\.(\d{1,9})", settings.get("Version", ""))
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.match(r"v?(\d{1,9})\.(\d{1,9})", settings.get("Version", ""))
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def schedule_before_1_9(settings: Mapping[str, str]) -> dict[str, str]:
-    """Before 1.9 a plain name meant the uniform schedule, which "Automatic" no longer is."""
+    """Return the Uniform schedule that a plain sampler name meant before A1111 1.9."""
     version = _version(settings)
     if version and version >= (1, 9):
         return {}

@@ -62,21 +62,21 @@ class GuidanceFields(BaseModel):
 
 def check_guidance(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for a refinement of guidance that has nothing to refine."""
-    asked = [
+    used = [
         key
         for key in _GUIDED
         if getattr(request, key) or (key, getattr(request, key)) == ("mimic_scale", 0)
     ]
     alone = [share.weight for share in shares(split(request.prompt)[0])] == [1.0]
-    if asked and request.cfg_scale == 1 and alone and not sampler.unguided:
-        why = "at CFG scale 1 there is no guidance, so it would do nothing"
-        raise field_error(asked[0], why, "raise --cfg")
+    if used and request.cfg_scale == 1 and alone and not sampler.unguided:
+        why = "at CFG scale 1 there is no guidance, so it has no effect"
+        raise field_error(used[0], why, "raise --cfg")
     if request.mimic_scale is not None and request.cfg_scale <= request.mimic_scale:
-        raise field_error("mimic_scale", "it must be below the CFG scale, or it would do nothing")
+        raise field_error("mimic_scale", "it has an effect only below the CFG scale")
     if request.threshold_percentile != 1 and request.mimic_scale is None:
-        raise field_error("threshold_percentile", "without a mimic scale it would do nothing")
+        raise field_error("threshold_percentile", "it has no effect without a mimic scale")
     if request.ngms_all and not request.ngms:
-        raise field_error("ngms_all", "without NGMS it would do nothing")
+        raise field_error("ngms_all", "it has no effect without NGMS")
 
 
 _FASTER = "Faster, but another picture"

@@ -86,11 +86,11 @@ def check_inversion(request: GenerationRequest, sampler: Sampler) -> None:
     Only a run without noise of its own can be undone, and only towards one plain text.
     """
     if request.invert_prompt is not None and not request.invert:
-        raise field_error("invert_prompt", "without invert it would do nothing")
+        raise field_error("invert_prompt", "it has no effect without invert")
     if not request.invert:
         return
     if request.init_img is None:
-        raise field_error("invert", "there is no picture to invert", "name it with --init-img")
+        raise field_error("invert", "there is no picture to invert", "give one with --init-img")
     own = request.invert_prompt
     whole = Pass(sampler.prompt_calls(request.steps), old=request.old_timelines)
     if own is None:
@@ -98,50 +98,50 @@ def check_inversion(request: GenerationRequest, sampler: Sampler) -> None:
     else:
         _check_plain("invert_prompt", own, whole)
     if sampler.stochastic or request.eta or request.s_churn:
-        why = "draws noise of its own on the way"
+        why = "adds noise at each step"
     elif sampler.ends_only or sampler.unguided:
-        why = "takes steps that are not those of the plain equation"
+        why = "does not follow the plain equation"
     else:
         return
     raise field_error(
         "invert",
-        f"{sampler.name} {why}, so no noise leads back to the picture",
-        "use Euler or DDIM; any sampler without noise will do",
+        f"{sampler.name} {why}, so a picture cannot be inverted with it",
+        "use Euler, DDIM or another sampler that adds no noise",
     )
 
 
 def check_init(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture to begin from, or does not go with one."""
-    asked = next(
+    key_set = next(
         (key for key, unset in FROM_PICTURE.items() if getattr(request, key) != unset), None
     )
     twice = request.hires_scale is not None or request.hires_size is not None
-    if asked == "extra_noise" and twice:  # the second pass begins from a picture
-        asked = None
-    if asked and request.init_img is None:
-        raise field_error(asked, "there is no picture to begin from", "name it with --init-img")
-    if asked and request.invert:
-        raise field_error(asked, "an inversion begins from the picture's own noise")
+    if key_set == "extra_noise" and twice:  # the second pass begins from a picture
+        key_set = None
+    if key_set and request.init_img is None:
+        raise field_error(key_set, "there is no picture to start from", "give one with --init-img")
+    if key_set and request.invert:
+        raise field_error(key_set, "an inversion starts from the picture's own noise")
     if request.init_img is None or request.invert:
         return
     if sampler.scheduler:
-        raise field_error("sampler", f"{sampler.name} cannot begin from a picture here")
+        raise field_error("sampler", f"{sampler.name} cannot start from a picture")
     listed = next((key for key in LISTED if getattr(request, key) is not None), None)
     if listed and (request.strength is not None or request.full_steps):
         key = "full_steps" if request.full_steps else "strength"
-        raise field_error(key, f"listed {listed} say themselves where the picture enters")
+        raise field_error(key, f"listed {listed} already set where the picture enters")
     if request.full_steps and request.strength == 0:
         raise field_error("full_steps", "at strength 0 there are no steps to make")
 
 
 def _check_plain(field: str, prompt: str, whole: Pass) -> None:
-    """What a picture shows does not change on the way, and is one thing."""
+    """Raise a field error for a prompt that composes several, or changes on the way."""
     text, tags = split(prompt)
     if len(shares(text)) > 1 or len(timeline(text, whole)) > 1:
         raise field_error(
             field,
-            "what the picture shows must be one text, without AND and without edits",
-            "say it with --invert-prompt",
+            "an inversion needs one plain prompt, without AND or edits",
+            "describe the picture with --invert-prompt",
         )
     if field == "invert_prompt" and tags:
-        raise field_error(field, "LoRAs stand in the prompt itself")
+        raise field_error(field, "put LoRAs into the prompt itself")

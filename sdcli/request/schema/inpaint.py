@@ -34,8 +34,8 @@ _MOST = 999_999  # as many digits as the fields' own notation takes
 MASKS = ("mask", "mask_rect", "outpaint")
 
 
-def _split(given: Any) -> Any:
-    return given.split(";") if isinstance(given, str) else given
+def _split(value: Any) -> Any:
+    return value.split(";") if isinstance(value, str) else value
 
 
 class MaskFields(BaseModel):
@@ -111,34 +111,42 @@ class MaskFields(BaseModel):
 def check_mask(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture or a mask, or does not go with one."""
     masks = [key for key in MASKS if getattr(request, key)]
-    asked = next((key for key, unset in OF_A_MASK.items() if getattr(request, key) != unset), None)
-    if asked and not masks:
-        raise field_error(asked, "there is no mask", "draw one with --mask or --mask-rect")
+    key_set = next((k for k, unset in OF_A_MASK.items() if getattr(request, k) != unset), None)
+    if key_set and not masks:
+        raise field_error(key_set, "there is no mask", "draw one with --mask or --mask-rect")
     if not masks:
         return
     if request.init_img is None:
-        raise field_error(masks[0], "there is no picture to begin from", "name it with --init-img")
+        raise field_error(masks[0], "there is no picture to start from", "give one with --init-img")
     for key, pixels in _numbers(request):
         if not 0 <= pixels <= _MOST:
-            raise field_error(key, f"pixels are numbers from 0 to {_MOST}")
+            raise field_error(key, f"pixels must be from 0 to {_MOST}")
     if request.invert:
-        raise field_error(masks[0], "an inversion makes all of the picture")
+        raise field_error(masks[0], "an inversion remakes the whole picture")
     if request.resize_mode == "latent":
-        raise field_error("resize_mode", "latents have no pixels to keep", "use just, crop or fill")
+        raise field_error(
+            "resize_mode", "latents keep no pixels, as a mask needs", "use just, crop or fill"
+        )
     if request.padding != OF_A_MASK["padding"] and request.inpaint_area == "whole":
-        raise field_error("padding", "the model sees the whole picture", "--inpaint-area masked")
+        raise field_error(
+            "padding",
+            "it has no effect if the model sees the whole picture",
+            "--inpaint-area masked",
+        )
     if request.resize_mode != "just" and request.inpaint_area == "masked":
-        raise field_error("resize_mode", "the model sees the mask's surroundings, not the picture")
+        raise field_error(
+            "resize_mode", "it has no effect if the model sees only the mask's surroundings"
+        )
     if request.inpaint_method == "repaint":
         _check_repaint(request, sampler)
         return
     for key in ("repaint_jump", "repaint_times"):
         if getattr(request, key) != OF_A_MASK[key]:
-            raise field_error(key, "it belongs to --inpaint-method repaint")
+            raise field_error(key, "it works only with --inpaint-method repaint")
 
 
 def _numbers(request: GenerationRequest) -> Iterator[tuple[str, int]]:
-    """All that rectangles and margins hold, with their fields."""
+    """Yield all numbers of rectangles and margins, with their fields."""
     for pixels in request.outpaint or ():
         yield "outpaint", pixels
     for rectangle in request.mask_rect:
@@ -149,10 +157,12 @@ def _check_repaint(request: GenerationRequest, sampler: Sampler) -> None:
     if sampler.ends_only or sampler.brownian:
         raise field_error(
             "inpaint_method",
-            f"{sampler.name} cannot go back a few steps and forth again",
+            f"{sampler.name} cannot go back and forth between steps",
             "use Euler a, DDIM or DPM++ 2M",
         )
     for key in ("prompt", "negative_prompt"):
         whole = Pass(sampler.prompt_calls(request.steps), old=request.old_timelines)
         if len(timeline(split(getattr(request, key))[0], whole)) > 1:
-            raise field_error(key, "repaint goes back and forth, so edits have no time")
+            raise field_error(
+                key, "repaint goes back and forth between steps, so prompts cannot change at one"
+            )

@@ -156,10 +156,10 @@ class VariationFields(BaseModel):
 def check_variation(request: GenerationRequest) -> None:
     """Raise a field error for a variation that lacks its seed or its strength, or a bad size."""
     if request.variation_strength and request.variation_seed is None:
-        raise field_error("variation_strength", "there is no variation seed to go towards")
+        raise field_error("variation_strength", "there is no variation seed")
     if request.variation_seed is not None and not request.variation_strength:
-        raise field_error("variation_seed", "at variation strength 0 it would do nothing")
+        raise field_error("variation_seed", "it has no effect at variation strength 0")
     if request.variation_strength and request.invert:
-        raise field_error("variation_strength", "an inversion begins from the picture's own noise")
+        raise field_error("variation_strength", "an inversion starts from the picture's own noise")
     if request.seed_resize is not None and request.invert:
-        raise field_error("seed_resize", "an inversion begins from the picture's own noise")
+        raise field_error("seed_resize", "an inversion starts from the picture's own noise")

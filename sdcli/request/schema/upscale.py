@@ -98,32 +98,38 @@ class HiresFields(BaseModel):
 
 def check_hires(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a second pass, or does not go with one."""
-    asked = next(
+    key_set = next(
         (key for key, unset in OF_A_SECOND_PASS.items() if getattr(request, key) != unset), None
     )
     size = request.hires_size
     key = "hires_scale" if request.hires_scale is not None else "hires_size"
     if request.hires_scale is None and size is None:
-        if asked:
-            raise field_error(asked, "there is no second pass", "ask for one with --hires-scale 2")
+        if key_set:
+            raise field_error(key_set, "there is no second pass", "add --hires-scale 2")
         return
     if request.hires_scale is not None and size is not None:
-        raise field_error("hires_size", "hires_scale says another")
+        raise field_error("hires_size", "hires_scale already sets the size")
     if size is not None:
         for side in size:
             if side and not LEAST_SIDE <= side <= MOST_SIDE:
-                raise field_error(key, f"sides are from {LEAST_SIDE} to {MOST_SIDE}, got {side}")
+                raise field_error(
+                    key, f"sides must be from {LEAST_SIDE} to {MOST_SIDE}, got {side}"
+                )
         if not any(size):
-            raise field_error(key, "one of its sides must not be 0")
+            raise field_error(key, "at least one side must be above 0")
     if not request.hires_strength:
         own = OF_A_SECOND_PASS.keys() - {"hires_strength", "hires_upscaler"}
         for wasted in sorted(own):
             if getattr(request, wasted) is not None:
                 raise field_error(wasted, "at strength 0 the second pass makes no steps")
     if request.init_img is not None:
-        raise field_error(key, "hires fix is for pictures from noise alone", "use --size")
+        raise field_error(key, "hires fix does not work with an initial picture", "use --size")
     if sampler.scheduler and request.hires_sampler is None:
-        raise field_error(key, f"{sampler.name} cannot begin from a picture", "--hires-sampler")
+        raise field_error(
+            key,
+            f"{sampler.name} cannot start from a picture",
+            "choose another with --hires-sampler",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +206,22 @@ _OF_A_WHOLE = ("mask", "mask_rect", "outpaint", "invert", "seed_resize", "tiling
 def check_tiles(request: GenerationRequest) -> None:
     """Raise a field error for what needs tiles, or does not go with them."""
     if request.upscale is None:
-        asked = next(
+        key_set = next(
             (key for key, unset in _OF_TILES.items() if getattr(request, key) != unset), None
         )
-        if asked:
-            raise field_error(asked, "nothing is made larger by tiles", "ask with --upscale 2")
+        if key_set:
+            raise field_error(key_set, "it works only with tiles", "add --upscale 2")
         return
     if request.init_img is None:
-        raise field_error("upscale", "there is no picture to enlarge", "name it with --init-img")
+        raise field_error("upscale", "there is no picture to enlarge", "give one with --init-img")
     if wrong := next((key for key in _OF_A_WHOLE if getattr(request, key)), None):
-        raise field_error(wrong, "it is for a picture in one piece, not for tiles")
+        raise field_error(wrong, "it does not work with tiles")
     if request.resize_mode != "just":
-        raise field_error("resize_mode", "tiles are cut to size, so it would do nothing")
+        raise field_error("resize_mode", "it has no effect on tiles")
     sides = [side for side in (request.width, request.height) if side]
     if sides and request.tile_overlap > min(sides) // 2:
         raise field_error(
             "tile_overlap",
             f"it is more than half of a tile of {min(sides)} pixels",
-            "tiles have the size that --size says",
+            "--size sets the size of the tiles",
         )

@@ -78,18 +78,18 @@ SCHEDULES: tuple[Schedule, ...] = (
 
 
 def name_key(name: str) -> str:
-    """Names are compared without regard to case, spaces, underscores and hyphens."""
+    """Return a name without case, spaces, underscores and hyphens, for comparison."""
     return "".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 @cache
 def schedules_by_key() -> dict[str, Schedule]:
-    """Every schedule by each of its names' keys."""
+    """Return every schedule by each of its names' keys."""
     return {name_key(name): row for row in SCHEDULES for name in (row.name, *row.aliases)}
 
 
 def resolve_schedule(name: str) -> Schedule:
-    """The schedule of that name. Raises UsageError with the nearest names."""
+    """Return the schedule of that name. Raises UsageError with the nearest names."""
     row = schedules_by_key().get(name_key(name))
     if row is None:
         names = [row.name for row in SCHEDULES]

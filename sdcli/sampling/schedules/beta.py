@@ -19,7 +19,7 @@ def inverse_incomplete_beta(p: float, a: float, b: float) -> float:
 
 
 def incomplete_beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), for 0 < x < 1 and a, b > 0."""
+    """Return the regularised incomplete beta function I_x(a, b), for 0 < x < 1 and a, b > 0."""
     if x > (a + 1) / (a + b + 2):
         return 1 - incomplete_beta(1 - x, b, a)  # where the fraction below converges fast
     log_front = a * math.log(x) + b * math.log1p(-x)
@@ -28,7 +28,7 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
 
 
 def _fraction(x: float, a: float, b: float) -> float:
-    """The continued fraction of DLMF 8.17.22, by Lentz's method from the front."""
+    """Return the continued fraction of DLMF 8.17.22, by Lentz's method from the front."""
     value = ahead = 1.0
     behind = 0.0
     for step in range(1, 300):

@@ -52,7 +52,7 @@ def respaced(counts: list[int]) -> tuple[float, ...]:
 
 
 def sigmas_at(timesteps: tuple[float, ...], table: TrainingTable) -> tuple[float, ...]:
-    """The σ's of these timesteps, and 0."""
+    """Return the σ's of these timesteps, and 0."""
     return (*(table.sigma(t) for t in timesteps), 0.0)
 
 
@@ -60,7 +60,9 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"{text!r} is no list of numbers", "separate them by commas") from error
+        raise UsageError(
+            f"{text!r} is not a list of numbers", "separate them with commas"
+        ) from error
 
 
 def _decreasing(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from .spacings import Sigmas, exponential
 
 
 def ddim_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
-    """Every (T//n)-th training timestep from 1 up, as Stable Diffusion 1's DDIM took them.
+    """Return every (T//n)-th training timestep from 1 up, as Stable Diffusion 1's DDIM took them.
 
     Where n does not divide T there are more than n; and the last σ is that of timestep 1, not 0.
     """
@@ -26,7 +26,7 @@ def even_times(n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def even_times_from(start: float, n: int, *, table: TrainingTable) -> Sigmas:
-    """The same from another time."""
+    """Return the same from another time."""
     count = len(table.sigmas)
     sigmas = []
     for i in range(n + 1):

@@ -49,7 +49,7 @@ def align_your_steps_32(n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def gits(n: int, *, table: TrainingTable) -> Sigmas:
-    """The σ's of Chen et al. 2024, interpolated in log σ, as Forge has them."""
+    """Return the σ's of Chen et al. 2024, interpolated in log σ, as Forge has them."""
     return _stretched(GITS, n, table)
 
 

@@ -75,7 +75,7 @@ def normal(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) 
 
 
 def ddim(n: int, *, table: TrainingTable) -> Sigmas:
-    """Every (T//n)-th entry of the training table; more than n where n does not divide T."""
+    """Return every (T//n)-th entry of the training table; more than n where n does not divide T."""
     stride = max(len(table.sigmas) // n, 1)
     return (*reversed(table.sigmas[1::stride]), 0.0)
 
@@ -99,7 +99,7 @@ def turbo(n: int, *, table: TrainingTable) -> Sigmas:
     return (*(table.sigmas[max(t, 0)] for t in timesteps), 0.0)
 
 
-_TOLD_APART = 0.025  # share of σ's range that the slow half covers
+_SLOW_SHARE = 0.025  # share of σ's range that the slow half covers
 
 
 def linear_quadratic(n: int, *, table: TrainingTable, sigma_max: float) -> Sigmas:
@@ -111,7 +111,7 @@ def linear_quadratic(n: int, *, table: TrainingTable, sigma_max: float) -> Sigma
     half = n // 2
     if half == 0:
         return (f32(sigma_max), 0.0)
-    slope, rest = _TOLD_APART / half, n - half
-    bend = (1 - _TOLD_APART - slope * rest) / rest**2
+    slope, rest = _SLOW_SHARE / half, n - half
+    bend = (1 - _SLOW_SHARE - slope * rest) / rest**2
     falls = (slope * i + bend * max(i - half, 0) ** 2 for i in range(n))
     return (*(f32(sigma_max * (1 - fall)) for fall in falls), 0.0)

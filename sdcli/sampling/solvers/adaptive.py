@@ -86,8 +86,8 @@ def dpm_adaptive(
             sigma = sigma_next
         elif control.h < _SHORTEST:
             raise SdcliError(
-                f"the model leaps: DPM adaptive finds no step short enough at σ {sigma:.3g}",
-                "--rtol 0.2, or another sampler",
+                f"DPM adaptive finds no step short enough at σ {sigma:.3g}: the model jumps there",
+                "try --rtol 0.2, or another sampler",
             )
         yield x
 
@@ -136,19 +136,19 @@ class StepControl:
 
 
 def _ends(sigmas: Sigmas) -> tuple[float, float]:
-    """The first σ and the last above 0."""
+    """Return the first σ and the last above 0."""
     return sigmas[0], sigmas[-1] or sigmas[-2]
 
 
 def _split(sigma: float, sigma_next: float, end: float, *, eta: float) -> tuple[float, float]:
-    """The ancestral split, but never below `end`."""
+    """Return the ancestral split, but never below `end`."""
     down, _ = ancestral_split(sigma, sigma_next, eta=eta)
     down = max(end, down)
     return down, math.sqrt(max(sigma_next**2 - down**2, 0.0))
 
 
 def _error(low: Any, high: Any, low_before: Any, *, rtol: float, atol: float) -> float:
-    """The root mean square of the difference, measured in the tolerance of each element."""
+    """Return the root mean square of the difference, measured in the tolerance of each element."""
     scale = _maximum(_maximum(abs(low), abs(low_before)) * rtol, atol)
     ratio = (low - high) / scale
     square = ratio * ratio
@@ -157,5 +157,5 @@ def _error(low: Any, high: Any, low_before: Any, *, rtol: float, atol: float) ->
 
 
 def _maximum(a: Any, b: Any) -> Any:
-    """The elementwise maximum, by arithmetic that floats and tensors share."""
+    """Return the elementwise maximum, by arithmetic that floats and tensors share."""
     return (a + b + abs(a - b)) / 2

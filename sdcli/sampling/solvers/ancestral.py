@@ -27,7 +27,7 @@ def ancestral_split(sigma: float, sigma_next: float, *, eta: float) -> tuple[flo
 
 
 def ancestral(step: Step) -> Solver:
-    """The solver that takes `step` to `down`, then adds fresh noise of σ = `up`."""
+    """Return the solver that takes `step` to `down`, then adds fresh noise of σ = `up`."""
 
     def solve(
         denoise: Denoise[X],

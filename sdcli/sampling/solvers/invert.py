@@ -45,4 +45,4 @@ def _undo_euler(
 def evaluations(sigmas: Sigmas, *, order: int) -> int:
     """Model calls of an inversion over these σ's."""
     steps = trace(lambda denoise, x, noise: invert(denoise, x, sigmas, order=order))
-    return sum(len(step.asked) for step in steps)
+    return sum(len(step.calls) for step in steps)

@@ -59,7 +59,7 @@ def ipndm(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterato
 
 
 def weighted(weights: Sequence[float], slopes: Sequence[Any]) -> Any:
-    """The sum of weights times slopes."""
+    """Return the sum of weights times slopes."""
     (weight, slope), *rest = zip(weights, slopes, strict=True)
     total = slope * weight
     for weight, slope in rest:

@@ -21,7 +21,7 @@ Step = Callable[[Denoise[Any], Any, float, float], Any]
 
 
 def churning(step: Step) -> Solver:
-    """The solver that takes `step` after raising the noise level from σ to σ(1+γ).
+    """Return the solver that takes `step` after raising the noise level from σ to σ(1+γ).
 
     Karras et al. 2022, Alg. 2. With s_churn 0, the default, it is `step` alone and draws nothing.
     """
@@ -63,7 +63,7 @@ euler = churning(euler_step)
 
 
 def heun_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """The mean of the slopes at both ends of a step; one slope where it ends at σ 0."""
+    """Return the mean of the slopes at both ends of a step; one slope where it ends at σ 0."""
     slope = (x - denoise(x, sigma)) / sigma
     ahead = x + slope * (sigma_next - sigma)
     if sigma_next == 0:
@@ -76,7 +76,7 @@ heun = churning(heun_step)
 
 
 def midpoint_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """The slope halfway in log σ; the slope at the start where the step ends at σ 0."""
+    """Return the slope halfway in log σ; the slope at the start where the step ends at σ 0."""
     slope = (x - denoise(x, sigma)) / sigma
     if sigma_next == 0:
         return x + slope * (sigma_next - sigma)

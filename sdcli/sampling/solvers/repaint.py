@@ -20,7 +20,7 @@ def resampled(
     path: NoisePath = EPSILON,
     end_scale: Callable[[float], float] = lambda sigma: 1.0,
 ) -> Iterator[X]:
-    """The walk of RePaint (Lugmayr et al. 2022, section 4.2) with any solver's steps.
+    """Yield the walk of RePaint (Lugmayr et al. 2022, section 4.2) with any solver's steps.
 
     Each stretch of `jump` steps is made `times` times, and noise leads back up in between, so that
     what is given from outside and what is made anew come to agree. `solve` makes the steps over
@@ -42,7 +42,7 @@ def resampled(
 
 
 def stretches(sigmas: Sigmas, jump: int) -> list[Sigmas]:
-    """The σ's in stretches of `jump` steps, each from the end of the one before.
+    """Return the σ's in stretches of `jump` steps, each from the end of the one before.
 
     What is left over at the end is part of the last, which some solvers would find too short.
     """

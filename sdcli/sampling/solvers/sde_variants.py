@@ -48,7 +48,7 @@ def _noise_scale(sigma: float) -> float:
 
 
 def _slope(one: tuple[float, X], other: tuple[float, X]) -> X:
-    """How x̂₀ changes with σ between two of its values."""
+    """Return how x̂₀ changes with σ between two of its values."""
     slope: X = (one[1] - other[1]) / (one[0] - other[0])
     return slope
 

@@ -61,7 +61,7 @@ class Update:
         return self._moved(x, self._slopes, weights)
 
     def correct(self, x: Any, denoised: Any) -> Any:
-        """The same once x̂₀ at the prediction is known."""
+        """Return the same once x̂₀ at the prediction is known."""
         weights = _solved([*self._places, 1.0], self._moments) if self._slopes else [0.5]
         return self._moved(x, [*self._slopes, denoised - self._denoised], weights)
 

@@ -30,7 +30,7 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe | None:
-    """The recipe in a picture's file, None if there is none that sdcli knows.
+    """Return the recipe in a picture's file, None if there is none that sdcli knows.
 
     A1111's and those of the programs that write as it does (Forge, stable-diffusion.cpp, sdcli);
     InvokeAI's; ComfyUI's nodes. Raises UsageError for a file or a recipe that is damaged.

@@ -30,12 +30,12 @@ def comfyui_values(text: str) -> tuple[Values, dict[str, str]]:
     a text that is no such thing, or has no sampler in it.
     """
     try:
-        found = json.loads(text)
+        nodes = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the picture's nodes are no JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(node, dict) for node in found.values()):
-        raise UsageError("the picture's nodes are none of ComfyUI's")
-    graph = _Graph(found)
+        raise UsageError(f"the picture's nodes are not valid JSON: {error}") from error
+    if not isinstance(nodes, dict) or not all(isinstance(node, dict) for node in nodes.values()):
+        raise UsageError("the picture's nodes are not ComfyUI's")
+    graph = _Graph(nodes)
     samplers = [node for node in graph.nodes.values() if _kind(node) in _SAMPLERS]
     if not samplers:
         raise UsageError("none of the picture's nodes is a sampler that sdcli knows")
@@ -84,12 +84,12 @@ class _Graph:
         self.nodes: Mapping[str, Node] = nodes
 
     def at(self, node: Node | None, name: str) -> Node | None:
-        """The node that an input is linked to."""
+        """Return the node that an input is linked to."""
         link = _inputs(node).get(name)
         return self.nodes.get(str(link[0])) if isinstance(link, list) and link else None
 
     def beginning(self, sampler: Node) -> Values:
-        """The size, or the picture that it begins from."""
+        """Return the size, or the picture that it begins from."""
         latent = self.at(sampler, "latent_image")
         inputs = _inputs(latent)
         if _kind(latent) in _LATENTS:
@@ -105,33 +105,33 @@ class _Graph:
 
     def words(self, sampler: Node) -> Values:
         """The prompts, and what the model is made of: checkpoint, LoRAs, layers of CLIP, VAE."""
-        found: Values = {"prompt": self._text(sampler, "positive")}
-        found["negative_prompt"] = self._text(sampler, "negative")
-        if "(" in found["prompt"] + found["negative_prompt"]:
-            found["emphasis"] = "no-norm"
+        values: Values = {"prompt": self._text(sampler, "positive")}
+        values["negative_prompt"] = self._text(sampler, "negative")
+        if "(" in values["prompt"] + values["negative_prompt"]:
+            values["emphasis"] = "no-norm"
         tags = []
         node = self.at(sampler, "model")
         for _ in range(_DEEPEST):
             inputs = _inputs(node)
             if name := inputs.get("ckpt_name"):
-                found["model"] = _stem(name)
+                values["model"] = _stem(name)
             if name := inputs.get("lora_name"):
                 unet = inputs.get("strength_model", 1.0)
                 tags.append(f"<lora:{_stem(name)}:{inputs.get('strength_clip', unet)}:{unet}>")
             if (node := self.at(node, "model")) is None:
                 break
-        found["prompt"] = " ".join(filter(None, (found["prompt"], *reversed(tags))))
+        values["prompt"] = " ".join(filter(None, (values["prompt"], *reversed(tags))))
         for node in self.nodes.values():
             last = _inputs(node).get("stop_at_clip_layer")
             if isinstance(last, int) and last < -1:
-                found["clip_skip"] = -last
+                values["clip_skip"] = -last
             name = _inputs(node).get("vae_name")
             if _kind(node) == "VAELoader" and isinstance(name, str):
-                found["vae"] = _stem(name)
-        return found
+                values["vae"] = _stem(name)
+        return values
 
     def _text(self, node: Node | None, name: str) -> str:
-        """Of the first text that is found on the way from an input."""
+        """Return the first text on the way from an input."""
         for _ in range(_DEEPEST):
             node, name = self.at(node, name), _next(self.at(node, name))
             for key in ("text", "string", "value"):
@@ -143,7 +143,7 @@ class _Graph:
 
 
 def _next(node: Node | None) -> str:
-    """The input of a node through which a text comes."""
+    """Return the input of a node through which a text comes."""
     names = ("text", "conditioning", "conditioning_1", "positive", "string", "value")
     return next((name for name in names if name in _inputs(node)), "")
 

@@ -34,22 +34,22 @@ def invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
 
     Raises UsageError for a text that is no such thing.
     """
-    said = _object(text)
-    values = {ours: said[key] for key, ours in _FIELDS.items() if said.get(key) is not None}
-    values |= _sampler(str(said.get("scheduler", "euler")))
-    if name := _name(said.get("model")):
+    settings = _object(text)
+    values = {ours: settings[key] for key, ours in _FIELDS.items() if settings.get(key) is not None}
+    values |= _sampler(str(settings.get("scheduler", "euler")))
+    if name := _name(settings.get("model")):
         values["model"] = name
-    if name := _name(said.get("vae")):
+    if name := _name(settings.get("vae")):
         values["vae"] = name
-    if isinstance(skip := said.get("clip_skip"), int) and skip:
+    if isinstance(skip := settings.get("clip_skip"), int) and skip:
         values["clip_skip"] = skip + 1  # theirs counts the layers that are left out
-    if isinstance(image := said.get("init_image"), str):
+    if isinstance(image := settings.get("init_image"), str):
         values["init_img"] = image
     else:
         values.pop("strength", None)
-    if said.get("rand_device", "cpu") == "cpu":
+    if settings.get("rand_device", "cpu") == "cpu":
         values["rng"] = "cpu"
-    loras = said.get("loras")
+    loras = settings.get("loras")
     tags = [
         f"<lora:{name}:{lora.get('weight', 1)}>"
         for lora in (loras if isinstance(loras, list) else [])
@@ -58,16 +58,18 @@ def invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
     if tags:
         values["prompt"] = " ".join([str(values.get("prompt", "")), *tags])
     known = {*_FIELDS, *_OTHERS}
-    rest = {k: json.dumps(v)[:60] for k, v in said.items() if k not in known and v not in _NOTHING}
+    rest = {
+        k: json.dumps(v)[:60] for k, v in settings.items() if k not in known and v not in _NOTHING
+    }
     return values, rest
 
 
 def old_invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
-    """The same of a "sd-metadata" chunk, as InvokeAI 2 wrote it."""
-    said = _object(text)
-    image = said.get("image")
+    """Return the same of a "sd-metadata" chunk, as InvokeAI 2 wrote it."""
+    settings = _object(text)
+    image = settings.get("image")
     if not isinstance(image, dict):
-        raise UsageError("the picture's settings are none of InvokeAI's")
+        raise UsageError("the picture's settings are not InvokeAI's")
     prompt = image.get("prompt")
     if isinstance(prompt, list):
         prompt = " AND ".join(
@@ -76,7 +78,7 @@ def old_invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
     keys = ("width", "height", "seed", "steps", "cfg_scale")
     values = {key: image[key] for key in keys if image.get(key) is not None}
     values |= {"prompt": str(prompt or ""), **_sampler(str(image.get("sampler", "k_lms")))}
-    if isinstance(name := said.get("model_weights"), str):
+    if isinstance(name := settings.get("model_weights"), str):
         values["model"] = name
     known = {*keys, "prompt", "sampler", "type", "postprocessing", "variations"}
     rest = {k: str(v)[:60] for k, v in image.items() if k not in known and v not in _NOTHING}
@@ -88,12 +90,12 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0)
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the picture's settings are no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError("the picture's settings are none of InvokeAI's")
-    return found
+        raise UsageError(f"the picture's settings are not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError("the picture's settings are not InvokeAI's")
+    return content
 
 
 def _sampler(name: str) -> Values:
@@ -103,7 +105,7 @@ def _sampler(name: str) -> Values:
 
 
 def _name(model: Any) -> str:
-    """Of a model, as the versions since 3 have written it."""
+    """Return a model's name, as the versions since 3 have written it."""
     if not isinstance(model, dict):
         return model if isinstance(model, str) else ""
     return str(model.get("name") or model.get("model_name") or "")

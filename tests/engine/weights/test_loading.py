@@ -40,12 +40,12 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 DAMAGE = [
     pytest.param("model_index.json", Path.unlink, "no model_index.json", id="no index"),
     pytest.param("model_index.json", write(b"{"), "cannot read", id="index is no JSON"),
-    pytest.param("model_index.json", write(b"[]"), "holds no JSON object", id="index is a list"),
+    pytest.param("model_index.json", write(b"[]"), "is not a JSON object", id="index is a list"),
     pytest.param("unet/config.json", Path.unlink, "config.json is missing", id="no config"),
     pytest.param(UNET, Path.unlink, "holds no weights", id="no weights"),
-    pytest.param(UNET, cut, "damaged or no safetensors file", id="weights cut short"),
-    pytest.param(UNET, write(b"PK\x03\x04zip"), "damaged or no safetensors", id="a zip"),
-    pytest.param(UNET, write(b""), "damaged or no safetensors", id="empty"),
+    pytest.param(UNET, cut, "damaged or not a safetensors file", id="weights cut short"),
+    pytest.param(UNET, write(b"PK\x03\x04zip"), "damaged or not a safetensors", id="a zip"),
+    pytest.param(UNET, write(b""), "damaged or not a safetensors", id="empty"),
 ]
 
 
