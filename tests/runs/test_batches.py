@@ -16,11 +16,13 @@ from sdcli.runs.costs import Speeds
 LARGE = {"width": 512, "height": 512}  # of which four are made at once where nothing is known
 
 
-def size(costs: Mapping[int, float], *, left: int = 1000, fits: int = 100, **settings: Any) -> int:
+def size(
+    costs: Mapping[int, float], *, remaining: int = 1000, fits: int = 100, **settings: Any
+) -> int:
     engine: Any = FakeEngine()
     engine.promised = fits
     request = GenerationRequest(prompt="a", seed=1, **LARGE)
-    return batch_size(engine, Settings(**settings), request, left=left, costs=costs)
+    return batch_size(engine, Settings(**settings), request, remaining=remaining, costs=costs)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +47,10 @@ def test_the_cheapest_is_sought(costs: dict[int, float], expected: int) -> None:
 
 
 def test_nothing_is_tried_that_too_few_would_gain_by() -> None:
-    assert size({4: 1.0}, left=31) == 2
-    assert size({4: 1.0}, left=32) == 8
-    assert size({4: 1.0}, left=7) == 4
-    assert size({1: 1.0, 2: 0.9}, left=3) == 2
+    assert size({4: 1.0}, remaining=31) == 2
+    assert size({4: 1.0}, remaining=32) == 8
+    assert size({4: 1.0}, remaining=7) == 4
+    assert size({1: 1.0, 2: 0.9}, remaining=3) == 2
 
 
 def test_no_more_than_fit() -> None:
