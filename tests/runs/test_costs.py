@@ -40,8 +40,8 @@ def test_a_single_step_tells_nothing(clock: list[float]) -> None:
 def test_compiling_is_what_the_first_step_took_beyond_a_step(clock: list[float]) -> None:
     said = timed(clock, 62.0, 2.0).payback(2.5)
     assert said == (
-        "compiling took 60 s; a model call takes 2 s, and 2.5 s without: "
-        "it pays back after 120 calls"
+        "compiling took 60 s; a model call takes 2 s, and 2.5 s without --compile: "
+        "compiling pays off after 120 calls"
     )
 
 
