@@ -77,6 +77,7 @@ def on_the_cpu(
         return {name: made(engine, request(**changes))[0] for name, changes in WORKS.items()}
 
 
+@slow
 @METAL_FIRST
 def test_works(
     kind: str, tiny_folder: Path, adapters: Path, on_the_cpu: Mapping[str, np.ndarray]
@@ -105,8 +106,9 @@ def test_works_in_half_precision(kind: str, dtype: str, tiny_folder: Path, adapt
     assert not problems, str(problems)
 
 
+@slow
 @ON
-@pytest.mark.parametrize("dtype", ["fp16", pytest.param("fp32", marks=slow)])
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
 def test_every_sampler(
     kind: str, dtype: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,11 @@ from sdcli.models import find, single_file
 from sdcli.models.families import by_name
 from sdcli.models.key_mapping import VAE
 
-FAMILIES = pytest.mark.parametrize("family", TINY, indirect=True)
+FAMILIES = pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=() if name == "sd1" else pytest.mark.slow) for name in TINY],
+    indirect=True,
+)
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,7 @@ def test_what_is_printed_is_read_as_it_was(text: str) -> None:
 MANY = ("(", "[", "(a", "(a)", "(a:", ":1", "(a:1.1)", "\\", "[(", "a[", " ", "BREAK ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", MANY)
 def test_a_hundred_kilobytes_of_brackets_are_read(part: str) -> None:
     """Their length is all that they cost: this takes minutes with the square of it."""
@@ -83,6 +84,7 @@ def test_a_hundred_kilobytes_of_brackets_are_read(part: str) -> None:
     assert parse(part * count)
 
 
+@pytest.mark.slow
 def test_weights_within_one_another_stay_numbers() -> None:
     prompt = "(a" * 30_000 + ":9)" * 30_000
     weights = [piece.weight for piece in parse(prompt)]

@@ -39,7 +39,7 @@ ORDERED = [
 MORE_CALLS = {"PLMS": 1, "HeunPP2": -1}
 # Of a model that was not distilled for it, LCM loses variance at each jump, and TCD some.
 SPREADING = [
-    pytest.param(row, id=row.name)
+    pytest.param(row, id=row.name, marks=pytest.mark.slow if row.name == "ER SDE" else ())
     for row in SAMPLERS
     if row.stochastic and row.name not in ("LCM", "TCD")
 ]

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sdcli.startup.lazy_packages import COMPILER, UNUSED
 
 GEN = """
@@ -48,5 +50,6 @@ def test_a_picture_needs_none_of_them(tiny_folder: Path) -> None:
     assert json.loads(last) == [0, sorted({*UNUSED, *COMPILER})]
 
 
+@pytest.mark.slow
 def test_all_of_them_are_there_when_asked() -> None:
     in_its_own_process(ASKED)
