@@ -87,7 +87,7 @@ def test_a_check_is_the_exit_code(
     result = sdcli("again", "old.png", "--check", *options, "-o", "new.png")
     assert (result.code, result.lines) == (code, ["new.png"])
     said = f"different by at most {change} of 255" if change else "the same in every pixel"
-    assert f"picture 1, beside old.png: {said}" in result.err
+    assert f"picture 1, compared with old.png: {said}" in result.err
 
 
 def test_a_check_as_an_event(sdcli: Any, engine: FakeEngine) -> None:
