@@ -122,6 +122,7 @@ def test_an_engine_ends_with_its_block(tiny_folder: Path) -> None:
         engine.generate("a", seed=1, steps=1)
 
 
+@pytest.mark.slow
 def test_it_starts_as_the_command_does() -> None:
     """Packages that no picture uses stay unimported; garbage is collected as before."""
     script = (

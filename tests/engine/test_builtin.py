@@ -35,6 +35,7 @@ def test_one_seed_gives_one_picture(capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["DPM++ 2M Karras", "Euler a"])
 def test_four_at_once_are_four_alone(capsys: pytest.CaptureFixture[str], sampler: str) -> None:
     common = ["a blue star", "-S", sampler, "--steps", "10"]
@@ -83,12 +84,14 @@ def test_colours_follow_the_prompt(builtin: Engine, prompt: str, strong: int, we
     assert right >= 5
 
 
+@pytest.mark.slow
 def test_night_is_darker_than_day(builtin: Engine) -> None:
     night = np.mean(pictures_of(builtin, "mountains at night"))
     day = np.mean(pictures_of(builtin, "mountains by day"))
     assert night < day - 25
 
 
+@pytest.mark.slow
 def test_guidance_pulls_towards_the_prompt(builtin: Engine) -> None:
     """Red leads by more at 5 than without guidance."""
 

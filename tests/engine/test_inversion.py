@@ -30,6 +30,7 @@ def picture(builtin: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "steps", "least"), [("DDIM", 50, 32), ("Euler", 20, 32), ("DPM++ 2M", 20, 32)]
 )
@@ -48,6 +49,7 @@ def test_a_picture_comes_back(
     assert closeness(builtin.generate(request).image, Image.open(picture)) >= least
 
 
+@pytest.mark.slow
 def test_another_prompt_changes_what_it_says(builtin: Engine, picture: Path) -> None:
     """The circle turns green; without the picture it would lie elsewhere."""
     request = GenerationRequest(
