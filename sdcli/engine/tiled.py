@@ -63,7 +63,7 @@ class Tiled:
                 if self._at_once == 1:
                     raise
                 self._at_once = max(1, self._at_once // 2)
-                self._say(f"{error.message}: going on with {self._at_once} tiles at once")
+                self._say(f"{error.message}: continuing with {self._at_once} tiles at a time")
 
     def _batch(self, first: int) -> Iterator[Step]:
         tiles = self._tiles[first : first + self._at_once]

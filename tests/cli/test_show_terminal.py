@@ -139,14 +139,14 @@ def test_events_and_pictures_do_not_mix() -> None:
 
 @pytest.mark.parametrize(
     ("environ", "why"),
-    [({"NO_COLOR": "1"}, "NO_COLOR is set"), ({"TERM": "dumb"}, "TERM=dumb has no colours")],
+    [({"NO_COLOR": "1"}, "NO_COLOR is set"), ({"TERM": "dumb"}, "TERM=dumb has no colors")],
 )
 def test_half_blocks_need_colours(environ: dict[str, str], why: str) -> None:
     terminal = FakedTerminal()
     code, _ = terminal.run([*GEN, "-s", "1,2"], environ=environ)
     assert code == 0
     said = "".join(terminal.text)
-    told = f"--show: this terminal can show pictures only as coloured blocks, and {why}"
+    told = f"--show: this terminal can show pictures only as colored blocks, and {why}"
     assert said.replace(" ", "").count(told.replace(" ", "")) == 1  # however its line is broken
     assert "▀" not in said
     assert sum(each.is_file() for each in Path().rglob("*.png")) == 2

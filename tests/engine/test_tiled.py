@@ -88,7 +88,7 @@ def test_too_many_tiles_at_once_become_fewer(tiny: Engine, monkeypatch: Any) -> 
     said: list[str] = []
     tiled = tiny.start([request()], tiles_at_once=4, say=said.append)
     list(tiled)
-    assert said == ["out of memory while sampling: going on with 2 tiles at once"]
+    assert said == ["out of memory while sampling: continuing with 2 tiles at a time"]
     assert np.abs(whole - np.asarray(tiled.pictures()[0].image, int)).max() <= 1
 
 

@@ -76,11 +76,9 @@ def screen(console: Console, warn: Say) -> Show:
     people = console.people
     if terminal.kind == "blocks" and (people.no_color or not people.color_system):
         why = (
-            "NO_COLOR is set"
-            if people.no_color
-            else f"TERM={os.environ.get('TERM')} has no colours"
+            "NO_COLOR is set" if people.no_color else f"TERM={os.environ.get('TERM')} has no colors"
         )
-        warn(f"--show: this terminal can show pictures only as coloured blocks, and {why}")
+        warn(f"--show: this terminal can show pictures only as colored blocks, and {why}")
         return unshown
     return partial(_show, people, terminal)
 

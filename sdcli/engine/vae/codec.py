@@ -101,7 +101,7 @@ def decode(
     for latent in latents.split(1):
         pixels = decoder(space.to_vae(latent))
         if torch.isnan(pixels).any() and vae.dtype != torch.float32:
-            say("the VAE returned NaN in half precision: going on in fp32")
+            say("the VAE returned NaN in half precision: continuing in fp32")
             # Weights that wait elsewhere for their call would be fetched in half precision.
             remove_hook_from_submodules(vae)
             unpack(vae, torch.float32)

@@ -129,5 +129,5 @@ def test_an_offloaded_vae_that_fails_in_half_precision_goes_on_in_fp32(
     said: list[str] = []
     [picture] = decode(vae, latents(height=8, width=8), space=SPACE, say=said.append)
     assert np.asarray(picture).std() > 0
-    assert said == ["the VAE returned NaN in half precision: going on in fp32"]
+    assert said == ["the VAE returned NaN in half precision: continuing in fp32"]
     assert vae.decoder.conv_in.weight.dtype == torch.float32
