@@ -85,7 +85,7 @@ class Loras:
         if module.weight.is_meta:
             raise UsageError(
                 "--offload sequential: LoRAs cannot be merged into weights outside memory",
-                "--offload model",
+                "use --offload model",
             )
         self._kept.setdefault((part, inside), module.weight.detach())
         weight = plain(module)

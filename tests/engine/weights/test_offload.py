@@ -77,7 +77,7 @@ def test_layer_by_layer_no_lora_can_be_merged(
         path,
     )
     offloaded = engine(tiny_folder, "sequential", monkeypatch)
-    with pytest.raises(UsageError, match="no LoRA can be merged"):
+    with pytest.raises(UsageError, match="LoRAs cannot be merged"):
         picture(offloaded, f"a fox<lora:{path}>")
     picture(engine(tiny_folder, "model", monkeypatch), f"a fox<lora:{path}>")
 
