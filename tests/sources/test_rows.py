@@ -182,7 +182,7 @@ def test_files_are_read_by_their_endings(tmp_path: Path) -> None:
             read_rows(tmp_path / name)
 
 
-def test_a_pipe_is_format_of_text_how_it_begins() -> None:
+def test_a_pipe_is_known_by_how_it_begins() -> None:
     assert [format_of_text(text) for text in (' {"a": 1}', "\n[[picture]]", "a fox", "")] == [
         "jsonl",
         "toml",
