@@ -82,12 +82,12 @@ def plan(
     """
     if isinstance(rows, str | os.PathLike):
         name = os.fspath(rows)
-        found, problems = read_rows(Path(rows))
+        checked_rows, problems = read_rows(Path(rows))
     else:
-        name, problems, found = "rows", Problems(), []
+        name, problems, checked_rows = "rows", Problems(), []
         for number, values in enumerate(rows, start=1):
             with problems.gather():
-                found.append(Row(number, checked(values)))
+                checked_rows.append(Row(number, checked(values)))
 
     def notify(event: Event) -> None:
         if isinstance(event, Notice):
@@ -95,8 +95,8 @@ def plan(
 
     plans = []
     of_row = partial(plan_row, inputs=Inputs(flags=defaults), host=Host(notify), file=name)
-    for row in found:
+    for row in checked_rows:
         with problems.gather():
-            plans.append(of_row(row, among=len(found)))
+            plans.append(of_row(row, among=len(checked_rows)))
     problems.raise_if_any()
     return joined(plans)

@@ -176,8 +176,9 @@ class Engine:
         """Make one picture of a prompt and any of a request's fields, or of a whole request.
 
         `init_image` and `mask` are files or PIL images, `loras` strengths by name or path. A
-        missing seed, or -1, is drawn, and stands in the picture's `request`. `say` is told what a
-        person should know. Raises SdcliError.
+        missing seed, or -1, is drawn, and stands in the picture's `request`, as does this engine's
+        model, whichever a whole request names. `say` is told what a person should know. Raises
+        SdcliError.
         """
         if isinstance(prompt, GenerationRequest):
             if init_image is not None or mask is not None or loras or settings:
@@ -187,7 +188,11 @@ class Engine:
                 )
             request = prompt
         else:
-            settings = {"model": self.model.name, **settings}
+            if "model" in settings:
+                raise UsageError(
+                    f"model: this engine has {self.model.name} loaded",
+                    "load the other model with sdcli.load",
+                )
             request = build_request(
                 prompt, init_image=init_image, mask=mask, loras=loras, **settings
             )
@@ -225,13 +230,22 @@ class Engine:
                 yield from self._signed(run.pictures())
 
     def _signed(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Let the pictures know what their texts say of the files that made them."""
+        """Let the pictures know what their texts say of the model and files that made them."""
         requests = [picture.request for picture in pictures]
         texts = {text for request in requests for text in request.texts}
         tags = {tag.name for request in requests for tag in request.tags}
         hashes = hash_files(self.model, self.folders, texts=texts, loras=tags)
         dtype = self.placement.dtype_name
-        return [replace(picture, dtype=dtype, hashes=hashes) for picture in pictures]
+        named = {"model": self.model.name}  # a request may have been written for another one
+        return [
+            replace(
+                picture,
+                request=picture.request.model_copy(update=named),
+                dtype=dtype,
+                hashes=hashes,
+            )
+            for picture in pictures
+        ]
 
     def __enter__(self) -> Self:
         return self

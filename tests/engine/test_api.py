@@ -48,6 +48,19 @@ def test_what_is_wrong_is_told_in_the_commands_words(builtin: Engine) -> None:
         builtin.generate(request, steps=3)
 
 
+def test_a_picture_names_the_model_that_made_it(builtin: Engine) -> None:
+    with pytest.raises(sdcli.errors.UsageError, match="this engine has builtin loaded"):
+        builtin.generate("a", seed=1, steps=1, model="other")
+    request = sdcli.GenerationRequest(prompt="a", seed=1, steps=1, model="other")
+    [*_, streamed] = builtin.stream([request])
+    assert isinstance(streamed, sdcli.Picture)
+    for picture in (streamed, builtin.generate(request)):
+        assert picture.request == request.model_copy(
+            update={"model": "builtin", "width": 128, "height": 128}
+        )
+        assert "Model: builtin" in picture.infotext
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_a_saved_picture_holds_its_settings(builtin: Engine, tmp_path: Path, ending: str) -> None:
     tag = f"<lora:{SEPIA}:0.5>"
