@@ -74,7 +74,7 @@ def root(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Nothing happens without a command."""
+    """Do nothing without a command."""
 
 
 # What typer raises for a command line that is wrong: the class above BadParameter's parent, which

@@ -80,7 +80,7 @@ def _deflated(parts: Iterable[Bytes], level: int, strategy: int) -> bytes:
 
 
 def _filtered(edged: Bytes, depth: int) -> Bytes:
-    """Rows with their filter's number before them: of each row the filter that leaves least.
+    """Filter each row by the filter that leaves least, and put that one's number before it.
 
     `edged` is (1 + rows, depth + bytes of a row), the row above and the pixel to the left included;
     the answer is (rows, 1 + bytes of a row). "Least" is the sum of absolute differences, as in

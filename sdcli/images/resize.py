@@ -39,9 +39,9 @@ def resized(image: Image, size: tuple[int, int], mode: str) -> Image:
 
 
 def laid_on(size: tuple[int, int], inner: Image, left: int, top: int) -> Image:
-    """The picture at (left, top) of a page of that size, its edges stretched to those of the page.
+    """Lay the picture at (left, top) of a page of that size, and stretch its edges to the page's.
 
-    Its first and last row, and then the columns of what that makes.
+    Stretched are its first and last row, and then the columns of what that makes.
     """
     from PIL import Image
 

@@ -18,9 +18,9 @@ class Share:
 
 
 def shares(prompt: str) -> list[Share]:
-    """The prompts between the words AND, each with the weight that its end tells: `a cat :1.2`.
+    """Return the prompts between the words AND, each with the weight at its end: `a cat :1.2`.
 
-    As A1111, which splits before it reads any bracket, so that an AND within one parts it, and
+    As in A1111, which splits before it reads any bracket, so that an AND within one parts it, and
     which reads a weight off the end of a prompt without an AND as well.
     """
     return [_share(part) for part in _AND.split(prompt)]

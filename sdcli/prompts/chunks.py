@@ -30,7 +30,7 @@ Token = tuple[int, float]
 
 
 def chunks(units: Sequence[Unit], *, comma: int | None) -> list[list[Token]]:
-    """Tokens without start and end, cut into one or more lists of at most 75.
+    """Cut tokens without start and end into one or more lists of at most 75.
 
     As A1111: where a chunk is full and its last comma among its last 20 tokens, what follows the
     comma moves to the next chunk. What must not be parted and has no room begins the next one; it

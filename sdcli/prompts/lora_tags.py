@@ -50,7 +50,7 @@ def unknown(prompt: str) -> list[str]:
 
 
 def parse(text: str) -> Tag:
-    """NAME, NAME:STRENGTH or NAME:TEXT:UNET; also named, as te= and unet=. Raises UsageError."""
+    """Parse NAME, NAME:STRENGTH or NAME:TEXT:UNET, or named: te= and unet=. Raises UsageError."""
     name, *rest = text.split(":")
     strengths: dict[str, float] = {}
     order = iter(("te", "unet"))

@@ -34,7 +34,7 @@ class Pass:
     old: bool = False
 
     def call(self, when: str) -> int:
-        """The last call before the change, 1 the first; below 1 where there is none before it."""
+        """Return the last call before the change, 1 the first; below 1 where none is before it."""
         number = float(when)
         if self.old:
             number = number * (self.first or self.calls) if number < 1 else number
@@ -77,7 +77,7 @@ _Part = Union[str, _Edit, _Alternation, "list[_Part]"]
 
 
 def timeline(prompt: str, over: Pass) -> list[Stretch]:
-    r"""The stretches of a prompt with `[from:to:when]`, `[to:when]`, `[from::when]` and `[a|b]`.
+    r"""Cut a prompt with `[from:to:when]`, `[to:when]`, `[from::when]` and `[a|b]` into stretches.
 
     `when` is a number of model calls, or with a "." a share of them. All of them may lie in one
     another and in round brackets; `\[`, `\:` and `\|` are text, and so is every bracket that makes
@@ -140,7 +140,7 @@ def _parsed(prompt: str) -> list[_Part] | None:
 
 
 def _made(group: _Group, closing: str) -> _Part | None:
-    """What a closed bracket is in the text around it; None for nothing that the grammar has."""
+    """Return what a closed bracket is in the text around it; None if the grammar lacks it."""
     parts, marks = group.parts, group.marks
     if group.opening + closing == "()":
         return group.as_parts(closing) if marks in ("", ":") else None

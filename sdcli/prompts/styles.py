@@ -23,7 +23,7 @@ class Style:
 
 
 def read_styles(path: Path) -> dict[str, Style]:
-    """The styles of a file by name, the last of a name winning, as in A1111. Raises UsageError.
+    """Read a file's styles by name, the last of a name winning, as in A1111. Raises UsageError.
 
     Columns name, prompt (`text` in the oldest files) and negative_prompt; rows whose name begins
     with # are none.

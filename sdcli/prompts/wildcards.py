@@ -26,7 +26,7 @@ Wildcards = Mapping[str, Sequence[str]]
 
 
 def read_wildcards(folders: Sequence[Path]) -> dict[str, list[str]]:
-    """All .txt files of these folders and of those in them; of one name the first. UsageError.
+    """Read all .txt files in and below these folders; of one name the first. Raises UsageError.
 
     Empty lines and those that begin with # are left out.
     """
@@ -80,7 +80,7 @@ def _resolved(text: str, rng: Random, known: Wildcards, depth: int) -> str:
 
 
 def _choices(text: str) -> dict[int, int]:
-    """Where each brace that is a choice opens and closes: it has a | of its own, or a number."""
+    """Find where each brace that is a choice opens and closes: it has its own | or a number."""
     ends: dict[int, int] = {}
     opened: list[int] = []
     chooses: list[bool] = []

@@ -35,7 +35,7 @@ class Tail:
 
 
 def steps_left(steps: int, strength: float, *, full: bool) -> tuple[int, int]:
-    """(steps of the schedule, the place where the picture enters, from the end), as in A1111.
+    """Return the schedule's steps and the place from its end where a picture enters, as in A1111.
 
     One step more is left than that place: `strength` of the steps, rounded down, and the last.
     With `full` the schedule is made longer instead, so that all `steps` are left.

@@ -20,7 +20,7 @@ _INVERSE = {
 
 @cache
 def _samplers_by_key() -> dict[str, Sampler]:
-    """Every row by each of its names' keys; where both shelves know a name, it is our own row's."""
+    """Return every row by each of its names' keys; a name on both shelves is our own row's."""
     rows = (*SHELF, *SAMPLERS)
     return {name_key(name): row for row in rows for name in (*row.aliases, row.name)}
 
@@ -68,7 +68,7 @@ def resolve(name: str, schedule: str = AUTOMATIC) -> Sampler:
 
 @lru_cache(maxsize=1000)
 def split_name(name: str) -> tuple[Sampler | None, str]:
-    """A name's sampler (None if unknown) and the schedule that it ends in, else Automatic."""
+    """Return a name's sampler (None if unknown) and the schedule it ends in, else Automatic."""
     key = name_key(name)
     samplers = _samplers_by_key()
     if key in samplers:

@@ -24,7 +24,7 @@ def f32(value: float) -> float:
 
 
 def linspace32(start: float, stop: float, count: int) -> list[float]:
-    """`count` evenly spaced float32 values from start to stop, as `torch.linspace` makes them."""
+    """Space `count` float32 values evenly from start to stop, as `torch.linspace` does."""
     if count == 1:
         return [f32(start)]
     start, stop = f32(start), f32(stop)
@@ -50,7 +50,7 @@ class TrainingTable:
 
     @classmethod
     def from_alphas(cls, alphas_cumprod: Iterable[float]) -> TrainingTable:
-        """From ᾱ in (0, 1), decreasing; σ = sqrt((1-ᾱ)/ᾱ) step by step in float32."""
+        """Build it from ᾱ in (0, 1), decreasing; σ = sqrt((1-ᾱ)/ᾱ) step by step in float32."""
         alphas = [f32(alpha) for alpha in alphas_cumprod]
         sigmas = tuple(f32(math.sqrt(f32(f32(1 - alpha) / alpha))) for alpha in alphas)
         return cls(sigmas, tuple(f32(math.log(sigma)) for sigma in sigmas))
@@ -71,7 +71,7 @@ class TrainingTable:
         return TrainingTable(self.sigmas[first::stride], self.log_sigmas[first::stride])
 
     def sigma(self, timestep: float) -> float:
-        """σ at a fractional timestep in [0, len-1], linear in log σ between its neighbours."""
+        """Return σ at a fractional timestep in [0, len-1]; log σ is linear between neighbors."""
         low, high = math.floor(timestep), math.ceil(timestep)
         weight = f32(timestep - low)
         log_sigma = f32(
@@ -99,7 +99,7 @@ def _linspace(start: float, stop: float, count: int) -> list[float]:
 
 
 def nearest_of(table: TrainingTable, stride: int) -> Callable[[float], float]:
-    """σ → the timestep nearest in log σ among every `stride`-th one, the last included."""
+    """Return σ → timestep: the nearest in log σ among every `stride`-th one, the last included."""
     learned = table.every(stride)
     first = (len(table.sigmas) - 1) % stride
 
@@ -119,7 +119,7 @@ def scaled_linear(
     count: int = 1000,
     zero_terminal_snr: bool = False,
 ) -> TrainingTable:
-    """Stable Diffusion's own table: β linear in its square root (Rombach et al. 2022)."""
+    """Return Stable Diffusion's own table: β linear in its square root (Rombach et al. 2022)."""
     roots = _linspace(math.sqrt(beta_start), math.sqrt(beta_end), count)
     return _table((root * root for root in roots), zero_terminal_snr)
 
@@ -132,13 +132,13 @@ def linear(
     count: int = 1000,
     zero_terminal_snr: bool = False,
 ) -> TrainingTable:
-    """β linear in t (Ho et al. 2020)."""
+    """Return the table with β linear in t (Ho et al. 2020)."""
     return _table(_linspace(beta_start, beta_end, count), zero_terminal_snr)
 
 
 @cache
 def squared_cosine(*, count: int = 1000, zero_terminal_snr: bool = False) -> TrainingTable:
-    """ᾱ a squared cosine of t, no β above 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+    """Return the table with ᾱ a squared cosine of t, β ≤ 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
 
     def alpha_bar(t: float) -> float:
         return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -151,7 +151,7 @@ _LEAST_ALPHA = 4.8973451890853435e-08  # A1111's, where 0 would make σ infinite
 
 
 def _table(betas: Iterable[float], zero_terminal_snr: bool) -> TrainingTable:
-    """σ's of these β's; or with the last ᾱ brought to 0 (Lin et al. 2024, Algorithm 1)."""
+    """Return the σ's of β's, or with the last ᾱ brought to 0 (Lin et al. 2024, Algorithm 1)."""
     alphas = [f32(alpha) for alpha in _alphas(betas)]
     if zero_terminal_snr:
         roots = [f32(math.sqrt(alpha)) for alpha in alphas]

@@ -23,44 +23,44 @@ class NoisePath(Protocol):
     """
 
     def scales(self, sigma: float) -> tuple[float, float]:
-        """What x₀ and unit-variance noise are multiplied by at σ: (signal, noise)."""
+        """Return what x₀ and unit-variance noise are multiplied by at σ: (signal, noise)."""
         ...
 
     def input_scale(self, sigma: float) -> float:
-        """How many times x is what the model is given at σ."""
+        """Return what x is divided by at σ before the model is given it."""
         ...
 
     def denoised(self, x: X, output: X | float, sigma: float) -> X:
-        """x̂₀ by the model's output for x at σ, both in float32."""
+        """Return x̂₀ by the model's output for x at σ, both in float32."""
         ...
 
     def add(self, x0: X, noise: X, sigma: float) -> X:
-        """Clean latents with so much unit-variance noise that they stand at σ."""
+        """Return clean latents with so much unit-variance noise that they stand at σ."""
         signal, amount = self.scales(sigma)
         noisy: X = x0 * signal + noise * amount
         return noisy
 
     def model_input(self, x: X, sigma: float) -> X:
-        """x as the model is given it."""
+        """Return x as the model is given it."""
         scaled: X = x / self.input_scale(sigma)
         return scaled
 
     def renoise(self, sigma: float, sigma_next: float) -> tuple[float, float]:
-        """(keep, up): x·keep + fresh noise·up stands at sigma_next, no less than σ."""
+        """Return (keep, up): x·keep + fresh noise·up stands at sigma_next, no less than σ."""
         (signal, noise), (signal_next, noise_next) = self.scales(sigma), self.scales(sigma_next)
         keep = signal_next / signal
         return keep, math.sqrt(max(noise_next**2 - (noise * keep) ** 2, 0.0))
 
     def first_scale(self, sigma: float) -> float:
-        """What unit-variance noise is multiplied by to stand at the first σ of a run."""
+        """Return what unit-variance noise is multiplied by to stand at the first σ of a run."""
         return self.scales(sigma)[1]
 
     def last_scale(self, sigma: float) -> float:
-        """What the last x of a run that ends at σ is divided by, to be latents; 1 at σ = 0."""
+        """Return what the last x of a run to σ is divided by, to be latents; 1 at σ = 0."""
         return self.scales(sigma)[0]
 
     def log_snr(self, sigma: float) -> float:
-        """λ = log(signal²/noise²) at σ > 0 (Kingma et al. 2021); it falls as σ rises."""
+        """Return λ = log(signal²/noise²) at σ > 0 (Kingma et al. 2021); it falls as σ rises."""
         signal, noise = self.scales(sigma)
         return 2 * math.log(signal / noise)
 
@@ -69,11 +69,11 @@ class VarianceExploding(NoisePath, Protocol):
     """x = x₀ + σ·n (Song et al. 2021, k-diffusion); the model is given unit variance, x/√(1+σ²)."""
 
     def scales(self, sigma: float) -> tuple[float, float]:
-        """Of these, x₀ is never scaled."""
+        """Return (1, σ): x₀ is never scaled."""
         return 1.0, sigma
 
     def input_scale(self, sigma: float) -> float:
-        """√(1+σ²)."""
+        """Return √(1+σ²)."""
         return math.sqrt(sigma**2 + 1)
 
 
@@ -81,7 +81,7 @@ class Epsilon(VarianceExploding):
     """The model predicts the noise n (Ho et al. 2020)."""
 
     def denoised(self, x: X, output: X | float, sigma: float) -> X:
-        """x − σ·ε."""
+        """Return x − σ·ε."""
         clean: X = x - output * sigma
         return clean
 
@@ -90,7 +90,7 @@ class Velocity(VarianceExploding):
     """The model predicts v = (n − σ·x₀)/√(1+σ²) (Salimans & Ho 2022)."""
 
     def denoised(self, x: X, output: X | float, sigma: float) -> X:
-        """x/(1+σ²) − v·σ/√(1+σ²)."""
+        """Return x/(1+σ²) − v·σ/√(1+σ²)."""
         variance = sigma**2 + 1
         clean: X = x / variance - output * (sigma / math.sqrt(variance))
         return clean

@@ -21,7 +21,7 @@ class Denoise(Protocol[X]):
     """What the model believes: x at noise level σ in, its estimate x̂₀ of the clean x out."""
 
     def __call__(self, x: X, sigma: float, /) -> X:
-        """x̂₀, shaped like x."""
+        """Return x̂₀, shaped like x."""
         ...
 
 
@@ -37,7 +37,10 @@ class Noise(Protocol[X_co]):
     """The only source of randomness: unit-variance noise for the way from σ to σ_next."""
 
     def __call__(self, sigma: float, sigma_next: float, /) -> X_co:
-        """Noise shaped like x. Independent streams ignore σ; a Brownian path needs both ends."""
+        """Draw noise shaped like x.
+
+        Independent streams ignore σ; a Brownian path needs both ends.
+        """
         ...
 
 

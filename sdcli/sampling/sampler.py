@@ -102,7 +102,7 @@ class Sampler:
     def sigmas(
         self, steps: int, *, table: TrainingTable | None = None, **options: float | None
     ) -> tuple[float, ...]:
-        """The σ's of a run of `steps` steps: decreasing, usually steps + 1 values ending in 0.
+        """Return the σ's of `steps` steps: decreasing, usually steps + 1 values ending in 0.
 
         `table` is Stable Diffusion 1's unless given. Options (sigma_min, sigma_max, rho) are the
         schedule's. Raises UsageError for an option that the schedule does not have, and for fewer
@@ -130,12 +130,12 @@ class Sampler:
         return scale(sigmas[0])
 
     def end_scale(self, sigma: float) -> float:
-        """What the last state of a run that ends at σ is multiplied by, to stand at that σ."""
+        """Return what the last state of a run to σ is multiplied by, to stand at that σ."""
         scale = self.path.input_scale if self.unit_start else self.path.last_scale
         return scale(sigma)
 
     def picture_scales(self, sigma: float, noise_sigma: float) -> tuple[float, float]:
-        """What clean latents and unit noise are multiplied by where a picture enters a run at σ.
+        """Return the factors of clean latents and unit noise where a picture enters a run at σ.
 
         `noise_sigma` is the level of its noise: σ, but for the samplers of `unit_start`, in whose
         states signal and noise keep the proportions that they have there.
@@ -172,7 +172,7 @@ class Sampler:
         return None if self.adaptive else sum(len(step.calls) for step in self.trace(sigmas))
 
     def prompt_calls(self, steps: int) -> int:
-        """Model calls as a prompt's times are counted: as if no step, not even the last, took less.
+        """Count model calls as a prompt's times do: as if no step, not even the last, took less.
 
         So A1111 counts two a step of its second-order samplers.
         """

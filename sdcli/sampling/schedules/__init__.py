@@ -43,14 +43,14 @@ class Schedule:
     aliases: tuple[str, ...] = ()
 
     def options(self) -> dict[str, object]:
-        """What a user may set: sigma_min, sigma_max, rho … with the default, None for the table's.
+        """Return what a user may set, sigma_min, rho …, with the default, None for the table's.
 
         `table` is the model's own and so is no option.
         """
         return {k: v for k, v in option_defaults(self.function).items() if k != "table"}
 
     def __call__(self, n: int, *, table: TrainingTable, **options: float | None) -> Sigmas:
-        """n intervals: n decreasing σ's and a final 0. Options left None take their default."""
+        """Make n intervals: n decreasing σ's, a final 0. Options left None take their default."""
         legal = self.options()
         ends = {"sigma_min": table.sigma_min, "sigma_max": table.sigma_max}
         chosen = {k: v for k, v in ends.items() if k in legal}

@@ -6,7 +6,7 @@ import math
 
 
 def inverse_incomplete_beta(p: float, a: float, b: float) -> float:
-    """x in [0, 1] with I_x(a, b) = p in [0, 1], to the last digits: by bisection."""
+    """Return x in [0, 1] with I_x(a, b) = p in [0, 1], to the last digits, by bisection."""
     if p in (0.0, 1.0):
         return p
     low, high = 0.0, 1.0

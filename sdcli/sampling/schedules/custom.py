@@ -12,13 +12,13 @@ _SECTIONS = "sections:"
 
 
 def parse_sigmas(text: str) -> tuple[float, ...]:
-    """ "14.6, 3, 0.3" as decreasing σ's, the last of them 0. Raises UsageError."""
+    """Read "14.6, 3, 0.3" as decreasing σ's, the last of them 0. Raises UsageError."""
     sigmas = _decreasing(_numbers(text))
     return sigmas if sigmas[-1] == 0 else (*sigmas, 0.0)
 
 
 def parse_timesteps(text: str) -> tuple[float, ...]:
-    """ "999, 850, 1" as decreasing training timesteps, or "sections:10,15,20" respaced.
+    """Read "999, 850, 1" as decreasing training timesteps; respace "sections:10,15,20".
 
     Raises UsageError.
     """
@@ -34,7 +34,7 @@ def parse_timesteps(text: str) -> tuple[float, ...]:
 
 
 def respaced(counts: list[int]) -> tuple[float, ...]:
-    """As many timesteps of each equal section of the training range as `counts` says.
+    """Take as many timesteps of each equal section of the training range as `counts` says.
 
     The first section has the least noise (Nichol & Dhariwal 2021, §4). Raises UsageError.
     """

@@ -21,7 +21,10 @@ def ddim_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def even_times(n: int, *, table: TrainingTable) -> Sigmas:
-    """n even steps of continuous time from 1 to 1/T; log ᾱ is linear between training timesteps."""
+    """Take n even steps of continuous time from 1 to 1/T.
+
+    log ᾱ is linear between training timesteps.
+    """
     return even_times_from(1.0, n, table=table)
 
 
@@ -40,12 +43,12 @@ def even_times_from(start: float, n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def _log_alpha(table: TrainingTable, t: int) -> float:
-    """log ᾱ of a training timestep."""
+    """Return log ᾱ of a training timestep."""
     return -math.log1p(table.sigmas[t] ** 2)
 
 
 def log_even(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """n even steps of log σ, with no jump to 0 at the end."""
+    """Take n even steps in log σ, with no jump to 0 at the end."""
     return exponential(n + 1, table=table, sigma_min=sigma_min, sigma_max=sigma_max)[:-1]
 
 
@@ -53,7 +56,7 @@ DISTILLED = 50  # timesteps of the teacher
 
 
 def lcm_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
-    """n of the 50 timesteps that latent consistency models were distilled on, and 0."""
+    """Take n of the 50 timesteps that latent consistency models were distilled on, and 0."""
     stride = len(table.sigmas) // DISTILLED
     learned = table.every(stride)
     places = linspace32(len(learned.sigmas) - 1, 0, n)
@@ -61,7 +64,7 @@ def lcm_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def tcd_timesteps(n: int, *, table: TrainingTable) -> Sigmas:
-    """n of the same 50, even from the greatest down, whole ones while there are enough; and 0."""
+    """Take n of the same 50, even from the greatest down, whole while there are enough; and 0."""
     learned = table.every(len(table.sigmas) // DISTILLED)
     places = (i * DISTILLED / n for i in range(n))
     if n <= DISTILLED:

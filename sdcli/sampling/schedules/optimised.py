@@ -39,12 +39,12 @@ GITS: Anchors = {
 
 
 def align_your_steps(n: int, *, table: TrainingTable) -> Sigmas:
-    """The σ's that Sabour et al. 2024 optimised for 10 steps of a family, interpolated in log σ."""
+    """Interpolate in log σ the σ's that Sabour et al. 2024 optimized for 10 steps of a family."""
     return _stretched(ALIGNED, n, table)
 
 
 def align_your_steps_32(n: int, *, table: TrainingTable) -> Sigmas:
-    """The same from the table of 32 σ's, as Forge has it; it ends below the model's least σ."""
+    """Do the same with the table of 32 σ's, as Forge has it; it ends below the model's least σ."""
     return _stretched(ALIGNED_32, n, table)
 
 

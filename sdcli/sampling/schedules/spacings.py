@@ -16,26 +16,26 @@ Sigmas = tuple[float, ...]
 
 
 def uniform(n: int, *, table: TrainingTable) -> Sigmas:
-    """Evenly spaced in training timesteps, over the whole table."""
+    """Space σ's evenly in training timesteps, over the whole table."""
     return (*(table.sigma(t) for t in linspace32(len(table.sigmas) - 1, 0, n)), 0.0)
 
 
 def karras(
     n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float, rho: float = 7.0
 ) -> Sigmas:
-    """Evenly spaced in σ^(1/ρ): small steps where σ is small (Karras et al. 2022, eq. 5)."""
+    """Space σ's evenly in σ^(1/ρ): small steps where σ is small (Karras et al. 2022, eq. 5)."""
     return (*karras_between(sigma_max, sigma_min, n, rho=rho), 0.0)
 
 
 def karras_between(sigma_max: float, sigma_min: float, n: int, *, rho: float = 7.0) -> Sigmas:
-    """n values from the greatest to the least, both included, without the final 0."""
+    """Return n values from the greatest to the least, both included, without the final 0."""
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
     start, span = f32(high), f32(low - high)
     return tuple(f32(f32(start + f32(u * span)) ** rho) for u in linspace32(0, 1, n))
 
 
 def exponential(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Evenly spaced in log σ."""
+    """Space σ's evenly in log σ."""
     logs = linspace32(math.log(sigma_max), math.log(sigma_min), n)
     return (*(f32(math.exp(log)) for log in logs), 0.0)
 
@@ -43,33 +43,33 @@ def exponential(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: fl
 def polyexponential(
     n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float, rho: float = 1.0
 ) -> Sigmas:
-    """Evenly spaced in log σ to the power 1/ρ; with ρ 1 the exponential one."""
+    """Space σ's evenly in log σ to the power 1/ρ; with ρ 1 as the exponential one does."""
     span, low = f32(math.log(sigma_max) - math.log(sigma_min)), f32(math.log(sigma_min))
     ramp = (f32(u**rho) for u in linspace32(1, 0, n))
     return (*(f32(math.exp(f32(f32(u * span) + low))) for u in ramp), 0.0)
 
 
 def sgm_uniform(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Evenly spaced in training timesteps, of which the last is 0 itself (Stability's sgm)."""
+    """Space σ's evenly in training timesteps, of which the last is 0 itself (Stability's sgm)."""
     first, last = table.timestep(sigma_max), table.timestep(sigma_min)
     return (*(table.sigma(t) for t in linspace32(first, last, n + 1)[:-1]), 0.0)
 
 
 def kl_optimal(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Evenly spaced in arctan σ, both ends included and no 0 after them (Sabour et al. 2024)."""
+    """Space σ's evenly in arctan σ, both ends included and no 0 after them (Sabour et al. 2024)."""
     low, high = f32(math.atan(sigma_min)), f32(math.atan(sigma_max))
     shares = [f32(i / n) for i in range(n + 1)]
     return tuple(f32(math.tan(f32(f32(u * low) + f32(f32(1 - u) * high)))) for u in shares)
 
 
 def simple(n: int, *, table: TrainingTable) -> Sigmas:
-    """Entries of the training table at even distances, from its greatest σ down."""
+    """Take entries of the training table at even distances, from its greatest σ down."""
     stride = len(table.sigmas) / n
     return (*(table.sigmas[-1 - int(i * stride)] for i in range(n)), 0.0)
 
 
 def normal(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Evenly spaced in training timesteps between the two ends."""
+    """Space σ's evenly in training timesteps between the two ends."""
     first, last = table.timestep(sigma_max), table.timestep(sigma_min)
     return (*(table.sigma(t) for t in linspace32(first, last, n)), 0.0)
 
@@ -81,18 +81,18 @@ def ddim(n: int, *, table: TrainingTable) -> Sigmas:
 
 
 def beta(n: int, *, table: TrainingTable, sigma_min: float, sigma_max: float) -> Sigmas:
-    """Quantiles of a Beta(0.6, 0.6) distribution between the ends (Lee et al. 2024).
+    """Take quantiles of a Beta(0.6, 0.6) distribution between the ends (Lee et al. 2024).
 
-    On σ itself, as A1111 1.10.1 has it; the paper's are on timesteps.
+    They are taken on σ itself, as A1111 1.10.1 has it; the paper's are on timesteps.
     """
     shares = (inverse_incomplete_beta(1 - i / max(n - 1, 1), 0.6, 0.6) for i in range(n))
     return (*(f32(sigma_min + u * (sigma_max - sigma_min)) for u in shares), 0.0)
 
 
 def turbo(n: int, *, table: TrainingTable) -> Sigmas:
-    """Whole timesteps from the last one down at even distances: 999, 749, 499, 249 for n = 4.
+    """Take whole timesteps from the last one down at even distances: 999, 749, 499, 249 for n = 4.
 
-    The timesteps that SD Turbo was distilled on, as Forge has them ("trailing" in diffusers).
+    They are those that SD Turbo was distilled on, as Forge has them ("trailing" in diffusers).
     """
     count = len(table.sigmas)
     timesteps = (round(count * (n - i) / n - 1) for i in range(n))
@@ -103,7 +103,7 @@ _SLOW_SHARE = 0.025  # share of σ's range that the slow half covers
 
 
 def linear_quadratic(n: int, *, table: TrainingTable, sigma_max: float) -> Sigmas:
-    """Even small steps down for the first half, then ever larger ones (Polyak et al. 2024, §3.3).
+    """Take even small steps for the first half, then ever larger ones (Polyak et al. 2024, §3.3).
 
     As Genmo's Mochi and ComfyUI have it: σ/σ_max falls by 0.025 in the first n//2 steps, then along
     the parabola that goes on at the same slope and ends at 0.

@@ -25,7 +25,7 @@ def dpm_fast(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Iterator[X]:
-    """DPM-Solver-fast: as many calls as there are intervals, in steps of order 3 and a rest.
+    """Solve by DPM-Solver-fast: as many calls as intervals, in steps of order 3 and a rest.
 
     Lu et al. 2022, §3.4; the steps are even in log σ. Yields once for each of its own steps.
     """
@@ -55,7 +55,7 @@ def dpm_adaptive(
     atol: float = 0.0078,
     max_evals: int | None = None,
 ) -> Iterator[X]:
-    """DPM-Solver-23: order 3, its step lengths chosen by the error against order 2.
+    """Solve by DPM-Solver-23: order 3, its step lengths chosen by the error against order 2.
 
     Lu et al. 2022, App. C. Yields after every try, accepted or not; of the σ's only the first and
     the last above 0 count. When another try would pass `max_evals` calls, the last call goes to x̂₀

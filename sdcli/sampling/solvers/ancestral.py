@@ -15,7 +15,7 @@ Step = Callable[[Denoise[Any], Any, float, float], Any]
 
 
 def ancestral_split(sigma: float, sigma_next: float, *, eta: float) -> tuple[float, float]:
-    """(down, up) with down² + up² = sigma_next²: step to `down`, then add noise of σ = `up`.
+    """Return (down, up), down² + up² = sigma_next²: step to `down`, then add noise of σ = `up`.
 
     eta 0 adds none; eta 1 adds as much as the posterior of DDPM (Ho et al. 2020) has.
     """
@@ -56,7 +56,7 @@ dpm2_ancestral = ancestral(midpoint_step)
 
 @ancestral
 def dpmpp_2s_ancestral(denoise: Denoise[Any], x: Any, sigma: float, down: float) -> Any:
-    """DPM-Solver++(2S) to `down` by way of the middle in log σ (Lu et al. 2022, Alg. 1)."""
+    """Step by DPM-Solver++(2S) to `down` by way of the middle in log σ (Lu et al. 2022, Alg. 1)."""
     denoised = denoise(x, sigma)
     if down == 0:
         return denoised

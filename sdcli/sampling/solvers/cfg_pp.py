@@ -23,7 +23,7 @@ def euler_cfg_pp(
     eta: float = 0.0,
     s_noise: float = 1.0,
 ) -> Iterator[X]:
-    """Euler's step; with eta above 0 the ancestral one."""
+    """Take Euler's steps; with eta above 0 the ancestral ones."""
     for sigma, sigma_next in pairwise(sigmas):
         denoised, unguided = denoise.both(x, sigma)
         down, up = ancestral_split(sigma, sigma_next, eta=eta)
@@ -42,14 +42,14 @@ def euler_ancestral_cfg_pp(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Iterator[X]:
-    """Euler's step to `down`, then fresh noise."""
+    """Take Euler's steps to `down`, then add fresh noise."""
     yield from euler_cfg_pp(denoise, x, sigmas, noise, eta=eta, s_noise=s_noise)
 
 
 def dpmpp_2m_cfg_pp(
     denoise: GuidedDenoise[X], x: X, sigmas: Sigmas, noise: Noise[X]
 ) -> Iterator[X]:
-    """DPM-Solver++(2M), its linear part along the unguided belief, as ComfyUI has it."""
+    """Solve by DPM-Solver++(2M), its linear part along the unguided belief, as ComfyUI has it."""
     unguided_before: X | None = None
     ratio_before = 1.0
     for sigma, sigma_next in pairwise(sigmas):

@@ -13,7 +13,7 @@ from sdcli.sampling.protocols import Denoise, Noise, Sigmas, X
 def lcm(
     denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, s_noise: float = 1.0
 ) -> Iterator[X]:
-    """Latent consistency sampling (Luo et al. 2023, Alg. 3)."""
+    """Solve by latent consistency sampling (Luo et al. 2023, Alg. 3)."""
     for sigma, sigma_next in pairwise(sigmas):
         x = denoise(x, sigma)
         if sigma_next > 0:
@@ -30,11 +30,11 @@ def tcd(
     eta: float = 0.3,
     table: TrainingTable | None = None,
 ) -> Iterator[X]:
-    """Strategic stochastic sampling (Zheng et al. 2024, Trajectory Consistency Distillation).
+    """Use strategic stochastic sampling (Zheng et al. 2024, Trajectory Consistency Distillation).
 
-    Down to the share 1 - `eta` (their γ) of the next timestep, and up to it with fresh noise: 0 is
-    DDIM, 1 is LCM without its boundary condition. `table` tells timesteps from σ's: Stable
-    Diffusion 1's unless given.
+    Each step leads down to the share 1 - `eta` (their γ) of the next timestep, and up to it with
+    fresh noise: 0 is DDIM, 1 is LCM without its boundary condition. `table` tells timesteps from
+    σ's: Stable Diffusion 1's unless given.
     """
     table = table or scaled_linear()
     for sigma, sigma_next in pairwise(sigmas):

@@ -22,16 +22,16 @@ class Singlestep:
         self._ahead: dict[float, Any] = {}
 
     def first(self, sigma_next: float) -> Any:
-        """Order 1: no further call."""
+        """Step by order 1: no further call."""
         return self._x - self._eps * (sigma_next * math.expm1(self._h(sigma_next)))
 
     def second(self, sigma_next: float, *, r: float = 1 / 2) -> Any:
-        """Order 2: one further call, a share `r` of the way in λ."""
+        """Step by order 2: one further call, a share `r` of the way in λ."""
         growth = sigma_next * math.expm1(self._h(sigma_next))
         return self.first(sigma_next) - self._change(sigma_next, r) * (growth / (2 * r))
 
     def third(self, sigma_next: float) -> Any:
-        """Order 3: two further calls, a third and two thirds of the way in λ."""
+        """Step by order 3: two further calls, a third and two thirds of the way in λ."""
         h = self._h(sigma_next)
         r1, r2 = 1 / 3, 2 / 3
         change = self._change(sigma_next, r1)
@@ -48,7 +48,7 @@ class Singlestep:
         return (x - self._denoise(x, sigma)) / sigma
 
     def _change(self, sigma_next: float, r: float) -> Any:
-        """How the predicted noise differs a share `r` of the way ahead; two updates may ask."""
+        """Return how predicted noise differs a share `r` of the way ahead; two updates may ask."""
         middle = self._sigma * math.exp(-r * self._h(sigma_next))
         if middle not in self._ahead:
             there = self.first(middle)
@@ -57,5 +57,5 @@ class Singlestep:
 
 
 def _phi_2(h: float) -> float:
-    """(e^h - 1)/h - 1."""
+    """Return (e^h - 1)/h - 1."""
     return math.expm1(h) / h - 1

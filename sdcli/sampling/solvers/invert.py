@@ -43,6 +43,6 @@ def _undo_euler(
 
 
 def evaluations(sigmas: Sigmas, *, order: int) -> int:
-    """Model calls of an inversion over these σ's."""
+    """Count the model calls of an inversion over these σ's."""
     steps = trace(lambda denoise, x, noise: invert(denoise, x, sigmas, order=order))
     return sum(len(step.calls) for step in steps)

@@ -27,7 +27,7 @@ def lms(
     order: int = 4,
     believe_last: bool = False,
 ) -> Iterator[X]:
-    """Adams–Bashforth for uneven steps, its weights in closed form.
+    """Solve by Adams–Bashforth for uneven steps, its weights in closed form.
 
     `believe_last`: a step to σ 0 goes to x̂₀ instead of extrapolating.
     """
@@ -45,7 +45,10 @@ def lms(
 
 
 def ipndm(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Improved pseudo numerical method (Zhang & Chen 2022): order 4, weights for even steps."""
+    """Solve by the improved pseudo numerical method (Zhang & Chen 2022).
+
+    It is of order 4, with weights for even steps.
+    """
     slopes: deque[X] = deque(maxlen=4)
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoise(x, sigma)
@@ -68,14 +71,14 @@ def weighted(weights: Sequence[float], slopes: Sequence[Any]) -> Any:
 
 
 def lagrange_integral(nodes: Sequence[float], k: int, start: float, end: float) -> float:
-    """∫ from start to end of the polynomial that is 1 at nodes[k] and 0 at the other nodes."""
+    """Integrate from start to end the polynomial that is 1 at nodes[k] and 0 at the other nodes."""
     width = end - start
     coefficients = lagrange_basis(nodes, k, start)
     return sum(c * width ** (n + 1) / (n + 1) for n, c in enumerate(coefficients))
 
 
 def lagrange_basis(nodes: Sequence[float], k: int, origin: float) -> list[float]:
-    """That polynomial's coefficients of the powers of (τ - origin), the lowest first."""
+    """Return that polynomial's coefficients of the powers of (τ - origin), the lowest first."""
     coefficients = [1.0]
     for j, node in enumerate(nodes):
         if j == k:

@@ -54,7 +54,7 @@ def churning(step: Step) -> Solver:
 
 
 def euler_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """Along the slope at the start: to x̂₀, and back as far as the next noise level."""
+    """Step along the slope at the start: to x̂₀, and back as far as the next noise level."""
     denoised = denoise(x, sigma)
     return denoised + (x - denoised) * (sigma_next / sigma)
 
@@ -90,7 +90,7 @@ dpm2 = churning(midpoint_step)
 
 
 def heun_plus_plus(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Heun that looks two σ's ahead, and weighs the slopes by where they were taken.
+    """Solve by Heun, looking two σ's ahead and weighing the slopes by where they were taken.
 
     The weights are those of "HeunPP2" in the web UIs: a slope's is its σ over that of the start,
     shared among the slopes, the first taking the rest. The last steps look less far.
@@ -110,7 +110,7 @@ def heun_plus_plus(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -
 
 
 def dpmpp_2m(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """DPM-Solver++(2M): two-step multistep in λ = -log σ, on x̂₀ (Lu et al. 2022, Alg. 2)."""
+    """Solve by DPM-Solver++(2M): two-step in λ = -log σ, on x̂₀ (Lu et al. 2022, Alg. 2)."""
     denoised_before: X | None = None
     h_before = 0.0
     for sigma, sigma_next in pairwise(sigmas):

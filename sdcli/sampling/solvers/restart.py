@@ -17,7 +17,7 @@ FROM, TO = 0.1, 2.0  # σ's near which a run turns back, and to which it goes ba
 def restart(
     denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, s_noise: float = 1.0
 ) -> Iterator[X]:
-    """Restart sampling (Xu et al. 2023) with A1111's choice of segments.
+    """Solve by Restart sampling (Xu et al. 2023) with A1111's choice of segments.
 
     Of the σ's only the ends count from 20 steps on: the steps are shared out anew between the way
     down and what is walked again. With fewer steps it is Heun's solver.
@@ -30,7 +30,7 @@ def restart(
 
 
 def _walk(sigmas: Sigmas) -> Iterator[tuple[float, float, float]]:
-    """Every interval: where the run stands, the σ that it starts the interval from, and its end."""
+    """Yield every interval: where the run stands, the σ that starts the interval, and its end."""
     steps = len(sigmas) - 1
     path = list(pairwise(sigmas))
     if steps >= 20:

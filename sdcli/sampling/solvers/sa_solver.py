@@ -34,7 +34,7 @@ def sa_solver(
     s_tmin: float = QUIET_BELOW,
     s_tmax: float = QUIET_ABOVE,
 ) -> Iterator[X]:
-    """PEC: predict, evaluate there, correct; `eta` is τ where s_tmin ≤ σ ≤ s_tmax, else τ is 0."""
+    """Predict, evaluate there, correct (PEC); `eta` is τ where s_tmin ≤ σ ≤ s_tmax, else τ is 0."""
     beliefs: deque[tuple[float, X]] = deque(maxlen=CORRECTOR)  # (λ, D), the newest first
     grain: Any = 0.0
     before: tuple[X, float, float] | None = None  # x, h and w of the step to be corrected
@@ -58,7 +58,7 @@ def sa_solver(
 
 
 def _drift(x: X, h: float, w: float, beliefs: Sequence[tuple[float, X]], end: float) -> X:
-    """x carried over h up to λ = `end`, without its noise."""
+    """Carry x over h up to λ = `end`, without its noise."""
     nodes = [lam for lam, _ in beliefs]
     moments = _moments(h, w, len(nodes))
     weights = [
@@ -70,7 +70,7 @@ def _drift(x: X, h: float, w: float, beliefs: Sequence[tuple[float, X]], end: fl
 
 
 def _moments(h: float, w: float, count: int) -> list[float]:
-    """∫ w e^(wu) uᵏ du from -h to 0, for k = 0 … count - 1."""
+    """Return ∫ w e^(wu) uᵏ du from -h to 0, for k = 0 … count - 1."""
     decay = math.exp(-w * h)
     moments = [-math.expm1(-w * h)]
     for k in range(1, count):

@@ -25,7 +25,7 @@ def dpmpp_sde(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Iterator[X]:
-    """DPM-Solver++ (stochastic): by way of the middle in log σ, with noise on both halves.
+    """Solve by stochastic DPM-Solver++: through the middle in log σ, with noise on both halves.
 
     Lu et al. 2022 (the singlestep solver of order 2) as k-diffusion makes it stochastic.
     """
@@ -65,7 +65,7 @@ def dpmpp_2m_sde(
     s_noise: float = 1.0,
     heun: bool = False,
 ) -> Iterator[X]:
-    """SDE-DPM-Solver++(2M) (Lu et al. 2022, §5), by the midpoint or by Heun's weights."""
+    """Solve by SDE-DPM-Solver++(2M) (Lu et al. 2022, §5), by midpoint or by Heun's weights."""
     before: tuple[X, float] | None = None  # x̂₀ and step length of the step before
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoise(x, sigma)
@@ -97,7 +97,7 @@ def dpmpp_3m_sde(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Iterator[X]:
-    """SDE-DPM-Solver++(3M): three-step multistep in λ = -log σ, on x̂₀ (as in k-diffusion)."""
+    """Solve by SDE-DPM-Solver++(3M): three-step in λ = -log σ, on x̂₀ (as in k-diffusion)."""
     past: list[tuple[X, float]] = []  # x̂₀ and step length of up to two steps before, newest first
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoise(x, sigma)

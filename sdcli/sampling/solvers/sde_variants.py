@@ -14,7 +14,7 @@ POINTS = 200  # of the sums that stand for the paper's integrals, as the authors
 def er_sde(
     denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, s_noise: float = 1.0
 ) -> Iterator[X]:
-    """ER-SDE-Solver-3 with the authors' fifth noise scale; order 1 and 2 in the first steps."""
+    """Solve by ER-SDE-Solver-3 with its authors' fifth noise scale; at first by order 1 and 2."""
     past: list[tuple[float, X]] = []  # σ and x̂₀ of up to two steps before, the newest first
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoise(x, sigma)
@@ -57,7 +57,7 @@ SNR = 0.15  # of the corrector's steps, in the paper's own experiments
 
 
 def predictor_corrector(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Reverse diffusion, then a Langevin corrector at the new σ, on the VE SDE: Algorithm 2.
+    """Reverse the diffusion, then correct by Langevin at the new σ, on the VE SDE: Algorithm 2.
 
     The corrector's step is 2 (snr ‖z‖/‖s‖)², with √d and √d/σ for the norms: so long are noise and
     its score in d dimensions, and no image's step then depends on another's.
@@ -74,7 +74,7 @@ def predictor_corrector(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[
 
 
 def euler_maruyama(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Euler–Maruyama on the VP SDE: x/√(1+σ²) with ∫β dt = log((1+σ²)/(1+σ'²)) for βΔt."""
+    """Solve the VP SDE by Euler–Maruyama: x/√(1+σ²) with ∫β dt = log((1+σ²)/(1+σ'²)) for βΔt."""
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoise(x, sigma)
         if sigma_next == 0:

@@ -20,9 +20,9 @@ from .ode import euler_step
 def ddim(
     denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X], *, eta: float = 0.0
 ) -> Iterator[X]:
-    """Song et al. 2020 (DDIM), eq. 12: to x̂₀ and back to the next noise level.
+    """Step to x̂₀ and back to the next noise level: Song et al. 2020 (DDIM), eq. 12.
 
-    `eta` 1 adds the noise of DDPM. In σ, the ancestral split with another default.
+    `eta` 1 adds the noise of DDPM. In σ it is the ancestral split with another default.
     """
     for sigma, sigma_next in pairwise(sigmas):
         down, up = ancestral_split(sigma, sigma_next, eta=eta)
@@ -33,7 +33,10 @@ def ddim(
 
 
 def plms(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """Pseudo linear multistep (Liu et al. 2022, PNDM, eq. 12), begun by an improved Euler step."""
+    """Solve by pseudo linear multistep (Liu et al. 2022, PNDM, eq. 12).
+
+    It begins with an improved Euler step.
+    """
     slopes: deque[X] = deque(maxlen=4)  # the newest first
     for sigma, sigma_next in pairwise(sigmas):
         slope = (x - denoise(x, sigma)) / sigma

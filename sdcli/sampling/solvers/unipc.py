@@ -12,7 +12,7 @@ ORDER = 3
 
 
 def unipc(denoise: Denoise[X], x: X, sigmas: Sigmas, noise: Noise[X]) -> Iterator[X]:
-    """UniPC-3 on x̂₀ with B(h) = h ("bh1"), of lower order at both ends, as A1111 runs it.
+    """Solve by UniPC-3 on x̂₀ with B(h) = h ("bh1"), of lower order at both ends, as A1111 runs it.
 
     The model is called once a step, where the prediction ends; the last step is not corrected.
     """
@@ -54,7 +54,7 @@ class Update:
             phi = phi / -self._h - 1 / factorial
 
     def predict(self, x: Any) -> Any:
-        """x at the end of the step, from the past alone."""
+        """Predict x at the end of the step, from the past alone."""
         order = len(self._slopes) + 1
         # For order 2 the authors take what the solution tends to as h goes to 0.
         weights = [0.5] if order == 2 else _solved(self._places, self._moments[: order - 1])
@@ -73,7 +73,7 @@ class Update:
 
 
 def _solved(places: Sequence[float], moments: Sequence[float]) -> list[float]:
-    """Weights w with Σ wⱼ·placesⱼᵏ = momentsₖ for k = 0, 1, …: by elimination, at most 3×3."""
+    """Return w with Σ wⱼ·placesⱼᵏ = momentsₖ for k = 0, 1, …: by elimination, at most 3×3."""
     size = len(places)
     rows = [[place**k for place in places] + [moments[k]] for k in range(size)]
     for i in range(size):
