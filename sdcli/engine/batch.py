@@ -39,7 +39,7 @@ class Batch:
 
     @classmethod
     def of(cls, requests: Sequence[GenerationRequest], model: Model) -> Batch:
-        """Of requests that have a size (`complete`).
+        """Make a batch of requests that have a size (`complete`).
 
         Raises UsageError for such as cannot be made at once, or of a size that the model's
         latents cannot have.
@@ -83,7 +83,7 @@ class Batch:
 
 
 def complete(request: GenerationRequest, model: Model) -> GenerationRequest:
-    """The request with its picture's size, or the model's native one, where it has none.
+    """Give the request its picture's size, or the model's native one, where it has none.
 
     Raises UsageError for a picture to begin from that cannot be read.
     """

@@ -15,7 +15,7 @@ _SHARE = 0.6  # of what is free: the pictures before may be decoded at the same 
 
 
 def room(backbone: Backbone, device: torch.device, *, places: int, rows: int) -> float:
-    """How many pictures of so many places of latents the backbone can surely work on at once.
+    """Return how many pictures of so many latent places the backbone can surely work on at once.
 
     `rows` is how often a call has each picture: twice with guidance.
     """
@@ -29,7 +29,7 @@ def room(backbone: Backbone, device: torch.device, *, places: int, rows: int) ->
 
 
 def free(device: torch.device) -> int:
-    """Bytes that can still be had on a device."""
+    """Return how many bytes can still be had on a device."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached

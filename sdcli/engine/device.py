@@ -39,7 +39,7 @@ class Placement:
 
 
 def choose(device: str, dtype: str) -> Placement:
-    """auto device is cuda, else mps, else cpu; auto dtype is fp16 on a GPU, fp32 on a CPU.
+    """Choose device and dtype: auto is cuda, else mps, else cpu, and fp16 on a GPU, fp32 on a CPU.
 
     Raises UsageError for a device that is not there.
     """
@@ -60,7 +60,7 @@ def choose(device: str, dtype: str) -> Placement:
 
 
 def counts_in_bf16(placement: Placement) -> bool:
-    """Whether this CPU, asked for fp32, has instructions that multiply bf16 twice as fast."""
+    """Return whether this CPU, asked for fp32, has instructions to multiply bf16 twice as fast."""
     if placement.device.type != "cpu" or placement.dtype != torch.float32:
         return False
     capabilities: Callable[[], dict[str, Any]]
@@ -88,7 +88,7 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def one_thread(device: torch.device) -> bool:
-    """Whether two threads that use the device at once abort the process.
+    """Return whether two threads that use the device at once abort the process.
 
     Metal's do, without an exception (pytorch #197805, #197836).
     """
@@ -101,7 +101,7 @@ def _available() -> list[str]:
 
 
 def describe_devices() -> dict[str, str]:
-    """What torch can run on here, a line a device."""
+    """Describe what torch can run on here, a line a device."""
     devices = {}
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)

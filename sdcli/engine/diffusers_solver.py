@@ -53,15 +53,15 @@ class DiffusersSolver:
         self.sigmas = (*(self._dialect.sigma(self.scheduler, i, t) for i, t in levels), 0.0)
 
     def start_scale(self, sigmas: tuple[float, ...]) -> float:
-        """What the first, unit-variance noise is multiplied by."""
+        """Return what the first, unit-variance noise is multiplied by."""
         return float(self.scheduler.init_noise_sigma)
 
     def total_evaluations(self, sigmas: tuple[float, ...]) -> int:
-        """Model calls of the run."""
+        """Return the number of model calls of the run."""
         return len(sigmas) - 1
 
     def trace(self, sigmas: tuple[float, ...]) -> list[TracedStep]:
-        """The model calls of the run; each is a step to diffusers."""
+        """Return the model calls of the run; each is a step to diffusers."""
         return [TracedStep((sigma,)) for sigma in sigmas[:-1]]
 
     def solve(

@@ -137,7 +137,7 @@ class Engine:
         return large and counts_in_bf16(self.placement)
 
     def noised(self, image: Image, sigmas: Sequence[float], *, seed: int = 0) -> list[Image]:
-        """The picture as a sampler would see it at each σ: through the VAE, with that much noise.
+        """Show the picture as a sampler sees it at each σ: through the VAE, with that much noise.
 
         Latents are shown as the model is given them. The picture's sides must be multiples of what
         the model takes.
@@ -149,11 +149,11 @@ class Engine:
         return codec.decode(torch.cat(inputs), tiling=False, say=silent)
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
-        """The request with its picture's size, or the model's native one, where it has none."""
+        """Give the request its picture's size, or the model's native one, where it has none."""
         return complete(request, self.model)
 
     def fits(self, request: GenerationRequest) -> int:
-        """How many pictures like the request's can surely be made at once in the memory left."""
+        """Return how many pictures like the request's surely fit at once in the memory left."""
         last = self.complete(request).passes[-1]
         return max(1, int(self._room(Batch.of([last], self.model))))
 
@@ -270,7 +270,7 @@ class Engine:
         tiles_at_once: int = 1,
         say: Callable[[str], None] = silent,
     ) -> Run | TwoPasses | Tiled:
-        """A run that makes the requests' pictures at once; iterate over it, then take them.
+        """Begin a run that makes the requests' pictures at once; iterate over it, then take them.
 
         They may differ in prompts and seeds only. Picture k equals the one made alone, up to
         rounding. What is enlarged by tiles is made alone, so many tiles at once. Raises UsageError.
@@ -318,7 +318,7 @@ class Engine:
         )
 
     def _run(self, batch: Batch, say: Callable[[str], None], **second: Any) -> Run:
-        """A run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
+        """Begin a run with the LoRAs and embeddings that its prompts name. Raises UsageError."""
         settings = batch.settings
         tags = split(settings.prompt)[1]  # which all its prompts share
         loras = [Lora(find_lora(tag.name, self.folders), tag.text, tag.unet) for tag in tags]

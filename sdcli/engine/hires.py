@@ -68,7 +68,7 @@ class TwoPasses:
         return Step(index, whole, step.sigma, self.evaluations, done)
 
     def preview(self) -> Image | None:
-        """That of the pass that is under way."""
+        """Return the preview of the pass that is under way."""
         return (self._second or self._first).preview()
 
     def pictures(self) -> list[Picture]:
@@ -97,7 +97,7 @@ def enlarger(
     device: torch.device,
     say: Callable[[str], None],
 ) -> Callable[[Tensor], Tensor]:
-    """What brings the first pass's latents to those that the second begins from.
+    """Return what brings the first pass's latents to those that the second begins from.
 
     An upscaler of pixels is opened at once, so that what is wrong with it costs no first pass.
     """

@@ -168,7 +168,7 @@ class Run:
         self._latents = x
 
     def _states(self, denoise: Denoise[Tensor], x: Tensor) -> Iterator[Tensor]:
-        """x after every step."""
+        """Return an iterator of x after every step."""
         settings, noise = self.batch.settings, self._later_noise()
 
         def solve(x: Tensor, sigmas: Sigmas) -> Iterator[Tensor]:
@@ -188,7 +188,7 @@ class Run:
         return solve(x, self._sigmas)
 
     def _start(self) -> Generator[Step, None, Tensor]:
-        """Noise at the first σ: the seeds' own, over a picture, or that which it came from."""
+        """Make the noise at the first σ: the seeds' own, over a picture, or what it came from."""
         if self._tail:
             return self._begin.noised(self._tail, self._sampler)
         if self._inverting is None:
@@ -236,7 +236,7 @@ class Run:
         return self._latents
 
     def preview(self) -> Image | None:
-        """x̂₀ of the first picture by now; None before the first model call."""
+        """Return x̂₀ of the first picture by now; None before the first model call."""
         if self._last is None or self._last.denoised is None:
             return None
         return self._decoded(self._last.denoised[:1])[0]

@@ -50,7 +50,7 @@ class Start:
         self._latents = latents
 
     def noised(self, tail: Tail, sampler: Sampler) -> Tensor:
-        """The picture with as much noise as where it enters the run."""
+        """Return the picture with as much noise as it has where it enters the run."""
         settings, picture = self._settings, self.picture()
         if not tail.sigmas:
             return picture
@@ -61,11 +61,11 @@ class Start:
         return picture * keep + self.noise.first() * scale
 
     def clean(self, sigma: float, sampler: Sampler) -> Tensor:
-        """The latents of the picture, at the σ where the run is to end."""
+        """Return the latents of the picture, at the σ where the run is to end."""
         return self.picture() * sampler.end_scale(sigma)
 
     def keeping(self, denoise: Any, sampler: Sampler, sigmas: Sigmas) -> tuple[Any, Anew]:
-        """The denoiser that gives the picture where it is kept, and what is made anew."""
+        """Return the denoiser that gives the picture where it is kept, and what is made anew."""
         mask = self._mask()
         anew = soft(mask, sigmas) if self._settings.soft_mask else hard(mask)
         if sampler.unit_start and self._settings.inpaint_method == "blend":
@@ -73,7 +73,7 @@ class Start:
         return Blend(denoise, self.picture(), anew), anew
 
     def picture(self) -> Tensor:
-        """The latents of the picture, one a request, of the noise's size."""
+        """Return the latents of the picture, one a request, of the noise's size."""
         if self._latents is None:
             with memory_errors("encoding the picture"):
                 self._latents = self._filled(self._encoded())
@@ -87,7 +87,7 @@ class Start:
         return one.repeat(len(self._batch), 1, 1, 1)
 
     def _filled(self, latents: Tensor) -> Tensor:
-        """With what the mask covers replaced, if by latents."""
+        """Replace what the mask covers, if latents are to fill it."""
         if self._settings.inpaint_fill == "noise":
             fresh = self._noises([Origin(row.seed) for row in self._batch.rows])
             return torch.lerp(latents, fresh.first(), self._mask())

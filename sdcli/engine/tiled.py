@@ -90,12 +90,12 @@ class Tiled:
         return Step(round(done * steps), steps, step.sigma, self.evaluations, done)
 
     def preview(self) -> Image.Image:
-        """The picture with those tiles anew that are finished."""
+        """Return the picture with those tiles anew that are finished."""
         rest = self._tiles[len(self._finished) :]
         return self._tiling.joined([*self._finished, *rest])
 
     def pictures(self) -> list[Picture]:
-        """The one picture, joined of its tiles."""
+        """Return the one picture, joined from its tiles."""
         assert len(self._finished) == len(self._tiles), "iterate over the run first"
         seconds = time.perf_counter() - self._started
         return [

@@ -23,12 +23,12 @@ Enlarge = Callable[[Image.Image, tuple[int, int]], Image.Image]
 
 
 def enlarged_latents(latents: Tensor, size: tuple[int, int], how: LatentUpscaler) -> Tensor:
-    """Latents (n, channels, h, w) at `size`, (width, height)."""
+    """Resize latents (n, channels, h, w) to `size`, (width, height)."""
     return functional.interpolate(latents, size=size[::-1], mode=how.mode, antialias=how.antialias)
 
 
 def open_upscaler(name: str, device: torch.device) -> Enlarge:
-    """One of pixels by its name, or a network by its file.
+    """Open an upscaler of pixels by its name, or a network by its file.
 
     Raises UsageError where networks cannot be read here, ModelError for a file that is none.
     """
@@ -63,7 +63,7 @@ class _Network:
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        """The picture at that size."""
+        """Bring the picture to that size."""
         for _ in range(self._MOST_PASSES):
             if image.width >= size[0] and image.height >= size[1]:
                 break

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def in_texts(names: Iterable[str], texts: Iterable[str]) -> list[str]:
-    """Of the names of embeddings those that stand in the texts, in any case, sorted.
+    """Return the names of embeddings that stand in the texts, in any case, sorted.
 
     Only where CLIP's tokenizer would part the text as well: not `art` in `party`. Brackets may be
     escaped.

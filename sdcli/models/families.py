@@ -113,7 +113,7 @@ _WHAT_RUNS = "sdcli runs Stable Diffusion 1, 2 and XL"
 def of_folder(
     model_index: Mapping[str, Any], unet: Mapping[str, Any], scheduler: Mapping[str, Any]
 ) -> Family:
-    """The family of a diffusers folder, by its `model_index.json` and component configurations.
+    """Return a diffusers folder's family, by its `model_index.json` and component configurations.
 
     A width that no row has is a small model in SD's layout. Raises ModelError for a pipeline
     that sdcli does not run, by its name.

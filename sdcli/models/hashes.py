@@ -23,7 +23,7 @@ _LEGACY_FROM, _LEGACY_LENGTH = 0x100000, 0x10000
 
 
 def sha256(path: Path, *, weights_only: bool = False) -> str:
-    """The SHA-256 of the whole file, 64 hexadecimal digits; its first 10 are A1111's model hash.
+    """Return a whole file's SHA-256, 64 hexadecimal digits; the first 10 are A1111's model hash.
 
     With `weights_only` that of what follows a safetensors header.
 
@@ -79,7 +79,7 @@ def _state(path: Path) -> list[int]:
 
 
 def of_weights(path: Path) -> str:
-    """The hash by which LoRAs are told apart, twelve digits of it: without the file's header.
+    """Return the hash by which LoRAs are told apart, twelve digits: without the file's header.
 
     As A1111 and kohya have it: what the file's own metadata says, or SHA-256 of what follows a
     safetensors header; of other files the whole. Raises ModelError.

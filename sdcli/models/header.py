@@ -30,7 +30,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a .safetensors file, or of a .ckpt, .pt, .pth or .bin as torch writes them.
+    """Read the header of a .safetensors file, or of .ckpt, .pt, .pth or .bin as torch writes them.
 
     Raises ModelError for a file that is damaged, cut short, of another kind, or that would run
     code.

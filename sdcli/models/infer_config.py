@@ -20,9 +20,10 @@ HEAD = 64  # channels of a head, where a family counts heads by them
 
 
 def unet_config(shapes: Shapes, *, heads: int | None, summary: int = 0) -> dict[str, Any]:
-    """UNet2DConditionModel's configuration; `heads` of every attention, None for 64 channels each.
+    """Return UNet2DConditionModel's configuration, with `heads` in every attention.
 
-    `summary` is the width of the prompt's summary that an SDXL is told, beside six sizes.
+    Where `heads` is None each has 64 channels. `summary` is the width of the prompt's summary that
+    an SDXL is told, beside six sizes.
 
     Raises KeyError with the name of a tensor that must be there and is not.
     """
@@ -111,7 +112,7 @@ def clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
 
 
 def open_clip_config(shapes: Shapes, prefix: str, *, most: int | None) -> dict[str, Any]:
-    """CLIPTextConfig's arguments for OpenCLIP, of whose layers the first `most` are used."""
+    """Return CLIPTextConfig's arguments for OpenCLIP, of whose layers the first `most` are used."""
     inside = f"{prefix}model."
     layers = _numbers(shapes, rf"{re.escape(inside)}transformer\.resblocks\.(\d+)\.")
     width = shapes[f"{inside}ln_final.weight"][0]

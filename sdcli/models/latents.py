@@ -25,21 +25,21 @@ class LatentSpace:
     multiple: int = 8
 
     def of_mean(self, mean: T) -> T:
-        """Latents by the mean of the VAE's posterior."""
+        """Make latents of the mean of the VAE's posterior."""
         latents: T = (mean - self.shift) * self.scale
         return latents
 
     def to_vae(self, latents: T) -> T:
-        """What the VAE decodes."""
+        """Return what the VAE decodes."""
         own: T = latents / self.scale + self.shift
         return own
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(height, width) of the latents of a picture of so many pixels."""
+        """Return (height, width) of the latents of a picture of so many pixels."""
         return height // self.factor, width // self.factor
 
     def with_vae(self, config: Mapping[str, Any]) -> LatentSpace:
-        """As an AutoencoderKL of that configuration has it; what this does not say stays."""
+        """Return the space of an AutoencoderKL so configured; what `config` does not say stays."""
         blocks = config.get("block_out_channels")
         factor = 2 ** (len(blocks) - 1) if blocks else self.factor
         return LatentSpace(

@@ -18,5 +18,5 @@ CALLED = (*TEXT_ENCODERS, *BACKBONES, DECODER)
 
 
 def backbone_role(roles: Container[str]) -> str:
-    """Which of the roles that a model has is its backbone's."""
+    """Return which of the roles that a model has is its backbone's."""
     return next((role for role in BACKBONES if role in roles), BACKBONES[0])

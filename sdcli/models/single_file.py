@@ -79,7 +79,7 @@ def _own_metadata(header: Header) -> dict[str, Any]:
 
 
 def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, dict[str, Any]]:
-    """The configurations of the file's networks, read off its tensors' shapes; a VAE if it has one.
+    """Derive the networks' configurations from the tensors' shapes; a VAE's if the file has one.
 
     Raises KeyError with the name of a tensor that is not there.
     """

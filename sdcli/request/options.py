@@ -62,7 +62,7 @@ def _schedule_typed(values: Mapping[str, Any]) -> str:
 
 
 def _canonical_hires(values: dict[str, Any], name: str, typed: str) -> None:
-    """The second pass's sampler, and its schedule: its own, else the one named for the first."""
+    """Set the second pass's sampler and schedule: its own, else the one named for the first."""
     plain, own = split_name(name)
     schedule = values.get("hires_scheduler") or own
     if schedule == AUTOMATIC and not values.get("hires_scheduler") and plain and not plain.grid:

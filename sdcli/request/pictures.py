@@ -51,7 +51,7 @@ def files_of(text: str, flag: str = "--init-img") -> list[str]:
 
 
 def open_init(request: GenerationRequest) -> Image:
-    """The picture `init_img`, in RGB and of the request's size: by its resize mode, or as it is.
+    """Open `init_img`, in RGB and of the request's size: by its resize mode, or as it is.
 
     For an inversion it is left as it is, and so for a resize of latents. Raises UsageError if it
     cannot be read, and where what is left as it is has sides that a model does not take.
@@ -68,7 +68,7 @@ def open_init(request: GenerationRequest) -> Image:
 def sized(
     request: GenerationRequest, say: Callable[[str], None] = silent, *, multiple: int = MULTIPLE
 ) -> GenerationRequest:
-    """The request with its picture's size, where it has none of its own. Raises as `open_init`.
+    """Give the request its picture's size, where it has none of its own. Raises as `open_init`.
 
     That is the nearest smaller that the model takes, each side a `multiple` of so many pixels;
     where one side is given, the other follows in proportion.
@@ -155,7 +155,7 @@ def _open(request: GenerationRequest, name: str) -> Image:
 
 
 def concrete_size(request: GenerationRequest) -> Size:
-    """Width and height of a request that has both. Raises UsageError for one that does not."""
+    """Return a request's width and height. Raises UsageError for one that does not have both."""
     if request.width is None or request.height is None:
         raise UsageError("the picture has no size yet", "give it width and height")
     return Size(request.width, request.height)
@@ -193,7 +193,7 @@ _OPAQUE = 128  # of 255: a mask's alpha above it counts as all of it, as in A111
 
 
 def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
-    """What of the picture is made anew, for a request with a mask, a rectangle or an outpainting.
+    """Return what a request with a mask, a rectangle or an outpainting makes anew of the picture.
 
     Raises UsageError for a picture or a mask that cannot be read, and where nothing is covered.
     """
@@ -265,7 +265,7 @@ def _most_masked(mask: Image) -> int:
 
 
 def _drawn(image: Image, *, soft: bool) -> Image:
-    """A mask's file as levels: those of its alpha, if it has any that differ, else of its grey."""
+    """Turn a mask's file into levels: its alpha's, if it has any that differ, else its gray's."""
     if image.has_transparency_data:
         alpha = _alpha(image, soft=soft)
         if alpha.getextrema() != (255, 255):

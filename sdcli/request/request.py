@@ -135,7 +135,7 @@ class GenerationRequest(
             raise field_error(field, error.message, error.hint) from error
 
     def second(self) -> GenerationRequest:
-        """The second pass of a hires fix as a request of its own, from the picture FIRST_PASS.
+        """Make the second pass of a hires fix a request of its own, from the picture FIRST_PASS.
 
         Of the size that is left of it, if this request has one. Options that its sampler does not
         have are left out. Raises UsageError.

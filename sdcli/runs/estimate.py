@@ -49,7 +49,7 @@ def _of_a_pass(request: GenerationRequest, table: TrainingTable) -> int | None:
 
 
 def token_count(request: GenerationRequest, text: str, tokenizer: ClipTokenizer) -> int:
-    """The most tokens that the model reads of a prompt at once, without start, end and padding.
+    """Return the most tokens that are read of a prompt at once, without start, end and padding.
 
     Embeddings count as their names.
     """

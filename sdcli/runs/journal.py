@@ -32,7 +32,7 @@ class Journal:
 
     @classmethod
     def of(cls, folder: Path) -> Journal:
-        """With what it says so far. Raises UsageError if it cannot be read."""
+        """Read what it says so far. Raises UsageError if it cannot be read."""
         path = folder / NAME
         try:
             lines = path.read_bytes().split(b"\n")
@@ -118,7 +118,7 @@ class Keys:
         self._models: list[tuple[Model, str]] = []
 
     def of(self, job: Entry) -> str:
-        """64 hexadecimal digits. Raises ModelError for a model's file that cannot be read."""
+        """Return 64 hexadecimal digits. Raises ModelError where a model's file cannot be read."""
         parts = (job.identity, self._digest(job.model), str(self._before[job.number]))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

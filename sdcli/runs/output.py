@@ -51,7 +51,7 @@ def template_values(
 
 
 def fields_of(template: str, known: Collection[str] = tuple(FIELDS)) -> set[str]:
-    """The fields that a template has. Raises UsageError for one that is not `known`, or misused."""
+    """Return a template's fields. Raises UsageError for one that is not `known`, or misused."""
     try:
         parsed = [
             (name, spec) for _, name, spec, _ in Formatter().parse(template) if name is not None
@@ -109,7 +109,9 @@ class Target:
         inits: int = 0,
         known: Collection[str] = tuple(FIELDS),
     ) -> Target:
-        """Raises UsageError for an unknown field, a format that the ending contradicts, a folder
+        """Return where so many pictures go.
+
+        Raises UsageError for an unknown field, a format that the ending contradicts, a folder
         that cannot be written, or a plain file that exists or would have to hold many pictures.
         Where the pictures begin from several others (`inits`), names have theirs in them. `known`
         are the fields that the template may have.
@@ -154,7 +156,7 @@ class Target:
         return cls(literal, whole.suffix, overwrite)
 
     def places(self, all_values: Iterable[Mapping[str, object]]) -> list[int]:
-        """How many pictures stand before each in its own folder, of pictures in their order."""
+        """Count the pictures that stand before each in its own folder, in their order."""
         counts: Counter[Path] = Counter()
         places = []
         for values in all_values:
@@ -227,7 +229,7 @@ class Target:
         return Path(*folders, name + self.ending)
 
     def _next_index(self, fields: Mapping[str, object]) -> int:
-        """One past the greatest number that a file in the folder starts with, as A1111 counts."""
+        """Return one past the greatest number that starts a file in the folder, as A1111 counts."""
         if not Path(self.template).name.startswith("{index"):
             return 1
         try:

@@ -64,7 +64,7 @@ def check(layer: Layer) -> None:
 
 
 def parse_value(key: str, text: str) -> Any:
-    """A value as typed after `config set KEY`: a number or true/false where the key takes one."""
+    """Parse what follows `config set KEY`: a number or true/false where the key takes one."""
     fields = GenerationRequest.model_fields | Settings.model_fields
     if fields[key].annotation is str:
         return text

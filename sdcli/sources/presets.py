@@ -107,7 +107,7 @@ def presets() -> Iterator[Preset]:
 
 
 def find(name: str) -> Preset:
-    """The preset of that name, or in that `.toml` file. Raises UsageError, naming the nearest."""
+    """Find a preset by name, or in a `.toml` file. Raises UsageError, naming the nearest."""
     if name.endswith(".toml"):
         path = Path(name)
         if not is_file(path):

@@ -68,7 +68,7 @@ def read_rows(path: Path, how: Format | None = None) -> tuple[list[Row], Problem
 
 
 def rows_of(text: str, how: Format, name: str, *, first: int = 1) -> tuple[list[Row], Problems]:
-    """The same of a file's text, its lines numbered from `first`; `name` is what errors call it."""
+    """Return the same of a text, its lines numbered from `first`; errors call the file `name`."""
     problems = Problems()
     rows: list[Row] = []
     for place, read in _READERS[how](text, name):

@@ -51,7 +51,7 @@ def parse_seeds(text: str | int, draw: Draw = random_seed) -> list[int]:
 
 
 def with_variation_seed(values: Mapping[str, Any], draw: Draw = random_seed) -> dict[str, Any]:
-    """The values with a drawn variation seed for -1 or none, if there is a variation strength."""
+    """Draw the variation seed where it is -1 or none, if there is a variation strength."""
     values = dict(values)
     if str(values.get("variation_seed", -1)).strip() == "-1":
         values.pop("variation_seed", None)
@@ -84,7 +84,7 @@ def expand(base: GenerationRequest, seeds: list[int], *, count: int) -> list[Gen
 
 
 def walk(base: GenerationRequest, seeds: list[int], *, frames: int) -> list[GenerationRequest]:
-    """Pictures on the way from seed to seed, both ends among them, each with its own recipe.
+    """Walk from seed to seed in pictures, both ends among them, each with its own recipe.
 
     Between two seeds lie variations of the one towards the other. Raises UsageError for a sampler
     whose noise on the way would make every picture another.

@@ -89,7 +89,7 @@ def parse_sweeps(texts: Sequence[str]) -> list[Sweep]:
 
 
 def parse_sweep(text: str) -> Sweep:
-    """KEY=VALUES: values parted by |, or by commas where there is none, and in quotes if need be.
+    """Parse KEY=VALUES: values parted by |, or by commas where there is none, quoted if need be.
 
     Whole numbers may be ranges as A1111 writes them: 1-5, 1-9 (+2), 1-10 [4]; broken ones with a
     step or a count: 0-1 (+0.25), 0-1 [5]. Raises UsageError.

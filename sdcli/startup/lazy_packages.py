@@ -42,7 +42,7 @@ COMPILER: Mapping[str, Package] = {
 
 
 def postpone(packages: Mapping[str, Package]) -> None:
-    """From now on an import of these packages, or of a module in them, leaves their `__init__` out.
+    """Let later imports of these packages, or of modules in them, leave their `__init__` out.
 
     It runs at the first question for what they do not have yet, so that nobody can tell but by the
     time. Packages that are imported already stay as they are.

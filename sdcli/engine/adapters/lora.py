@@ -128,7 +128,7 @@ _KOHYA = {
 
 
 def _names(model: Model, modules: _Modules) -> dict[str, list[tuple[str, str]]]:
-    """Each name that a file may have for a layer, and where that layer is.
+    """Return each name that a file may have for a layer, and where that layer is.
 
     diffusers' and PEFT's are paths with the component before them; kohya's are such paths with
     all dots turned into underscores, of diffusers' layout or of the original one.

@@ -47,7 +47,7 @@ class Layer:
     parts: Mapping[str, Tensor]
 
     def delta(self, weight: Tensor) -> Tensor:
-        """What strength 1 adds to `weight`, in float32 and of its shape.
+        """Return what strength 1 adds to `weight`, in float32 and of its shape.
 
         Raises ModelError if the shapes do not go together.
         """
@@ -66,7 +66,7 @@ class Layer:
 
 
 def _product(parts: Mapping[str, Tensor]) -> tuple[Tensor, int | None]:
-    """The layer's tensors multiplied out, and their rank (None where alpha has no say)."""
+    """Multiply the layer's tensors out, and tell their rank (None where alpha has no say)."""
     if "up" in parts:
         down, up = parts["down"], parts["up"]
         rank = down.shape[0]
@@ -102,7 +102,7 @@ def _kronecker_factor(parts: Mapping[str, Tensor], which: str) -> tuple[Tensor, 
 
 
 def _turned(weight: Tensor, added: Tensor, magnitude: Tensor) -> Tensor:
-    """DoRA: the sum's direction, column by column, with magnitudes of its own."""
+    """Return DoRA's change: the sum's direction, column by column, with magnitudes of its own."""
     whole = weight + added
     # LyCORIS keeps a magnitude for each input or output, PEFT one for each output.
     over_outputs = magnitude.ndim == 1 or magnitude.shape[0] == len(weight)
@@ -113,7 +113,7 @@ def _turned(weight: Tensor, added: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def layers_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Layer], list[str]]:
-    """The file's layers by name, and the names of tensors that are none of a LoRA's."""
+    """Return the file's layers by name, and the names of tensors that are none of a LoRA's."""
     parts_by_layer: dict[str, dict[str, Tensor]] = {}
     strange = []
     for name, tensor in tensors.items():

@@ -20,10 +20,11 @@ from sdcli.prompts.chunks import CHUNK
 
 
 def read_vectors(path: Path) -> list[Tensor]:
-    """The vectors of a file, (tokens, width) for each text encoder that it is for.
+    """Read the vectors of a file, (tokens, width) for each text encoder that it is for.
 
-    A1111's .pt (`string_to_param`), diffusers' (one tensor under the word), SDXL's pair. Raises
-    ModelError for a damaged file, one that would run code, and one that holds something else.
+    It may be A1111's .pt (`string_to_param`), diffusers' (one tensor under the word), or SDXL's
+    pair. Raises ModelError for a damaged file, one that would run code, and one that holds
+    something else.
     """
     try:
         if path.suffix.lower() == ".safetensors":

@@ -20,11 +20,11 @@ class Shallow(Protocol):
     """For DeepCache: a network cut down to its last layer, and what enters that."""
 
     def entering(self) -> AbstractContextManager[list[Tensor]]:
-        """Within, each whole call appends what enters the last layer, (rows, …)."""
+        """Let each whole call in this context append what enters the last layer, (rows, …)."""
         ...
 
     def alone(self, hidden: Tensor) -> AbstractContextManager[None]:
-        """Within, a call runs the last layer alone, on what entered it in another call."""
+        """Let calls in this context run the last layer alone, on what entered it in another."""
         ...
 
 
@@ -32,7 +32,7 @@ class Merger(Protocol):
     """For token merging: a share of the tokens attends together with others."""
 
     def within(self, height: int, width: int) -> AbstractContextManager[None]:
-        """Within, calls are of latents of that size, and their tokens are merged."""
+        """Merge the tokens of calls in this context, which are of latents of that size."""
         ...
 
 
@@ -77,11 +77,11 @@ class Backbone(Protocol):
         ...
 
     def prepare(self, conditioning: Conditioning, *, width: int, height: int) -> Conditioning:
-        """With the extras that it takes for a picture of that size in pixels."""
+        """Add the extras that the network takes for a picture of that size in pixels."""
         ...
 
     def predict(self, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
-        """Its output for x (rows, channels, height, width) at training timesteps t (rows,).
+        """Return its output for x (rows, channels, height, width) at training timesteps t (rows,).
 
         x is scaled as the noise path's `model_input`, in the network's format; t is float32. The
         output has x's format, and the shape of latents.
@@ -89,19 +89,19 @@ class Backbone(Protocol):
         ...
 
     def numbers(self, places: int) -> int:
-        """How many numbers a call keeps at most, a row, for latents of so many places.
+        """Return how many numbers a call keeps at most per row, for latents of so many places.
 
-        Without `attention_table`, which some devices make besides.
+        `attention_table`, which some devices make besides, is not among them.
         """
         ...
 
     def attention_table(self, places: int) -> int:
-        """How many numbers the largest table of all pairs of places would have, a row."""
+        """Return how many numbers per row the largest table of all pairs of places would have."""
         ...
 
 
 def required(capability: T | None, flag: str, backbone: Backbone) -> T:
-    """A capability that a flag needs. Raises UsageError where the network lacks it."""
+    """Return a capability that a flag needs. Raises UsageError where the network lacks it."""
     if not capability:
         raise UsageError(
             f"{flag}: this model's {backbone.name} does not support it",

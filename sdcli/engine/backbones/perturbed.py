@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 @contextmanager
 def self_attending_to_itself(block: nn.Module) -> Iterator[None]:
-    """Within, the block's self-attention gives every place its own value (Ahn et al. 2024, §4)."""
+    """Let the block's self-attention give every place its own value in this context.
+
+    Ahn et al. 2024, §4.
+    """
     layers: list[Any] = [layer for name, layer in block.named_modules() if name.endswith("attn1")]
     processors = [layer.processor for layer in layers]
     for layer in layers:

@@ -50,7 +50,7 @@ class UNet:
         )
 
     def prepare(self, conditioning: Conditioning, *, width: int, height: int) -> Conditioning:
-        """With SDXL's further arguments for a picture of that size, uncropped."""
+        """Add SDXL's further arguments for a picture of that size, uncropped."""
         pooled = conditioning.pooled
         if pooled is None:
             return conditioning
@@ -60,7 +60,7 @@ class UNet:
         return replace(conditioning, extras=extras)
 
     def predict(self, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
-        """ε or v, shaped like latents."""
+        """Return ε or v, shaped like latents."""
         # A1111 rounds t to half precision with the rest; bf16, which it lacks, would lose whole
         # timesteps.
         output: Tensor = self.network(
@@ -73,10 +73,10 @@ class UNet:
         return output
 
     def numbers(self, places: int) -> int:
-        """How many numbers a call keeps at most, a row."""
+        """Return how many numbers a call keeps at most per row."""
         return _KEPT * int(self.network.config.block_out_channels[0]) * places
 
     def attention_table(self, places: int) -> int:
-        """That of the first block: heads times all pairs of places."""
+        """Return the size of the first block's table: heads times all pairs of places."""
         heads = self.network.config.attention_head_dim
         return int(heads if isinstance(heads, int) else heads[0]) * places**2

@@ -28,7 +28,7 @@ from .wrappers import consistent
 
 
 def steady(request: GenerationRequest) -> bool:
-    """Whether the network is the same at all calls of a run, so that they can be recorded."""
+    """Return whether a run's calls are all of the same network, so that they can be recorded."""
     return not (request.pag_scale or request.token_merging_ratio or request.deep_cache > 1)
 
 
@@ -63,7 +63,7 @@ class Composer:
         self._timestep = nearest_of(table, 20) if sampler.consistency else table.timestep
 
     def guided(self) -> tuple[Denoise[Tensor], Denoiser]:
-        """The composed denoiser, and the backbone's part of it, which counts evaluations."""
+        """Return the composed denoiser, and the backbone's part of it, which counts evaluations."""
         settings, sampler = self._batch.settings, self._sampler
         scale = settings.cfg_scale / sampler.guidance_divisor
         prompts = [shares(split(row.prompt)[0]) for row in self._batch.rows]
@@ -80,13 +80,13 @@ class Composer:
         return self._bounded(self._guidance(denoiser, count, scale, weights, alone=alone)), denoiser
 
     def inverting(self) -> Denoiser:
-        """The denoiser of what the picture shows, without guidance."""
+        """Return the denoiser of what the picture shows, without guidance."""
         own = self._batch.settings.invert_prompt
         texts = [split(row.prompt if own is None else own)[0] for row in self._batch.rows]
         return self._denoiser([self._line(text) for text in texts])
 
     def _lines(self, parts: Sequence[Share]) -> list[Line]:
-        """Those of one image, of one length."""
+        """Return the lines of one image, all of one length."""
         lines = [self._line(share.text) for share in parts]
         longest = max(line.length for line in lines)
         return [line.padded(longest) for line in lines]
@@ -100,7 +100,7 @@ class Composer:
         *,
         alone: bool,
     ) -> Guidance:
-        """As the request refines it; the first `count` rows are of the prompts.
+        """Return guidance as the request refines it; the first `count` rows are of the prompts.
 
         Where these do `alone` the negative prompts are left out of every call.
         """
@@ -162,7 +162,7 @@ class Composer:
         )
 
     def _beside(self) -> Tensor | None:
-        """What an inpainting model sees: of a picture without a mask, or none, all is masked."""
+        """Return what an inpainting model sees: without a mask, or a picture, all is masked."""
         if self._model.family.channels == self._batch.space.channels:
             return None
         if self._patch:

@@ -56,13 +56,13 @@ class Denoiser:
         self.sigma = math.inf
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """x (rows, channels, height, width) at noise level σ; x̂₀ of the same shape."""
+        """Return x̂₀ of x (rows, channels, height, width) at noise level σ, of the same shape."""
         groups = self._script.at(self.evaluations)
         self.evaluations += 1
         return self._denoised(x, sigma, groups)
 
     def first(self, count: int) -> Denoise[Tensor]:
-        """The same with the first `count` lines alone; a call of it is one of this."""
+        """Return a denoiser of the first `count` lines alone; a call of it is one of this."""
 
         def denoise(x: Tensor, sigma: float, /) -> Tensor:
             groups = self._script.at(self.evaluations, count)
@@ -72,10 +72,11 @@ class Denoiser:
         return denoise
 
     def perturbed(self, count: int) -> Denoise[Tensor]:
-        """What the first lines give where chosen layers attend to nothing but themselves.
+        """Return a denoiser of the first lines, chosen layers attending to nothing but themselves.
 
-        Perturbed-attention guidance (Ahn et al. 2024) leads away from it. It belongs to the call
-        before, and is not counted. Raises UsageError where the backbone's blocks do not allow it.
+        Perturbed-attention guidance (Ahn et al. 2024) leads away from what it gives. A call of it
+        belongs to the one before, and is not counted. Raises UsageError where the backbone's
+        blocks do not allow it.
         """
         able = self._backbone.capabilities.perturbed_attention
         perturbation = required(able, "--pag-scale", self._backbone)

@@ -30,7 +30,7 @@ class Skip:
     level: Callable[[float], float] = float
 
     def __call__(self, call: int, sigma: float) -> bool:
-        """Whether to skip them at this call, counted from 0."""
+        """Return whether to skip them at this call, counted from 0."""
         if self.early and call / self.calls <= self.early:
             return True
         return self.level(sigma) < self.below and (self.every or call % 2 == 1)
@@ -71,11 +71,11 @@ class Guidance:
         self._calls = 0
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """The guided x̂₀."""
+        """Return the guided x̂₀."""
         return self.both(x, sigma)[0]
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The guided x̂₀ and the one of the negative prompts."""
+        """Return the guided x̂₀ and the one of the negative prompts."""
         call, self._calls = self._calls, self._calls + 1
         rows = self._rows(x)
         if self._prompts and self._skip and self._skip(call, sigma):
@@ -94,7 +94,7 @@ class Guidance:
         return guided, without
 
     def _rows(self, x: Tensor) -> Tensor:
-        """Each image as often as it has prompts."""
+        """Repeat each image as often as it has prompts."""
         if self._weights is None:
             return x
         counts = [len(each) for each in self._weights]
@@ -102,7 +102,7 @@ class Guidance:
         return torch.cat([image.expand(count, -1, -1, -1) for image, count in each])
 
     def _first(self, prompted: Tensor) -> Tensor:
-        """x̂₀ of each image's first prompt."""
+        """Return x̂₀ of each image's first prompt."""
         if self._weights is None:
             return prompted
         counts = [len(each) for each in self._weights]
@@ -120,9 +120,9 @@ class Guidance:
 
 
 def rescaled(share: float, path: NoisePath) -> Refine:
-    """CFG rescale (Lin et al. 2023, §3.4): the guided output gets back the prompts' own spread.
+    """Return CFG rescale (Lin et al. 2023, §3.4), which gives back the prompts' own spread.
 
-    By `share` of it, 0 to 1, measured on what the network predicts.
+    The guided output gets it by `share`, 0 to 1, measured on what the network predicts.
     """
 
     def refine(x: Tensor, guided: Tensor, prompts: Tensor, _: Tensor, sigma: float) -> Tensor:
@@ -140,9 +140,9 @@ def _spread(x: Tensor) -> Tensor:
 
 
 def thresholded(scale: float, mimic: float, percentile: float) -> Refine:
-    """Dynamic thresholding: no channel's greatest deviation is more than at the scale `mimic`.
+    """Return dynamic thresholding: no channel's greatest deviation exceeds that at scale `mimic`.
 
-    That of sd-dynamic-thresholding: values beyond the percentile are clipped, then all are shrunk.
+    As in sd-dynamic-thresholding, values beyond the percentile are clipped, then all are shrunk.
     """
 
     def refine(_: Tensor, guided: Tensor, __: Tensor, without: Tensor, ___: float) -> Tensor:
@@ -157,6 +157,6 @@ def thresholded(scale: float, mimic: float, percentile: float) -> Refine:
 
 
 def _greatest(deviation: Tensor, percentile: float) -> Tensor:
-    """Of each channel the size that this share does not exceed, (n, channels, 1, 1)."""
+    """Return the size that this share of each channel does not exceed, (n, channels, 1, 1)."""
     sizes = deviation.abs().flatten(2)
     return torch.quantile(sizes, percentile, dim=2)[..., None, None]

@@ -20,21 +20,21 @@ Anew = Callable[[float], Tensor]
 
 
 def latent_mask(mask: Image.Image, size: tuple[int, int], device: torch.device) -> Tensor:
-    """The mask, white is made anew, at the latents' size (height, width): (1, 1, h, w), 0 to 1."""
+    """Resize the mask to the latents' (height, width): (1, 1, h, w), 0 to 1; 1 is made anew."""
     small = mask.resize(size[::-1], Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(small)).to(device)[None, None].float() / 255
 
 
 def hard(mask: Tensor) -> Anew:
-    """Each latent is made anew all the way, or not at all, as in A1111."""
+    """Make each latent anew all the way, or not at all, as in A1111."""
     rounded = mask.round()
     return lambda sigma: rounded
 
 
 def soft(mask: Tensor, sigmas: Sequence[float]) -> Anew:
-    """Differential diffusion (Levin & Fried 2023): what is masked by m joins for a share m of it.
+    """Let what is masked by m join for the last share m of the run's σ's, in steps.
 
-    The last share of the run's σ's, in steps.
+    This is differential diffusion (Levin & Fried 2023).
     """
     rising = [-sigma for sigma in sigmas]
     steps = len(sigmas) - 1
@@ -53,11 +53,11 @@ class Blend:
         self._anew = anew
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """The model's x̂₀ where it is made anew, else the picture."""
+        """Return the model's x̂₀ where it is made anew, else the picture."""
         return torch.lerp(self._picture, self._denoise(x, sigma), self._anew(sigma))
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The same of the guided x̂₀ and of the one of the negative prompts."""
+        """Return the same of the guided x̂₀ and of the one of the negative prompts."""
         anew = self._anew(sigma)
         guided, without = self._denoise.both(x, sigma)
         return torch.lerp(self._picture, guided, anew), torch.lerp(self._picture, without, anew)
@@ -78,12 +78,12 @@ class InputBlend:
         self._path = path
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """x less the noise that the model sees in the blend."""
+        """Return x less the noise that the model sees in the blend."""
         shown = self._shown(x, sigma)
         return x - (shown - self._denoise(shown, sigma))
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """The same of the guided x̂₀ and of the one of the negative prompts."""
+        """Return the same of the guided x̂₀ and of the one of the negative prompts."""
         shown = self._shown(x, sigma)
         guided, without = self._denoise.both(shown, sigma)
         return x - (shown - guided), x - (shown - without)
@@ -97,7 +97,7 @@ class InputBlend:
 def beside(
     codec: Codec, image: Image.Image, mask: Image.Image, *, tiling: bool, device: torch.device
 ) -> Tensor:
-    """What an inpainting model sees beside the latents: the mask, and the picture without it."""
+    """Return what an inpainting model sees beside latents: the mask, and the picture without it."""
     pixels = to_pixels(image, device)
     covered = latent_mask(mask, image.size[::-1], device).round()
     latents = codec.encode_pixels(pixels * (1 - covered), tiling=tiling)

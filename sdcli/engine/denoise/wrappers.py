@@ -12,7 +12,7 @@ from sdcli.sampling import Denoise
 
 
 def consistent(denoise: Denoise[Tensor], timestep: Callable[[float], float]) -> Denoise[Tensor]:
-    """x̂₀ under the boundary condition of consistency models: at timestep 0, x itself.
+    """Put x̂₀ under the boundary condition of consistency models: at timestep 0, x itself.
 
     Luo et al. 2023, with σ_data 0.5 and timesteps scaled by 10.
     """
@@ -33,12 +33,12 @@ class LastDenoised:
         self.denoised: Tensor | None = None
 
     def __call__(self, x: Tensor, sigma: float, /) -> Tensor:
-        """As the other."""
+        """Ask the other, and keep the x̂₀ that it gives."""
         self.denoised = denoised = self._denoise(x, sigma)
         return denoised
 
     def both(self, x: Tensor, sigma: float, /) -> tuple[Tensor, Tensor]:
-        """As the other's."""
+        """Ask the other for both, and keep the guided x̂₀."""
         denoised, without = self._denoise.both(x, sigma)
         self.denoised = denoised
         return denoised, without

@@ -56,16 +56,16 @@ class BrownianNoise:
         self._points: OrderedDict[float, Tensor] = OrderedDict()
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
-        """The increment from σ to σ_next over the root of the distance."""
+        """Return the increment from σ to σ_next over the root of the distance."""
         return upload(self.drawn(sigma, sigma_next), self._device)
 
     def drawn(self, sigma: float, sigma_next: float, /) -> Tensor:
-        """The same, still where the source draws: on the CPU, or on the card for "gpu"."""
+        """Return the same, still where the source draws: on the CPU, or on the card for "gpu"."""
         change = self._at(sigma_next) - self._at(sigma)
         return change / math.sqrt(abs(sigma - sigma_next))
 
     def _at(self, sigma: float) -> Tensor:
-        """The path's value at σ: (images, *shape), 0 at the least σ."""
+        """Return the path's value at σ: (images, *shape), 0 at the least σ."""
         root = self._around[0][0]
         point = min(max(round(sigma, DIGITS), root.start), root.end)
         if point not in self._points:
@@ -89,7 +89,7 @@ class BrownianNoise:
         return value + interval.increment if point == interval.end else value
 
     def _halves(self, whole: _Interval) -> tuple[_Interval, _Interval]:
-        """A Brownian bridge through the middle of the interval."""
+        """Draw a Brownian bridge through the middle of the interval."""
         middle = round(0.5 * (whole.start + whole.end), DIGITS)
         before, after = middle - whole.start, whole.end - middle
         length = whole.end - whole.start
@@ -103,7 +103,7 @@ class BrownianNoise:
         )
 
     def _draw(self, place: tuple[int, int] | None, *, count: int) -> Tensor:
-        """Each image's own noise for one node of its tree, on the device that the source draws on.
+        """Draw each image's own noise for one node of its tree, on the device of the source.
 
         `count` is how many words torchsde asks of the seed sequence; the first is the noise's seed.
         """
@@ -157,7 +157,7 @@ class Ahead:
             self._begin_next()
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
-        """What `noise` returns, on the device."""
+        """Return what `noise` returns, on the device."""
         way = (sigma, sigma_next)
         if self._drawn and self._drawn[0][0] == way:
             _, drawn = self._drawn.popleft()

@@ -21,7 +21,7 @@ class Stream(Protocol):
     """An image's own endless supply of standard normal noise; successive calls continue it."""
 
     def next(self, shape: Shape) -> Tensor:
-        """float32 noise, on the device that the source draws on."""
+        """Draw float32 noise, on the device that the source draws on."""
         ...
 
 
@@ -38,7 +38,7 @@ class NvStream:
         self._calls = 0
 
     def next(self, shape: Shape) -> Tensor:
-        """float32 noise on the CPU."""
+        """Draw float32 noise on the CPU."""
         count = math.prod(shape)
         first, second = _philox(self._key, self._calls, count)
         self._calls += 1
@@ -50,7 +50,7 @@ _TURN = np.float64(np.float32(2.0**-32 * 6.2831855))
 
 
 def _philox(key: tuple[int, int], call: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first two of four 32-bit words at counters (call, 0, i, 0), i < count."""
+    """Return the first two of four 32-bit words at counters (call, 0, i, 0), i < count."""
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
     a = np.full(count, call, dtype=np.uint64)
@@ -72,7 +72,7 @@ def _philox(key: tuple[int, int], call: int, count: int) -> tuple[np.ndarray, np
 
 
 def _box_muller(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The sine half of a Box–Muller pair, computed in float64 and rounded to float32."""
+    """Return the sine half of a Box–Muller pair, computed in float64 and rounded to float32."""
     radius = np.sqrt(-2.0 * np.log(first * _UNIT + _UNIT / 2))
     return (radius * np.sin(second * _TURN + _TURN / 2)).astype(np.float32)
 
@@ -84,12 +84,12 @@ class TorchStream:
         self._generator = torch.Generator(device).manual_seed(seed)
 
     def next(self, shape: Shape) -> Tensor:
-        """float32 noise on the generator's device."""
+        """Draw float32 noise on the generator's device."""
         return torch.randn(shape, generator=self._generator, device=self._generator.device)
 
 
 def open_stream(source: str, seed: int, device: torch.device) -> Stream:
-    """A stream of source "nv", "cpu" or "gpu". Raises UsageError for gpu without CUDA."""
+    """Open a stream of source "nv", "cpu" or "gpu". Raises UsageError for gpu without CUDA."""
     if source == "nv":
         return NvStream(seed)
     if source == "cpu":
@@ -143,12 +143,12 @@ class ImageNoise:
         )
 
     def first(self) -> Tensor:
-        """The noise that the run starts from: (images, *shape), float32 on the run's device."""
+        """Draw the noise that the run starts from: (images, *shape), float32 on its device."""
         begun = map(self._begin, self._origins, self._streams)
         return upload(torch.stack(list(begun)), self.device)
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
-        """Fresh noise; the streams are independent of σ."""
+        """Draw fresh noise; the streams are independent of σ."""
         drawn = torch.stack([stream.next(self.shape) for stream in self._later])
         return upload(drawn, self.device)
 
@@ -167,10 +167,11 @@ _ALIKE = 0.9995  # of the mean cosine, from which A1111 takes two noises for the
 
 
 def slerp(low: Tensor, high: Tensor, share: float) -> Tensor:
-    """A1111's way from `low` (at share 0) to `high` (at 1), both (channels, height, width).
+    """Go from `low` (at share 0) to `high` (at 1) as A1111 does, both (channels, height, width).
 
-    Spherical, but each column of each channel has an angle of its own, that of its values over the
-    height. Where the two point nearly the same way the ends are exchanged, as in A1111.
+    The way is spherical, but each column of each channel has an angle of its own, that of its
+    values over the height. Where the two point nearly the same way the ends are exchanged, as in
+    A1111.
     """
     cosine = (_unit(low) * _unit(high)).sum(1)
     if cosine.mean() > _ALIKE:
@@ -186,7 +187,7 @@ def _unit(noise: Tensor) -> Tensor:
 
 
 def centred(noise: Tensor, around: Tensor) -> Tensor:
-    """`around`, (channels, height, width), with the noise in its middle, cut where it is larger.
+    """Return `around`, (channels, height, width), with the noise in its middle, cut where larger.
 
     As A1111's seed resize lays it, which loses a row where the difference is odd.
     """
@@ -198,7 +199,7 @@ def centred(noise: Tensor, around: Tensor) -> Tensor:
 
 
 def _overlap(size: int, room: int) -> tuple[slice, slice]:
-    """Along one side: what is taken of the noise, and where it goes."""
+    """Return what is taken of the noise along one side, and where it goes."""
     before = (room - size) // 2
     if before >= 0:
         return slice(0, size), slice(before, before + size)

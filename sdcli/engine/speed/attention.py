@@ -24,7 +24,7 @@ def attend(network: nn.Module) -> None:
 
 @contextmanager
 def prompts_read_anew(network: nn.Module) -> Iterator[None]:
-    """Within, nothing that was read of a prompt is used again."""
+    """Let nothing that was read of a prompt be used again in this context."""
     every = (getattr(layer, "processor", None) for layer in network.modules())
     processors = [each for each in every if isinstance(each, Attending)]
     for each in processors:
@@ -55,7 +55,7 @@ class Attending:
         attention_mask: None = None,
         **_: Any,
     ) -> Tensor:
-        """`hidden_states` (images, places, width) attend to themselves or to embeddings."""
+        """Let `hidden_states` (images, places, width) attend to themselves or to embeddings."""
         query = _heads(layer.to_q(hidden_states), layer.heads)
         if encoder_hidden_states is None:
             key, value = self._read(layer, hidden_states)
@@ -79,5 +79,5 @@ class Attending:
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
-    """(images, places, width) to (images, heads, places, width of a head)."""
+    """Turn (images, places, width) into (images, heads, places, width of a head)."""
     return x.unflatten(2, (heads, -1)).transpose(1, 2)

@@ -23,7 +23,7 @@ def save_memory(network: nn.Module) -> None:
 
 
 def _plain(block: Any) -> bool:
-    """Whether it is as in every Stable Diffusion; other models' may resize, or scale by time."""
+    """Return whether it is as in every Stable Diffusion; others' may resize, or scale by time."""
     return (
         block.upsample is None
         and block.downsample is None
@@ -38,7 +38,10 @@ class Residual(ResnetBlock2D):
     """Two convolutions beside a shortcut."""
 
     def forward(self, x: Tensor, temb: Tensor | None) -> Tensor:
-        """x (images, channels, height, width), time's embedding (images, width); a VAE has none."""
+        """Return the block's output for x (images, channels, height, width).
+
+        `temb` is time's embedding (images, width); a VAE has none.
+        """
         h: Tensor = self.conv1(functional.silu(self.norm1(x), inplace=True))
         if self.time_emb_proj is not None:
             assert temb is not None
@@ -52,6 +55,6 @@ class Gated(GEGLU):
     """Half of a projection times the GELU of the other half."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (images, places, width)."""
+        """Project x (images, places, width), and gate it."""
         value, gate = self.proj(x).chunk(2, dim=-1)
         return functional.gelu(gate).mul_(value)

@@ -43,7 +43,7 @@ class DeepCache:
         self._perturbed = False
 
     def begin(self, call: int, *, perturbed: bool) -> None:
-        """What follows belongs to that call, counted from 0; what is too old for it is let go.
+        """Begin that call, counted from 0, and let go what is too old for it.
 
         With `perturbed` attention it leaves something of its own.
         """
@@ -52,7 +52,7 @@ class DeepCache:
         self._cached = {key: entry for key, entry in self._cached.items() if entry.call > since}
 
     def __call__(self, x: Tensor, t: Tensor, group: ConditioningGroup) -> Tensor:
-        """The network's output for x (rows, …) at timesteps t (rows,), all rows of the group."""
+        """Return the network's output for x (rows, …) at timesteps t (rows,), all of the group."""
         known = [key in self._cached for key in self._keys(group)]
         if all(known):
             return self._shallow_call(x, t, group)
@@ -92,17 +92,17 @@ class LastLayer:
     unet: Any
 
     def entering(self) -> AbstractContextManager[list[Tensor]]:
-        """As `entering_last_layer`."""
+        """Do as `entering_last_layer` does."""
         return entering_last_layer(self.unet)
 
     def alone(self, hidden: Tensor) -> AbstractContextManager[None]:
-        """As `last_layer_alone`."""
+        """Do as `last_layer_alone` does."""
         return last_layer_alone(self.unet, hidden)
 
 
 @contextmanager
 def entering_last_layer(unet: Any) -> Iterator[list[Tensor]]:
-    """Within, what enters the UNet's last layer at each call, without what conv_in gave for it."""
+    """Collect what enters the UNet's last layer at each call, without what conv_in gave for it."""
     entering: list[Tensor] = []
     skipped = unet.conv_in.out_channels
 
@@ -119,7 +119,7 @@ def entering_last_layer(unet: Any) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def last_layer_alone(unet: Any, hidden: Tensor) -> Iterator[None]:
-    """Within, the UNet is cut down to its last layer, which `hidden` enters.
+    """Cut the UNet down to its last layer, which `hidden` enters, in this context.
 
     Its own forward runs still, so what stands around its blocks, time's embedding and conv_out
     and what accelerate has hung onto it, is as ever.

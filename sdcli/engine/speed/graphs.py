@@ -22,7 +22,7 @@ _WARM_UP = 3  # calls in which libraries choose their kernels
 
 
 def on_cuda(device: torch.device) -> Recorder:
-    """What records the kernels launched on that card, as torch's documentation asks for.
+    """Return what records the kernels launched on that card, as torch's documentation asks for.
 
     Streams and graphs are those of the current device; what runs on another is not recorded, and a
     replay gives its old output, without an error (pytorch #87894).
@@ -69,7 +69,7 @@ class Graphs:
         self._known: dict[tuple[Any, ...], _Recorded] = {}
 
     def predict(self, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
-        """As the backbone's."""
+        """Predict as the backbone does."""
         inputs = {"x": x, "t": t, **conditioning.tensors()}
         key = tuple((name, tensor.shape, tensor.dtype) for name, tensor in inputs.items())
         if key not in self._known:

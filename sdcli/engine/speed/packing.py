@@ -43,7 +43,7 @@ def _pack_layer(layer: Any, dtype: torch.dtype) -> None:
 
 
 def packs(placement: Placement) -> bool:
-    """Whether packing pays on that device, in that number format."""
+    """Return whether packing pays on that device, in that number format."""
     here = (
         platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
     )
@@ -63,7 +63,7 @@ _NEEDED = (
 
 @cache
 def _works() -> bool:
-    """Whether this torch has what packing needs, and packed layers give what plain ones do."""
+    """Return whether torch has what packing needs, and packed layers give what plain ones do."""
     if not all(hasattr(_ONEDNN, name) for name in _NEEDED):
         return False
     x = torch.linspace(-1, 1, 64).reshape(1, 4, 4, 4)
@@ -83,7 +83,7 @@ def _works() -> bool:
 
 
 def plain(layer: nn.Module) -> Tensor:
-    """A layer's weight as torch lays it, whichever way it lies now, in the layer's format."""
+    """Return a layer's weight as torch lays it, however it lies now, in the layer's format."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
     if weight.is_mkldnn:
@@ -105,7 +105,7 @@ def unpack(network: nn.Module, dtype: torch.dtype) -> None:
 
 
 def unpacked(network: nn.Module) -> int:
-    """Bytes that the packed weights of a network will still take: plain ones may be the file's."""
+    """Count bytes that a network's packed weights will still take: plain ones may be the file's."""
     layers: Iterator[Any] = (each for each in network.modules() if isinstance(each, Packed))
     weights = ((layer.weight, layer.dtype) for layer in layers)
     return sum(w.numel() * dtype.itemsize for w, dtype in weights if not w.is_mkldnn)
@@ -139,7 +139,7 @@ class PackedLinear(Packed, nn.Linear):
     """An nn.Linear."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.Linear's."""
+        """Multiply as nn.Linear does."""
         return _product(x, self)
 
 
@@ -147,7 +147,7 @@ class PackedPointwise(Packed, nn.Conv2d):
     """An nn.Conv2d of one place, which is such a product."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.Conv2d's; what comes out has its channels last."""
+        """Convolve as nn.Conv2d does; what comes out has its channels last."""
         return _product(x.permute(0, 2, 3, 1), self).permute(0, 3, 1, 2)
 
 
@@ -175,7 +175,7 @@ class PackedConv2d(Packed, nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.Conv2d's; what comes out has its channels last."""
+        """Convolve as nn.Conv2d does; what comes out has its channels last."""
         padding = self.padding
         if self.padding_mode != "zeros":
             x = functional.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
@@ -214,7 +214,7 @@ class _Packings:
 
 
 def _lie_alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two packings of one weight are: byte by byte, for torch compares none of them."""
+    """Compare two packings of one weight byte by byte, for torch compares none of them."""
     size = _ONEDNN._nbytes(one)
     if size != _ONEDNN._nbytes(other):
         return False
@@ -227,6 +227,6 @@ class SmallGroupNorm(nn.GroupNorm):
     """An nn.GroupNorm on a CPU, whose way with channels last is slow for small maps in bf16."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As nn.GroupNorm's."""
+        """Normalize as nn.GroupNorm does."""
         slow = x.dtype == torch.bfloat16 and x[0, 0].numel() < _SMALL
         return super().forward(x.contiguous() if slow else x)

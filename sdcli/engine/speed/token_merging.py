@@ -15,7 +15,7 @@ _AT_ONCE = 4096  # tokens that are compared at once: a table of all would outgro
 
 
 def finest_blocks(unet: Any) -> list[Any]:
-    """The transformer blocks of a UNet at its highest resolution; of an SDXL's there are none."""
+    """Return a UNet's transformer blocks at its highest resolution; an SDXL's has none there."""
     ends = (unet.down_blocks[0], unet.up_blocks[-1])
     return [m for end in ends for m in end.modules() if isinstance(m, BasicTransformerBlock)]
 
@@ -33,7 +33,7 @@ class Merging:
 
     @contextmanager
     def within(self, height: int, width: int) -> Iterator[None]:
-        """Within, the UNet's calls are of latents so large, and its tokens are merged."""
+        """Merge the tokens of the UNet's calls in this context, which are of latents so large."""
         with ExitStack() as changes:
             for block in self._blocks:
                 merge = _Among(block.attn1.processor, (height, width), self._ratio)
@@ -66,7 +66,7 @@ class _Among:
         self._matched = Matched(x, self._size, self._ratio)
 
     def __call__(self, layer: Any, hidden_states: Tensor, *rest: Any, **more: Any) -> Tensor:
-        """As any processor's."""
+        """Attend as any processor does."""
         assert self._matched is not None
         fewer = self._matched.merged(hidden_states)
         return self._matched.unmerged(self.attend(layer, fewer, *rest, **more))
@@ -98,7 +98,7 @@ class Matched:
         self._home = (home + rows[:, None]).flatten()
 
     def merged(self, x: Tensor) -> Tensor:
-        """(images, places, width) to (images, fewer, width): of what goes together, the mean."""
+        """Average what goes together: (images, places, width) to (images, fewer, width)."""
         images, _, width = x.shape
         # In float32: in half precision a long sum of like numbers stops growing.
         total = torch.zeros(images * self._left, width, device=x.device)
@@ -108,13 +108,13 @@ class Matched:
         return (total / count).to(x.dtype).unflatten(0, (images, -1))
 
     def unmerged(self, x: Tensor) -> Tensor:
-        """(images, fewer, width) to (images, places, width): what went together is alike."""
+        """Spread (images, fewer, width) to (images, places, width): what went together is alike."""
         images = x.shape[0]
         return x.flatten(0, 1).index_select(0, self._home).unflatten(0, (images, -1))
 
 
 def _nearest(unit: Tensor, others: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each of the others its likeness to the most alike aim, and which of the aims that is."""
+    """Find the aim most like each of the others: their likeness, and which of the aims it is."""
     aims = unit[:, aim].transpose(1, 2)
     best = [(unit[:, some] @ aims).max(dim=-1) for some in others.split(_AT_ONCE)]
     likeness, nearest = zip(*best, strict=True)

@@ -28,7 +28,7 @@ class Conditioning:
 
     @classmethod
     def of(cls, rows: Sequence[Conditioning]) -> Conditioning:
-        """All rows beneath one another. Raises UsageError for prompts of different lengths."""
+        """Put all rows beneath one another. Raises UsageError for prompts of different lengths."""
         if len({row.length for row in rows}) > 1:
             raise UsageError("prompts made at once must fill the same number of 75-token chunks")
         pooled = [row.pooled for row in rows if row.pooled is not None]
@@ -44,17 +44,17 @@ class Conditioning:
         return self.context.shape[1]
 
     def padded(self, length: int) -> Conditioning:
-        """With the last token repeated up to that length."""
+        """Repeat the last token up to that length."""
         rest = self.context[:, -1:].expand(-1, length - self.length, -1)
         return replace(self, context=torch.cat([self.context, rest], dim=1))
 
     def zeros(self) -> Conditioning:
-        """The same shapes, all zero: what SDXL was trained with in the place of no text."""
+        """Return the same shapes, all zero: what SDXL was trained with in the place of no text."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
         return replace(self, context=torch.zeros_like(self.context), pooled=pooled)
 
     def select(self, rows: Sequence[int]) -> Conditioning:
-        """These of its rows."""
+        """Return these of its rows."""
         return Conditioning(
             select_rows(self.context, rows),
             None if self.pooled is None else select_rows(self.pooled, rows),
@@ -62,18 +62,18 @@ class Conditioning:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of them by name; `with_tensors` puts others of their shapes in their place."""
+        """Return all of them by name; `with_tensors` puts others of their shapes in their place."""
         pooled = {} if self.pooled is None else {"pooled": self.pooled}
         return {"context": self.context, **pooled, **self.extras}
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Conditioning:
-        """The same with these, by the names of `tensors`."""
+        """Return the same with these, by the names of `tensors`."""
         extras = {name: tensors[name] for name in self.extras}
         return Conditioning(tensors["context"], tensors.get("pooled"), extras)
 
 
 def select_rows(x: Tensor, rows: Sequence[int]) -> Tensor:
-    """These rows of x: put together, for an index would have to wait for the device."""
+    """Put these rows of x together: an index would have to wait for the device."""
     return torch.cat([x[row : row + 1] for row in rows])
 
 
@@ -88,7 +88,7 @@ class TextEncoder(Protocol):
     def __call__(
         self, text: str, *, skip: int = 1, negative: bool = False, emphasis: Emphasis = "original"
     ) -> Conditioning:
-        """The row of a text that stands alone."""
+        """Return the row of a text that stands alone."""
         return self.encode((text,), skip=skip, negative=negative, emphasis=emphasis)[0]
 
     def encode(
@@ -99,7 +99,7 @@ class TextEncoder(Protocol):
         negative: bool = False,
         emphasis: Emphasis = "original",
     ) -> list[Conditioning]:
-        """A row for each text that one prompt is in turn, all of one length.
+        """Return a row for each text that one prompt is in turn, all of one length.
 
         `skip` is A1111's clip skip, for encoders that heed it; a `negative` prompt that is empty
         may mean something else than an empty prompt.

@@ -71,14 +71,14 @@ class Clip:
         self._words[tuple(self._tokenizer.ids(name))] = tuple(range(first, len(grown)))
 
     def chunks(self, text: str, emphasis: Emphasis) -> list[list[Token]]:
-        """The tokens of a text in chunks of at most 75; at least one chunk."""
+        """Return the tokens of a text in chunks of at most 75; at least one chunk."""
         ids, comma = self._tokenizer.ids, self._comma
         return read(text, ids, comma=comma, emphasis=emphasis, words=self._words)
 
     def __call__(
         self, texts: Sequence[str], skip: int, emphasis: Emphasis
     ) -> list[tuple[Tensor, Tensor | None]]:
-        """For each text (1, 77·chunks, width), and its first chunk's summary, if any.
+        """Return for each text (1, 77·chunks, width), and its first chunk's summary, if any.
 
         All have as many chunks as the longest. Emphasis keeps the mean over all of them, so that
         they have a share in one another.
@@ -113,7 +113,7 @@ class Clip:
         return [rows_of[text] for text in texts]
 
     def _row(self, chunk: Sequence[Token]) -> tuple[list[int], list[float]]:
-        """The ids of a chunk as CLIP reads them, and their weights."""
+        """Return the ids of a chunk as CLIP reads them, and their weights."""
         tokenizer, rest = self._tokenizer, CHUNK - len(chunk)
         inside = [id for id, _ in chunk]
         if tokenizer.pad != tokenizer.end and tokenizer.end in inside:
@@ -127,7 +127,7 @@ class Clip:
 def _emphasised(
     hidden: Tensor, weights: Tensor, shares: Sequence[int], *, keep_mean: bool
 ) -> Tensor:
-    """What each token became, times its weight.
+    """Multiply what each token became by its weight.
 
     `hidden` (texts·chunks, 77, width), `weights` (texts·chunks, 77), `shares` how often each text
     counts. With `keep_mean` each chunk's mean over all texts is then made what it was, as A1111
@@ -162,7 +162,7 @@ class ClipEncoder(TextEncoder):
 
     @classmethod
     def of(cls, model: Model, networks: Mapping[str, Any], device: torch.device) -> ClipEncoder:
-        """That of a model with these networks, by their roles."""
+        """Make the encoder of a model with these networks, by their roles."""
         roles = [role for role in TEXT_ENCODERS if role in networks]
         return cls(
             [
@@ -197,7 +197,7 @@ class ClipEncoder(TextEncoder):
         negative: bool = False,
         emphasis: Emphasis = "original",
     ) -> list[Conditioning]:
-        """A row for each text that one prompt is in turn, all of one length.
+        """Return a row for each text that one prompt is in turn, all of one length.
 
         Of SDXL, a `negative` prompt that is empty is zeros, as A1111 has it. `skip` is A1111's clip
         skip, which only Stable Diffusion 1 heeds.

@@ -20,7 +20,7 @@ class Line:
     stretches: tuple[tuple[int, Conditioning], ...]
 
     def at(self, call: int) -> Conditioning:
-        """What holds at that call; after the last stretch the first again, as in A1111."""
+        """Return what holds at that call; after the last stretch the first again, as in A1111."""
         first = self.stretches[0][1]
         return next((row for until, row in self.stretches if until >= call), first)
 
@@ -30,7 +30,7 @@ class Line:
         return self.stretches[0][1].length
 
     def padded(self, length: int) -> Line:
-        """So long, its last token repeated: how A1111 makes the prompts of one AND alike."""
+        """Repeat its last token up to that length: so A1111 makes the prompts of one AND alike."""
         if length == self.length:
             return self
         return Line(tuple((until, row.padded(length)) for until, row in self.stretches))
@@ -49,7 +49,7 @@ class ConditioningGroup:
     keys: tuple[tuple[int, int], ...]
 
     def select(self, which: Sequence[int]) -> ConditioningGroup:
-        """These of its rows."""
+        """Return these of its rows."""
         rows = None if self.rows is None else select_rows(self.rows, which)
         keys = tuple(self.keys[row] for row in which)
         return ConditioningGroup(rows, self.conditioning.select(which), keys)
@@ -68,7 +68,7 @@ class Script:
         self._groups: dict[tuple[int, ...], list[ConditioningGroup]] = {}
 
     def at(self, call: int, count: int | None = None) -> list[ConditioningGroup]:
-        """What the first `count` lines, or all, say at that call: together, if lengths allow.
+        """Return what the first `count` lines, or all, say at that call: as one, if lengths allow.
 
         The same objects are given again for a while, so that networks need not read them anew.
         """

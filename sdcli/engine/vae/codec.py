@@ -45,18 +45,18 @@ class Codec:
         self._lock = RLock()
 
     def encode(self, image: Image.Image, *, tiling: bool) -> Tensor:
-        """A picture of height × width pixels to latents (1, channels, h, w), float32."""
+        """Encode a picture of height × width pixels to latents (1, channels, h, w), float32."""
         return self.encode_pixels(to_pixels(image, self._device), tiling=tiling)
 
     def encode_pixels(self, pixels: Tensor, *, tiling: bool) -> Tensor:
-        """The same of pixels (1, 3, height, width) from -1 to 1, where the VAE runs."""
+        """Do the same with pixels (1, 3, height, width) from -1 to 1, where the VAE runs."""
         with self._padded(tiling):
             return encode_pixels(self._vae, pixels, space=self.space)
 
     def decode(
         self, latents: Tensor, *, tiling: bool, say: Callable[[str], None]
     ) -> list[Image.Image]:
-        """Latents (n, channels, h, w), float32, to n pictures. Raises SdcliError."""
+        """Decode latents (n, channels, h, w), float32, to n pictures. Raises SdcliError."""
         with self._padded(tiling):
             return decode(self._vae, latents, space=self.space, say=say)
 
@@ -68,12 +68,12 @@ class Codec:
 
 
 def encode(vae: Any, image: Image.Image, *, space: LatentSpace, device: torch.device) -> Tensor:
-    """A picture to latents (1, channels, h, w) of that space, float32: the posterior's mean."""
+    """Encode a picture to latents (1, channels, h, w) of `space`, float32: the posterior's mean."""
     return encode_pixels(vae, to_pixels(image, device), space=space)
 
 
 def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
-    """A picture as pixels (1, 3, height, width), float32, from -1 to 1."""
+    """Turn a picture into pixels (1, 3, height, width), float32, from -1 to 1."""
     levels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None]
     # Contiguous: Metal has convolved channels that lie last wrongly (pytorch #180984).
     return (levels.float() / 127.5 - 1).contiguous().to(device)
@@ -81,7 +81,7 @@ def to_pixels(image: Image.Image, device: torch.device) -> Tensor:
 
 @torch.inference_mode()
 def encode_pixels(vae: Any, pixels: Tensor, *, space: LatentSpace) -> Tensor:
-    """The same of pixels (1, 3, height, width) from -1 to 1, where the VAE runs."""
+    """Encode pixels (1, 3, height, width) from -1 to 1 likewise, where the VAE runs."""
     mean: Tensor = vae.encode(pixels.to(vae.dtype)).latent_dist.mean
     return space.of_mean(mean.float())
 
@@ -90,7 +90,7 @@ def encode_pixels(vae: Any, pixels: Tensor, *, space: LatentSpace) -> Tensor:
 def decode(
     vae: Any, latents: Tensor, *, space: LatentSpace, say: Callable[[str], None]
 ) -> list[Image.Image]:
-    """Latents (n, channels, h, w) of that space, float32, to n pictures.
+    """Decode latents (n, channels, h, w) of that space, float32, to n pictures.
 
     One at a time, so that a batch takes no more memory than one picture; in strips where one is too
     large for the device, and said. A VAE that yields NaN in half precision is moved to fp32 for
@@ -127,7 +127,7 @@ class _Decoder:
         self._whole = True
 
     def __call__(self, latent: Tensor) -> Tensor:
-        """Latents of the VAE's own scale to pixels, float32, from -1 to 1."""
+        """Decode latents of the VAE's own scale to pixels, float32, from -1 to 1."""
         latent = latent.to(self._vae.dtype)
         if self._whole:
             try:

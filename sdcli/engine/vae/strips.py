@@ -27,10 +27,10 @@ class _Layer:
 
 
 def decode_in_strips(vae: Any, latents: Tensor) -> Tensor:
-    """What `vae.decode` gives for latents (1, channels, h, w), equal up to rounding, on the CPU.
+    """Return on the CPU what `vae.decode` gives for latents (1, channels, h, w), up to rounding.
 
     The layers of the latents' own size, attention among them, run whole. Of every later layer one
-    strip is on the device at a time, and the rest in the computer's memory; a normalisation first
+    strip is on the device at a time, and the rest in the computer's memory; a normalization first
     gathers its statistics from all of its strips. Nothing is approximated, so that there are no
     seams to blend.
     """
@@ -55,7 +55,7 @@ def _resnet(block: Any, x: Tensor, device: torch.device) -> Tensor:
 
 
 def _convolved(convolution: nn.Conv2d, layer: _Layer) -> Tensor:
-    """The convolution's whole output, in the computer's memory."""
+    """Return the convolution's whole output, in the computer's memory."""
     halo = convolution.kernel_size[0] // 2
     wraps = convolution.padding_mode == "circular"
     strips = []
@@ -76,7 +76,7 @@ def _plain(x: Tensor, device: torch.device) -> _Layer:
 
 
 def _doubled(x: Tensor, device: torch.device) -> _Layer:
-    """Every pixel twice in both directions."""
+    """Double every pixel in both directions."""
     plain = _plain(x, device)
 
     def rows(first: int, last: int) -> Tensor:
@@ -88,7 +88,7 @@ def _doubled(x: Tensor, device: torch.device) -> _Layer:
 
 
 def _activated(norm: nn.GroupNorm, x: Tensor, device: torch.device) -> _Layer:
-    """Group normalisation by the statistics of the whole layer, then SiLU."""
+    """Apply group normalization by the statistics of the whole layer, then SiLU."""
     plain = _plain(x, device)
     mean, variance = _statistics(norm.num_groups, plain)
     with align_module_device(norm, device):
@@ -106,7 +106,7 @@ def _activated(norm: nn.GroupNorm, x: Tensor, device: torch.device) -> _Layer:
 
 
 def _statistics(groups: int, layer: _Layer) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each group, (groups,), float32, put together from the strips' own."""
+    """Return each group's mean and variance, (groups,), float32, put together from the strips'."""
     strips = _strips(layer.height, layer.width)
     moments = [
         torch.var_mean(layer.rows(*strip).float().reshape(groups, -1), dim=1, correction=0)

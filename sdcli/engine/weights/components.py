@@ -63,7 +63,7 @@ class Components:
     def bound(
         self, loras: Sequence[Lora], *, tiling: bool, say: Callable[[str], None]
     ) -> Iterator[None]:
-        """Within, backbone and text encoders are one run's: with these LoRAs, and this padding.
+        """Lend backbone and text encoders to one run, with these LoRAs, and this padding.
 
         Runs of one engine take turns step by step, in one thread or in several; what the last one
         has set is kept until another wants something else. Raises ModelError.
@@ -136,14 +136,14 @@ def load(
 
 
 def backbone_of(networks: Mapping[str, nn.Module]) -> Backbone:
-    """The one of these networks, by role, that predicts."""
+    """Return the one of these networks, by role, that predicts."""
     [role] = [role for role in PREDICTORS if role in networks]
     return PREDICTORS[role](networks[role])
 
 
 @torch.inference_mode()
 def settled(model: Model, components: Components, placement: Placement) -> Model:
-    """The model with what only its outputs tell: whether a Stable Diffusion 2 file predicts v.
+    """Settle what only a model's outputs tell: whether a Stable Diffusion 2 file predicts v.
 
     A1111's test: of nothing but halves at the last timestep, a network for ε gives back about what
     it was given, one for v something far below.
@@ -173,7 +173,7 @@ def _where(model: Model, part: str) -> Path:
 
 
 def sources(model: Model) -> dict[str, Source]:
-    """Where each component's tensors are. Raises ModelError for files that cannot be opened."""
+    """Find each component's tensors. Raises ModelError for files that cannot be opened."""
     try:
         own = _own_sources(model)
         if model.vae is None:
@@ -200,14 +200,14 @@ def _in_files(folder: Path) -> Tensors:
 
 
 def empty(model: Model, part: str) -> nn.Module:
-    """A component with the shapes of its configuration, and no content."""
+    """Build a component with the shapes of its configuration, and no content."""
     config = model.vae.config if part == DECODER and model.vae else model.configs[part]
     with no_content():
         return MAKERS[part](config)
 
 
 def _clip_config(config: Mapping[str, Any]) -> CLIPTextConfig:
-    """With the end's true id: old files say 2, and transformers then takes the greatest for it.
+    """Correct the end's id: old files say 2, and transformers then takes the greatest for it.
 
     That is an embedding's, where a prompt has one.
     """

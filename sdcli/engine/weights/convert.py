@@ -52,7 +52,7 @@ def to_single_file(model: Model, target: Path, *, dtype: torch.dtype | None = No
 
 
 def _signs(model: Model) -> list[str]:
-    """Empty tensors by which A1111 and ComfyUI know an SDXL for v, and zero terminal SNR."""
+    """Name empty tensors by which A1111 and ComfyUI know an SDXL for v, and zero terminal SNR."""
     if model.family.name != "sdxl-v":
         return []
     return ["v_pred", *(["ztsnr"] if model.scheduler.get("rescale_betas_zero_snr") else [])]

@@ -26,14 +26,14 @@ class Source(Protocol):
     """Where a network's tensors are: by the names that the network itself has for them."""
 
     def __call__(self, name: str) -> Tensor | None:
-        """The tensor, on the CPU and in its file's own format; None where there is none."""
+        """Return the tensor, on the CPU and in its file's own format; None where there is none."""
 
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 
 
 def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tensors:
-    """The tensors of one weight file by their names in it: mapped into memory, not read.
+    """Return the tensors of one weight file by their names in it: mapped into memory, not read.
 
     Those that are wanted `soon` come into memory meanwhile, where the format allows it.
     """
@@ -51,7 +51,7 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
 
 
 def in_folder(tensors: Tensors) -> Source:
-    """The tensors of a network in the files of its component's folder."""
+    """Find a network's tensors in the files of its component's folder."""
 
     def source(name: str) -> Tensor | None:
         # A text encoder's names have this before them, or not, by the version of transformers that
@@ -64,7 +64,7 @@ def in_folder(tensors: Tensors) -> Source:
 
 
 def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
-    """The tensors of a network in a single file of the original layout."""
+    """Find a network's tensors in a single file of the original layout."""
 
     def source(name: str) -> Tensor | None:
         where = place(name)
@@ -124,7 +124,7 @@ def fill(network: nn.Module, source: Source, *, dtype: torch.dtype, where: str) 
 
 
 def _number(network: nn.Module, name: str, buffer: Tensor) -> None:
-    """The positions 0, 1, 2 …, which no file holds."""
+    """Give the network the positions 0, 1, 2 …, which no file holds."""
     owner, _, last = name.rpartition(".")
     assert last == "position_ids", name
     positions = torch.arange(buffer.shape[-1]).expand(buffer.shape)
@@ -136,7 +136,7 @@ _LAYERS: tuple[Any, ...] = (nn.Linear, nn.Conv2d, nn.Embedding, nn.GroupNorm, nn
 
 @contextmanager
 def no_content() -> Iterator[None]:
-    """Modules built inside have shapes and no content, and draw no random numbers."""
+    """Let modules built inside have shapes and no content, and draw no random numbers."""
     methods = [layer.reset_parameters for layer in _LAYERS]
     for layer in _LAYERS:
         layer.reset_parameters = lambda self: None

@@ -24,7 +24,7 @@ _mapped = WeakTensorKeyDictionary()
 
 
 def mapped_from(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors; those that lie in the mapping of their file itself can be let go later."""
+    """Return the same tensors; those in the mapping of their file itself can be let go later."""
     places = sorted(_places(path))
     for tensor in tensors.values():
         before = bisect(places, (tensor.data_ptr(), sys.maxsize)) - 1
@@ -34,7 +34,7 @@ def mapped_from(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def as_mapped_as(other: Tensor, tensor: Tensor) -> Tensor:
-    """A tensor that is the other, or a part of it, can be let go if that can."""
+    """Allow a tensor that is the other, or a part of it, to be let go if that can."""
     if other in _mapped:
         _mapped[tensor] = True
     return tensor
@@ -55,7 +55,7 @@ def let_go(tensor: Tensor) -> bool:
 
 
 def _places(path: Path) -> Iterator[tuple[int, int]]:
-    """The addresses at which a file is mapped into this process, from and to; Linux alone tells."""
+    """Yield the addresses between which a file is mapped into this process; Linux alone tells."""
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -88,7 +88,7 @@ def bring_in(first: Tensor, last: Tensor) -> Sequence[Thread]:
 
 
 def _blocks(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The address and the size of each block of whole pages."""
+    """Yield the address and the size of each block of whole pages."""
     start = start // _PAGE * _PAGE
     end = -(-end // _PAGE) * _PAGE
     for address in range(start, end, _BLOCK):

@@ -34,7 +34,7 @@ class ClipTokenizer:
     pad: int
 
     def ids(self, text: str) -> list[int]:
-        """Without start and end.
+        """Return the ids of a text, without start and end.
 
         As CLIP's authors did it, and so A1111, text is mended first: curly quotes made straight,
         wide letters narrow, "&amp;" an "&".
@@ -62,7 +62,7 @@ class ClipTokenizer:
         return self.backend.token_to_id(END) or 0
 
     def text(self, ids: Sequence[int]) -> str:
-        """What they stand for, with a blank after every word; half a letter is shown as �."""
+        """Return what they stand for, with a blank after every word, and � for half a letter."""
         from tokenizers.decoders import ByteLevel
 
         names = (self.backend.id_to_token(id) or "" for id in ids)
@@ -92,7 +92,7 @@ def read_tokenizer(folder: Path, *, pad: str = "") -> ClipTokenizer:
 
 
 def parse_tokenizer(text: str, where: Path, *, pad: str = "") -> ClipTokenizer:
-    """The tokenizer that `models convert` put into a single file's header. Raises ModelError."""
+    """Parse a tokenizer that `models convert` put in a single file's header. Raises ModelError."""
     from tokenizers import Tokenizer
 
     try:

@@ -64,7 +64,7 @@ def write_text(
     *,
     hashes: Mapping[str, str] | None = None,
 ) -> str:
-    """The request as A1111 v1.10.1 would write it, with the few keys that it lacks at the end.
+    """Write the request as A1111 v1.10.1 would, with the few keys that it lacks at the end.
 
     `facts` say under the keys of OUTCOMES and TEMPLATES what came of a run, `hashes` under those of
     HASHES which files made it.
@@ -129,7 +129,7 @@ def outcome(*, dtype: str, evaluations: int, tries: Tries | None) -> dict[str, s
 
 
 def _shown(request: GenerationRequest) -> dict[str, Any]:
-    """The fields that are written: those that are not at their defaults, and what A1111 adds."""
+    """Return the fields that are written: those not at their defaults, and what A1111 adds."""
     always = {"cfg_scale", "rng", "sampler", "seed", "steps"}
     listed = request.sigmas is not None or request.timesteps is not None
     if request.masked:

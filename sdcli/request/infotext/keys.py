@@ -26,7 +26,7 @@ def _option(words: str) -> str:
 
 
 def _merged(ratio: str) -> float:
-    """A1111 lets one ask for 0.9, and merges what there is."""
+    """Cap the ratio: A1111 lets one ask for 0.9, and merges what there is."""
     return min(float(ratio), MOST_MERGED)
 
 
@@ -45,12 +45,12 @@ _AREAS = {"whole": "Whole picture", "masked": "Only masked"}
 
 
 def _named(words: str, known: Mapping[str, str]) -> str:
-    """The option that A1111 calls so; unknown words as they are, for the schema to refuse."""
+    """Find the option that A1111 calls so; leave unknown words for the schema to refuse."""
     return next((option for option, name in known.items() if name == words), words)
 
 
 def file_name(model: str) -> str:
-    """A model's name as A1111 writes it: of a path the last part, of a file without its ending."""
+    """Name a model as A1111 does: of a path the last part, of a file without its ending."""
     name = PurePath(model).name
     ending = next((ending for ending in ENDINGS if name.endswith(ending)), "")
     return name.removesuffix(ending)

@@ -9,7 +9,7 @@ from sdcli.sampling import AUTOMATIC, split_name
 
 
 def of_stable_diffusion_cpp(settings: Mapping[str, str]) -> Mapping[str, str]:
-    """Its settings in A1111's words; those of other programs as they are.
+    """Put its settings into A1111's words; leave those of other programs as they are.
 
     Its noise "cuda" is an NVIDIA card's, and it writes an eta for samplers that have none.
     """

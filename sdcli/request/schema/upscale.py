@@ -149,7 +149,7 @@ def enlarging(
     wanted: tuple[int, int] | None,
     factor: int = MULTIPLE,
 ) -> Enlarging:
-    """From a first pass of `size` pixels by A1111's rules: `scale` times, or `wanted`.
+    """Plan to enlarge a first pass of `size` pixels by A1111's rules: `scale` times or to `wanted`.
 
     `factor` is the pixels of a latent along a side.
     """

@@ -24,7 +24,7 @@ Values = dict[str, Any]
 
 
 def comfyui_values(text: str) -> tuple[Values, dict[str, str]]:
-    """The request's keys that a "prompt" chunk sets, and what of its nodes cannot be honoured.
+    """Read the request's keys that a "prompt" chunk sets, and what of its nodes cannot be honored.
 
     ComfyUI's noise is torch's of the CPU, and its weights are not normalised. Raises UsageError for
     a text that is no such thing, or has no sampler in it.
@@ -104,7 +104,7 @@ class _Graph:
         return {"init_img": image, "strength": strength, "full_steps": True}
 
     def words(self, sampler: Node) -> Values:
-        """The prompts, and what the model is made of: checkpoint, LoRAs, layers of CLIP, VAE."""
+        """Return the prompts, and the model's parts: checkpoint, LoRAs, layers of CLIP, VAE."""
         values: Values = {"prompt": self._text(sampler, "positive")}
         values["negative_prompt"] = self._text(sampler, "negative")
         if "(" in values["prompt"] + values["negative_prompt"]:

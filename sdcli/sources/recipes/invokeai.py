@@ -30,7 +30,7 @@ Values = dict[str, Any]
 
 
 def invokeai_values(text: str) -> tuple[Values, dict[str, str]]:
-    """The request's keys that an "invokeai_metadata" chunk sets, and what cannot be honoured.
+    """Read the request's keys that an "invokeai_metadata" chunk sets, and what cannot be honored.
 
     Raises UsageError for a text that is no such thing.
     """
