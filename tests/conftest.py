@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ import pytest
 from fakes import FakeEngine, Result
 from hypothesis import HealthCheck, settings
 from repository import ROOT
+
+from sdcli.startup import fast_torch_import
 
 if TYPE_CHECKING:
     from sdcli.engine import Engine
@@ -62,6 +65,13 @@ def _needs_torch(path: Path) -> bool:
 if importlib.util.find_spec("torch") is None:
     _files = Path(__file__).parent.rglob("test_*.py")
     collect_ignore = ["devices", "engine", *(str(path) for path in _files if _needs_torch(path))]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import torch and what is around it as `gen` does, in about half the time."""
+    with fast_torch_import():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -56,13 +56,17 @@ def parse(prompt: str) -> list[Piece]:
     is text. As A1111's parser, but for a weight such as `1.5.`, at which that one fails, and for
     brackets more than 100 deep: here they are text.
     """
-    texts: list[str] = []
+    texts: list[list[str]] = []
     weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
 
     def add(text: str, weight: float = 1.0) -> None:
-        texts.append(text)
-        weights.append(weight)
+        """Add to the last piece, or a new one if a bracket begins here or the weight is another."""
+        begins = len(texts) in (*opened["("][-1:], *opened["["][-1:])
+        if begins or not weights or weights[-1] != weight:
+            texts.append([])
+            weights.append(weight)
+        texts[-1].append(text)
 
     def close(kind: str, factor: float) -> bool:
         if not opened[kind]:
@@ -89,7 +93,7 @@ def parse(prompt: str) -> list[Piece]:
     for kind, factor in (("(", _ROUND), ("[", _SQUARE)):
         while close(kind, factor):
             pass
-    return _joined(map(Piece, texts, weights))
+    return _joined(map(Piece, map("".join, texts), weights))
 
 
 def _number(text: str | None) -> float | None:

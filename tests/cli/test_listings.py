@@ -15,6 +15,7 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image, PngImagePlugin
 
+from sdcli.cli import run
 from sdcli.cli.app import COMMANDS
 from sdcli.sampling import SAMPLERS, SCHEDULES, SHELF
 from sdcli.sources.presets import presets
@@ -252,23 +253,39 @@ def test_info_takes_one_form(sdcli: Any, picture: str) -> None:
     ],
 )
 def test_the_shell_completes(
-    typed: str, offered: list[str], monkeypatch: pytest.MonkeyPatch
+    typed: str,
+    offered: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("models/Stable-diffusion/dreamshaper", "models/VAE/good", "models/Lora/ink"):
         path = Path(f"webui/{name}.safetensors")
         path.parent.mkdir(parents=True)
         path.touch()
     monkeypatch.setenv("SDCLI_MODELS_DIR", str(Path("webui").resolve()))
-    count = str(len(typed.split()) - 1)
-    shell = {"_SDCLI_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": count}
+    for name, value in completing(typed).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        run([])
+    assert not left.value.code
+    assert capsys.readouterr().out.splitlines() == offered
+
+
+def test_the_shell_completes_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sdcli"],
-        env={**os.environ, **shell},
+        env={**os.environ, **completing("sdcli gen --sampler Res")},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == offered
+    assert done.stdout.splitlines() == ["Restart", "Res Multistep"]
+
+
+def completing(typed: str) -> dict[str, str]:
+    """The variables by which bash asks what may follow."""
+    count = str(len(typed.split()) - 1)
+    return {"_SDCLI_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": count}
 
 
 def test_lists_and_switches_are_typed_as_they_must_be(sdcli: Any, engine: FakeEngine) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,29 @@ import pytest
 from faked_process import FAKED
 from faked_terminal import KITTY, FakedTerminal
 from fakes import FakeEngine
+from quick import slow
 
 
 @pytest.mark.parametrize(
     ("command", "pictures"),
     [
-        pytest.param(command.split(), pictures, id=command)
-        for command, pictures in (
-            ("batch rows.txt", 2),
-            ("again old.png", 1),
-            ("again old.png --json", 1),
-            ("gen fox -q", 1),
-            ("gen fox --sweep steps=3,4 --grid -o out/", 2),
-            ("upscale old.png", 1),
-            ("upscale old.png --tile --tile-overlap 16", 1),
-            ("info old.png", 1),
-        )
+        ("batch rows.txt", 2),
+        slow("again old.png", 1),
+        slow("again old.png --json", 1),
+        slow("gen fox -q", 1),
+        slow("gen fox --sweep steps=3,4 --grid -o out/", 2),
+        slow("upscale old.png", 1),
+        slow("upscale old.png --tile --tile-overlap 16", 1),
+        slow("info old.png", 1),
     ],
 )
 def test_every_command_that_has_pictures_shows_them(
-    sdcli: Any, engine: FakeEngine, command: Sequence[str], pictures: int
+    sdcli: Any, engine: FakeEngine, command: str, pictures: int
 ) -> None:
     assert sdcli("gen", "a cat", "-s", "1", "--size", "64x64", "-o", "old.png").code == 0
     Path("rows.txt").write_text("a fox\na cat\n")
     terminal = FakedTerminal(answers=KITTY)
-    code, _ = terminal.run([*FAKED, *command, "--show"])
+    code, _ = terminal.run([*FAKED, *command.split(), "--show"])
     assert code == 0
     assert len(terminal.drawn) == pictures
 

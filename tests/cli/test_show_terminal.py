@@ -11,6 +11,7 @@ from faked_process import FAKED
 from faked_terminal import KITTY, PLAIN, SIXEL, FakedTerminal
 from PIL import Image
 from protocols import from_kitty, from_sixel
+from quick import slow
 
 from sdcli.cli.terminal.show import fitted
 
@@ -43,7 +44,7 @@ def paths(terminal: FakedTerminal) -> list[str]:
     return [text for text in terminal.text if text.endswith(".png")]
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40)])
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), slow(120, 40)])
 def test_half_blocks_paths_and_the_bar_keep_apart(columns: int, lines: int) -> None:
     """Many more pictures than lines: it scrolls."""
     terminal = FakedTerminal(columns, lines)
@@ -69,9 +70,9 @@ def test_half_blocks_paths_and_the_bar_keep_apart(columns: int, lines: int) -> N
     ("columns", "answers", "environ", "kind"),
     [
         pytest.param(80, KITTY, {}, "kitty", id="kitty"),
-        pytest.param(80, {**KITTY, **SIXEL}, {}, "kitty", id="kitty rather than sixel"),
-        pytest.param(120, SIXEL, {}, "sixel", id="sixel"),
-        pytest.param(120, PLAIN, {"TERM_PROGRAM": "WezTerm"}, "iterm2", id="iterm2"),
+        slow(80, {**KITTY, **SIXEL}, {}, "kitty", id="kitty and sixel"),
+        slow(120, SIXEL, {}, "sixel", id="sixel"),
+        slow(120, PLAIN, {"TERM_PROGRAM": "WezTerm"}, "iterm2", id="iterm2"),
     ],
 )
 def test_a_picture_stands_on_lines_of_its_own(
@@ -92,6 +93,7 @@ def test_a_picture_stands_on_lines_of_its_own(
     assert text[-1].startswith("2 made in ")
 
 
+@pytest.mark.slow
 def test_the_system_knows_the_pixels_of_a_cell_or_the_terminal_is_asked() -> None:
     for cell, answers in (((12, 24), SIXEL), (None, {**SIXEL, "t": "\x1b[6;24;12t"})):
         terminal = FakedTerminal(answers=answers, cell=cell)
@@ -107,6 +109,7 @@ def test_the_system_knows_the_pixels_of_a_cell_or_the_terminal_is_asked() -> Non
         assert image.size == (int(said["c"]) * 8, int(said["r"]) * 16)
 
 
+@pytest.mark.slow
 def test_paths_of_a_pipe_are_all_that_is_in_it() -> None:
     """And a prompt from one leaves the terminal to answer."""
     terminal = FakedTerminal(answers=KITTY)
@@ -119,6 +122,7 @@ def test_paths_of_a_pipe_are_all_that_is_in_it() -> None:
     assert not paths(terminal)
 
 
+@pytest.mark.slow
 def test_the_bytes_of_a_picture_go_one_way_and_the_picture_another() -> None:
     terminal = FakedTerminal(answers=KITTY)
     code, out = terminal.run([*GEN, "-s", "1", "-o", "-"], pipe=True)
@@ -128,6 +132,7 @@ def test_the_bytes_of_a_picture_go_one_way_and_the_picture_another() -> None:
     assert len(terminal.drawn) == 1
 
 
+@pytest.mark.slow
 def test_events_and_pictures_do_not_mix() -> None:
     terminal = FakedTerminal(answers=KITTY)
     code, out = terminal.run([*GEN, "-s", "1", "--json"], pipe=True)
@@ -137,6 +142,7 @@ def test_events_and_pictures_do_not_mix() -> None:
     assert len(terminal.drawn) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "why"),
     [({"NO_COLOR": "1"}, "NO_COLOR is set"), ({"TERM": "dumb"}, "TERM=dumb has no colors")],
@@ -152,12 +158,14 @@ def test_half_blocks_need_colours(environ: dict[str, str], why: str) -> None:
     assert sum(each.is_file() for each in Path().rglob("*.png")) == 2
 
 
+@pytest.mark.slow
 def test_a_protocol_needs_none() -> None:
     terminal = FakedTerminal(answers=KITTY)
     assert terminal.run([*GEN, "-s", "1"], environ={"NO_COLOR": "1"})[0] == 0
     assert len(terminal.drawn) == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_of_256_colours_gets_those() -> None:
     terminal = FakedTerminal()
     assert terminal.run([*GEN, "-s", "1"], environ={"COLORTERM": ""})[0] == 0
@@ -172,6 +180,7 @@ def test_a_terminal_that_never_answers_gets_half_blocks() -> None:
     assert len(shown(terminal)) == 1
 
 
+@pytest.mark.slow
 def test_a_job_in_the_background_asks_nothing() -> None:
     """It would be stopped."""
     terminal = FakedTerminal(answers=KITTY)
@@ -182,6 +191,7 @@ def test_a_job_in_the_background_asks_nothing() -> None:
     assert len(shown(terminal)) == 1
 
 
+@pytest.mark.slow
 def test_rows_that_are_typed_are_no_answers() -> None:
     terminal = FakedTerminal(answers=KITTY)
     command = [*FAKED, "batch", "-", "--size", "64x64", "-s", "1", "--show", "-o", "out/"]
@@ -193,6 +203,7 @@ def test_rows_that_are_typed_are_no_answers() -> None:
     assert sum(map(len, shown(terminal))) == 2 * 16
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_without_show() -> None:
     terminal = FakedTerminal(answers=KITTY)
     assert terminal.run([*FAKED, "gen", "a fox", "-s", "1"])[0] == 0

@@ -89,6 +89,7 @@ def test_weights_of_other_strides_are_laid_as_torch_lays_them() -> None:
     assert torch.equal(network.weight, weight)
 
 
+@pytest.mark.slow
 def test_metal_is_used_by_one_thread(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from devices.pretended import Device, pretended
 from devices.works import MASKED, WORKS, request, write_pictures
 from families import write_family
 from PIL import Image
+from quick import slow
 
 from sdcli.engine import Engine, Run
 from sdcli.engine.vae.strips import decode_in_strips
@@ -29,9 +30,8 @@ from sdcli.sampling import SAMPLERS, SHELF
 DEVICES: dict[str, Callable[[], Device]] = {"mps": Metal, "cuda": Cuda}
 ON = pytest.mark.parametrize("kind", DEVICES)
 ROUNDING = 1  # levels: a CPU's own layers are packed, a device's are not
-slow = pytest.mark.slow
 # Whatever a card refuses of tensors that meet, Metal refuses too.
-METAL_FIRST = pytest.mark.parametrize("kind", ["mps", pytest.param("cuda", marks=slow)])
+METAL_FIRST = pytest.mark.parametrize("kind", ["mps", slow("cuda")])
 
 
 def load(model: Path, device: str, dtype: str = "fp32", **more: Any) -> Engine:
@@ -77,7 +77,7 @@ def on_the_cpu(
         return {name: made(engine, request(**changes))[0] for name, changes in WORKS.items()}
 
 
-@slow
+@pytest.mark.slow
 @METAL_FIRST
 def test_works(
     kind: str, tiny_folder: Path, adapters: Path, on_the_cpu: Mapping[str, np.ndarray]
@@ -93,9 +93,8 @@ def test_works(
     assert not problems, str(problems)
 
 
-@slow
-@ON
-@pytest.mark.parametrize("dtype", ["fp16", "bf16"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "dtype"), [("mps", "fp16"), ("mps", "bf16"), ("cuda", "fp16")])
 def test_works_in_half_precision(kind: str, dtype: str, tiny_folder: Path, adapters: Path) -> None:
     problems = Problems()
     with pretended(DEVICES[kind]()):
@@ -106,7 +105,7 @@ def test_works_in_half_precision(kind: str, dtype: str, tiny_folder: Path, adapt
     assert not problems, str(problems)
 
 
-@slow
+@pytest.mark.slow
 @ON
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
 def test_every_sampler(
@@ -134,12 +133,13 @@ def test_every_sampler(
     assert not problems, str(problems)
 
 
-@METAL_FIRST
+@pytest.mark.slow
+@ON
 @pytest.mark.parametrize(
     "family",
     [
         "sdxl-inpainting",
-        *(pytest.param(f, marks=slow) for f in ("sd1-inpainting", "sd2-v", "sdxl")),
+        *("sd1-inpainting", "sd2-v", "sdxl"),
     ],
 )
 def test_families(kind: str, family: str, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_families(kind: str, family: str, tmp_path: Path) -> None:
     assert picture.shape == (64, 64, 3)
 
 
-@ON
+@METAL_FIRST
 def test_batches_previews_and_what_else_a_run_gives(kind: str, tiny_folder: Path) -> None:
     wanted = [request(seed=1), request(seed=2, prompt="[a|b]", negative_prompt="a " * 90)]
     with pretended(DEVICES[kind]()):
@@ -169,6 +169,7 @@ def test_batches_previews_and_what_else_a_run_gives(kind: str, tiny_folder: Path
     assert torch.allclose(strips, whole.held, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_cards_own_noise(tiny_folder: Path) -> None:
     problems = Problems()
     with pretended(Cuda()):
@@ -179,7 +180,7 @@ def test_a_cards_own_noise(tiny_folder: Path) -> None:
     assert not problems, str(problems)
 
 
-@slow
+@pytest.mark.slow
 @ON
 @pytest.mark.parametrize("offload", ["model", "sequential"])
 def test_offloaded(

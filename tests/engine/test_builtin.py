@@ -29,8 +29,11 @@ def test_it_is_small() -> None:
     assert size <= 24 * 2**20
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = (gen(capsys, "a red circle", "--seed", "7")[0] for _ in range(2))
+    first, second = (
+        gen(capsys, "a red circle", "--seed", "7", "--steps", "8")[0] for _ in range(2)
+    )
     assert first.shape == (128, 128, 3)
     assert np.array_equal(first, second)
 
@@ -67,6 +70,7 @@ def pictures_of(engine: Engine, prompt: str, *, count: int = 6) -> list[np.ndarr
     return [np.asarray(picture.image, dtype=np.int16) for picture in made.pictures()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "strong", "weak"),
     [
@@ -116,6 +120,7 @@ def test_bytes_on_stdout_are_the_picture(capfdbinary: pytest.CaptureFixture[byte
         assert "parameters" in image.info
 
 
+@pytest.mark.slow
 def test_explain_draws_what_the_model_is_given(tmp_path: Path) -> None:
     """A row for each sampler, eight pictures with their steps and σ's beneath."""
     picture = tmp_path / "picture.png"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from networks import clips
+from quick import slow
 from repository import SEPIA
 
 from sdcli import Engine, GenerationRequest
@@ -94,7 +95,7 @@ def packed_bytes(engine: Engine) -> int:
 
 
 @pytest.mark.skipif(not packs(CPU), reason="weights are not packed on this machine")
-@pytest.mark.parametrize("tag", ["", f" <lora:{SEPIA}:1>"], ids=["plain", "LoRA"])
+@pytest.mark.parametrize("tag", ["", slow(f" <lora:{SEPIA}:1>", id="LoRA")])
 def test_the_text_encoder_makes_room_where_memory_is_short(
     builtin: Engine, monkeypatch: pytest.MonkeyPatch, tag: str
 ) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from quick import each_sampler
 
 from sdcli.cli import main
 from sdcli.engine import Engine
@@ -31,20 +34,33 @@ FOREIGN = (
 OF_THE_PIPELINE = [row for row in SHELF if row.scheduler not in FOREIGN]
 
 
-@pytest.mark.parametrize("row", OF_THE_PIPELINE, ids=lambda row: row.name)
-def test_the_picture_is_that_of_diffusers_own_pipeline(tiny: Engine, row: Sampler) -> None:
+@pytest.fixture(scope="module")
+def pipeline(tiny_folder: Path) -> StableDiffusionPipeline:
+    """diffusers' own, on the tiny model."""
+    found = StableDiffusionPipeline.from_pretrained(
+        tiny_folder, torch_dtype=torch.float32, local_files_only=True
+    )
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def scheduling(pipeline: StableDiffusionPipeline) -> Any:
+    """The configuration of the model's own scheduler."""
+    return pipeline.scheduler.config
+
+
+@each_sampler(OF_THE_PIPELINE)
+def test_the_picture_is_that_of_diffusers_own_pipeline(
+    tiny: Engine, pipeline: StableDiffusionPipeline, scheduling: Any, row: Sampler
+) -> None:
     """torch's own noise, so that both draw the same: at most 2 levels apart."""
     wanted = GenerationRequest(
         prompt="a red circle", sampler=row.name, steps=6, cfg_scale=3, seed=5, rng="cpu"
     )
     picture = tiny.generate(wanted)
 
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        tiny.model.path, torch_dtype=torch.float32, local_files_only=True
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    scheduler = getattr(diffusers, row.scheduler)
-    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    pipeline.scheduler = getattr(diffusers, row.scheduler).from_config(scheduling)
     pipeline.scheduler.register_to_config(clip_sample=False)
     oracle = pipeline(
         wanted.prompt,
@@ -84,7 +100,7 @@ def test_a_sure_model_gets_its_picture(row: Sampler) -> None:
     assert len(asked) == solver.total_evaluations(solver.sigmas)
 
 
-@pytest.mark.parametrize("row", SHELF, ids=lambda row: row.name)
+@each_sampler(SHELF)
 def test_few_steps_work(row: Sampler, subtests: pytest.Subtests) -> None:
     truth = torch.zeros(1, 4, 8, 8)
     for steps in (1, 2, 3):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from quick import each_sampler
 from tiny import write_tiny_model
 
 from sdcli.engine import Engine, Picture
@@ -20,7 +21,7 @@ from sdcli.engine.vae.codec import pad_around
 from sdcli.errors import SdcliError, UsageError
 from sdcli.models.latents import LatentSpace
 from sdcli.request import GenerationRequest
-from sdcli.sampling import SAMPLERS
+from sdcli.sampling import SAMPLERS, Sampler
 
 
 def pixels(picture: Picture) -> np.ndarray:
@@ -65,13 +66,15 @@ def test_another_request_gives_another_picture(tiny: Engine, other: dict[str, ob
     assert not np.array_equal(pixels(tiny.generate(request())), pixels(changed))
 
 
-@pytest.mark.parametrize("sampler", [row.name for row in SAMPLERS if not row.adaptive])
-def test_a_batch_changes_no_picture(tiny: Engine, sampler: str, subtests: pytest.Subtests) -> None:
+@each_sampler(row for row in SAMPLERS if not row.adaptive)
+def test_a_batch_changes_no_picture(tiny: Engine, row: Sampler, subtests: pytest.Subtests) -> None:
     """Different seeds and prompts at once, against each alone."""
     for cfg_scale in (1, 7):
         requests = [
-            request(seed=seed, prompt=f"a fox {seed}", sampler=sampler, cfg_scale=cfg_scale)
-            for seed in (3, 11, 12)
+            request(
+                seed=seed, prompt=f"a fox {seed}", sampler=row.name, steps=4, cfg_scale=cfg_scale
+            )
+            for seed in (3, 11)
         ]
         for one, wanted in zip(together(tiny, *requests), requests, strict=True):
             with subtests.test(cfg_scale=cfg_scale, seed=wanted.seed):

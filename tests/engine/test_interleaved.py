@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from quick import slow
 from recorder import Recorder
 from repository import SEPIA
 from safetensors.torch import save_file
@@ -32,6 +33,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "a hires fix": {"hires_scale": 1.5, "hires_upscaler": "Lanczos", "tiling": True},
     "edited prompts": {"prompt": "a [red|blue] circle", "negative_prompt": "a [star|ring]"},
 }
+
+QUICK = ("a LoRA", "tiling")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,13 @@ def together(shared: Engine, *several: dict[str, Any]) -> list[Image.Image]:
     return [run.pictures()[0].image for run in runs]
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize(
+    "change",
+    [
+        (pytest.param if name in QUICK else slow)(change, id=name)
+        for name, change in CHANGES.items()
+    ],
+)
 def test_interleaved_runs_are_equal_to_runs_alone(
     folder: Path, shared: Engine, change: dict[str, Any]
 ) -> None:
@@ -89,6 +98,7 @@ def test_interleaved_runs_are_equal_to_runs_alone(
     assert together(shared, change, {}) == wanted[::-1]
 
 
+@pytest.mark.slow
 def test_all_of_them_at_once(folder: Path, shared: Engine) -> None:
     wanted = [alone(folder, change) for change in CHANGES.values()]
     assert together(shared, *CHANGES.values()) == wanted
@@ -100,7 +110,7 @@ def test_a_run_that_is_begun_and_left_spoils_none(folder: Path, shared: Engine) 
     assert shared.generate(request()).image == alone(folder, {})
 
 
-@pytest.mark.parametrize("change", ["a LoRA", "tiling", "PAG"])
+@pytest.mark.parametrize("change", [slow("a LoRA"), "tiling", slow("PAG")])
 def test_recorded_calls_are_those_of_the_run(folder: Path, shared: Engine, change: str) -> None:
     """CUDA graphs, by a stand-in that works again what it recorded."""
     graphs = Graphs(shared._components.backbone, Recorder())
@@ -111,6 +121,7 @@ def test_recorded_calls_are_those_of_the_run(folder: Path, shared: Engine, chang
     assert together(recorded, {}, CHANGES[change]) == wanted
 
 
+@pytest.mark.slow
 def test_threads_take_turns(folder: Path, shared: Engine) -> None:
     asks: Sequence[dict[str, Any]] = [{}, CHANGES["a LoRA"], CHANGES["tiling"], {"seed": 2}]
     with ThreadPoolExecutor(len(asks)) as threads:

@@ -69,6 +69,7 @@ def test_another_prompt_changes_what_it_says(builtin: Engine, picture: Path) -> 
     assert np.abs(after - before)[~figure].mean() < 25
 
 
+@pytest.mark.slow
 def test_from_the_shell_and_again_from_its_text(
     capsys: pytest.CaptureFixture[str], picture: Path
 ) -> None:

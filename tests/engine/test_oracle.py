@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+from quick import slow
 
 from sdcli.engine import Engine
 from sdcli.engine.noise.streams import NvStream
@@ -13,7 +14,7 @@ from sdcli.request import GenerationRequest
 
 
 @pytest.mark.parametrize("which", ["tiny", "builtin"])
-@pytest.mark.parametrize("cfg_scale", [1.0, 5.0])
+@pytest.mark.parametrize("cfg_scale", [slow(1.0), 5.0])
 def test_euler_equals_diffusers_own_pipeline(
     which: str, cfg_scale: float, request: pytest.FixtureRequest
 ) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from quick import each_sampler, slow
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sdcli.engine import Engine
 from sdcli.request import GenerationRequest
-from sdcli.sampling import SAMPLERS, Sampler
+from sdcli.sampling import Sampler
 
 # What reads a number of a tensor, or makes a shape of its values: on a card each of them waits.
 WAITING = {
@@ -48,7 +49,7 @@ def test_a_wait_is_seen() -> None:
     assert +waits.seen == {"_local_scalar_dense": 2}
 
 
-@pytest.mark.parametrize("row", SAMPLERS, ids=lambda row: row.name)
+@each_sampler()
 def test_no_step_waits_for_the_device(tiny: Engine, row: Sampler) -> None:
     """DPM adaptive must: the length of its next step depends on the error of each try."""
     run = tiny.start(
@@ -64,7 +65,8 @@ def test_no_step_waits_for_the_device(tiny: Engine, row: Sampler) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"token_merging_ratio": 0.5}, {"deep_cache": 3}, {"deep_cache": 3, "ngms": 99}]
+    "changes",
+    [{"deep_cache": 3, "ngms": 99}, slow({"deep_cache": 3}), slow({"token_merging_ratio": 0.5})],
 )
 def test_no_gain_waits_for_it(builtin: Engine, changes: dict[str, Any]) -> None:
     request = GenerationRequest(prompt="[a|b]", steps=STEPS, seed=1, **changes)

@@ -15,6 +15,7 @@ import torch
 from diffusers import DiffusionPipeline
 from families import TINY, write_family
 from PIL import Image
+from quick import slow
 from safetensors.torch import load_file, save_file
 
 from sdcli.cli import run
@@ -24,7 +25,7 @@ from sdcli.models.key_mapping import VAE
 
 FAMILIES = pytest.mark.parametrize(
     "family",
-    [pytest.param(name, marks=() if name == "sd1" else pytest.mark.slow) for name in TINY],
+    ["sd1", *(slow(name) for name in TINY if name != "sd1")],
     indirect=True,
 )
 
@@ -64,25 +65,39 @@ def title(name: str) -> str:
     return by_name("sd2" if name == "sd2-v" else name).title
 
 
+@pytest.fixture
+def wanted(family: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> np.ndarray:
+    """What the folder makes."""
+    _, folder = family
+    if folder not in _MADE:
+        _MADE[folder] = picture(folder, capsys)
+    return _MADE[folder]
+
+
+_MADE: dict[Path, np.ndarray] = {}
+
+
 @FAMILIES
 def test_a_single_file_and_the_folder_made_of_it(
-    family: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+    family: tuple[str, Path], wanted: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, folder = family
-    wanted = picture(folder, capsys)
     single = convert(folder, "one.safetensors", capsys)
     assert find(str(single)).family.name == name
     assert np.abs(picture(single, capsys) - wanted).max() <= 1
     assert np.abs(picture(convert(single, "again/", capsys), capsys) - wanted).max() <= 1
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_a_file_of_nothing_but_tensors(
-    family: tuple[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    family: tuple[str, Path],
+    wanted: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """A pickle; and one without its VAE, which stands beside it as A1111 looks for it."""
     name, folder = family
-    wanted = picture(folder, capsys)
     tensors = load_file(convert(folder, "one.safetensors", capsys))
     torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "pickled.ckpt")
     assert np.abs(picture(tmp_path / "pickled.ckpt", capsys) - wanted).max() <= 1
@@ -94,6 +109,7 @@ def test_a_file_of_nothing_but_tensors(
     assert json.loads(capsys.readouterr().out)["model"] == title(name)
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_half_precision(family: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """A file and a folder of the same rounded weights."""
@@ -106,7 +122,7 @@ def test_half_precision(family: tuple[str, Path], capsys: pytest.CaptureFixture[
     assert np.abs(picture(single, capsys) - picture(halves, capsys)).max() <= 1
 
 
-@pytest.mark.parametrize("family", ["sd1", "sdxl"], indirect=True)
+@pytest.mark.parametrize("family", ["sd1", slow("sdxl")], indirect=True)
 def test_diffusers_reads_a_prompt_with_a_folder_made_here(
     family: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,9 +136,13 @@ def test_diffusers_reads_a_prompt_with_a_folder_made_here(
     assert embeddings[0].shape[1] == 77
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1"], indirect=True)
 def test_a_file_without_a_vae_asks_for_one(
-    family: tuple[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    family: tuple[str, Path],
+    wanted: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """By name or by path; what is made of both is whole."""
     _, folder = family
@@ -137,7 +157,6 @@ def test_a_file_without_a_vae_asks_for_one(
     assert run(["models", "convert", str(bare), "bare/"]) == 2
     assert not Path("bare").exists()
     capsys.readouterr()
-    wanted = picture(folder, capsys)
     assert np.abs(picture(bare, capsys, "--vae", str(vae)) - wanted).max() <= 1
     vae.rename(bare.with_name("bare.vae.safetensors"))
     whole = convert(bare, "whole.safetensors", capsys)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from diffusers import (
 from diffusers.loaders import single_file_utils as theirs
 from families import networks
 from PIL import Image
+from quick import slow
 from safetensors.torch import load_file, save_file
 from tiny import write_folder, write_tokenizer
 
@@ -32,14 +35,16 @@ from sdcli.models.header import read_header
 from sdcli.models.roles import TEXT_ENCODERS
 
 
+@cache
 def picture(model: Path, **changes: Any) -> np.ndarray:
     request = GenerationRequest(prompt="a fox", seed=1, steps=3, width=64, height=64, **changes)
     return np.asarray(Engine.load(str(model), device="cpu").generate(request).image, np.int16)
 
 
 @pytest.fixture
-def single(tiny_folder: Path, tmp_path: Path) -> Path:
+def single(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny model as one file."""
+    monkeypatch.setattr(single_file, "tokenizer", lambda **_: tiny_folder / "tokenizer")
     to_single_file(find(str(tiny_folder)), tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
 
@@ -48,10 +53,13 @@ def test_a_single_file_makes_the_folders_picture(tiny_folder: Path, single: Path
     assert np.abs(picture(single) - picture(tiny_folder)).max() <= 1
 
 
-@pytest.fixture(scope="module", params=["sd1", "sd2", "sdxl"])
+@pytest.fixture(
+    scope="module",
+    params=["sd1", slow("sd2"), slow("sdxl")],
+)
 def family(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Path, Path]:
+) -> Iterator[tuple[str, Path, Path]]:
     """(name, folder, single file as its makers write it: nothing but tensors)."""
     root = tmp_path_factory.mktemp("family")
     folder, file = root / "folder", root / "single.safetensors"
@@ -64,14 +72,9 @@ def family(
     model = find(str(folder))
     to_single_file(replace(model, family=by_name(request.param)), file)
     save_file(load_file(file), file)  # without the metadata
-    return request.param, folder, file
-
-
-@pytest.fixture(autouse=True)
-def _tokenizer(family: tuple[str, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the place of CLIP's, which is on the hub."""
-    _, folder, _ = family
-    monkeypatch.setattr(single_file, "tokenizer", lambda **_: folder / "tokenizer")
+    with pytest.MonkeyPatch.context() as patch:  # in the place of CLIP's, which is on the hub
+        patch.setattr(single_file, "tokenizer", lambda **_: folder / "tokenizer")
+        yield request.param, folder, file
 
 
 def test_the_family_and_its_shapes_are_told_by_the_tensors(family: tuple[str, Path, Path]) -> None:
@@ -92,6 +95,7 @@ def test_it_makes_the_folders_picture(family: tuple[str, Path, Path]) -> None:
     assert np.abs(picture(file) - picture(folder)).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negative", ["", "blue"])
 @pytest.mark.parametrize("family", ["sdxl"], indirect=True)
 def test_sdxl_equals_diffusers_own_pipeline(family: tuple[str, Path, Path], negative: str) -> None:
@@ -125,6 +129,7 @@ def test_sdxl_equals_diffusers_own_pipeline(family: tuple[str, Path, Path], nega
     assert np.abs(ours - np.asarray(theirs_picture, np.int16)).max() <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sdxl"], indirect=True)
 def test_an_inpainting_model_is_told_of_a_grey_picture_all_masked(
     family: tuple[str, Path, Path], tmp_path: Path
@@ -168,6 +173,7 @@ def test_an_inpainting_model_is_told_of_a_grey_picture_all_masked(
     assert np.abs(ours - np.asarray(wanted, np.int16)).max() <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd2"], indirect=True)
 def test_whether_stable_diffusion_2_predicts_v_is_told_by_its_answer(
     family: tuple[str, Path, Path], tmp_path: Path
@@ -210,6 +216,7 @@ def test_a_pickle_makes_the_same_picture(family: tuple[str, Path, Path], tmp_pat
     assert np.abs(picture(tmp_path / "tiny.ckpt") - picture(file)).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1"], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
 def test_other_number_formats_are_read(
@@ -224,6 +231,7 @@ def test_other_number_formats_are_read(
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
 
 
+@pytest.mark.slow
 def test_averaged_weights_beside_the_others_are_left_alone(
     family: tuple[str, Path, Path], tmp_path: Path
 ) -> None:

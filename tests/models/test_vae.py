@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick import slow
 from safetensors.torch import load_file, save_file
 from tiny import write_tiny_model
 
@@ -52,7 +53,7 @@ def wanted(one: Path, two: Path, tmp_path: Path) -> np.ndarray:
     return picture(find(str(tmp_path / "mixed.safetensors")))
 
 
-@pytest.mark.parametrize("layout", ["bare", "prefixed", "diffusers"])
+@pytest.mark.parametrize("layout", ["bare", slow("prefixed"), slow("diffusers")])
 def test_it_takes_the_models_own_ones_place(
     two: tuple[Path, Path], tmp_path: Path, layout: str
 ) -> None:
@@ -75,7 +76,7 @@ def test_it_takes_the_models_own_ones_place(
 FIRST_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
-@pytest.mark.parametrize("convolutions", [False, True])
+@pytest.mark.parametrize("convolutions", [slow(False), True])
 @pytest.mark.parametrize("place", ["its folder", "--vae"])
 def test_an_attention_by_its_first_names_is_read(
     tmp_path: Path, place: str, convolutions: bool

@@ -93,6 +93,7 @@ def test_files_are_found_in_folders_within(tmp_path: Path) -> None:
         read_wildcards([tmp_path / "none"])
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("{}|$:1.-_ab")) | st.text())
 def test_no_text_is_too_much(text: str) -> None:
     """Nothing comes of it that was not in it, or it is told what is wrong."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from quick import slow
 
 from sdcli.errors import UsageError
 from sdcli.images.formats import encode, read_file
@@ -111,7 +112,7 @@ def back(text: str | None) -> GenerationRequest:
     return GenerationRequest(**values)
 
 
-@pytest.mark.parametrize("kind", ["text", "png", "jpg", "webp"])
+@pytest.mark.parametrize("kind", [slow("text"), "png", slow("jpg"), slow("webp")])
 @given(request=requests())
 @example(request=GenerationRequest(seed=1, prompt="Negative prompt: a", negative_prompt="\n"))
 @example(request=GenerationRequest(seed=1, negative_prompt="a\nSteps: 1, Sampler: x, Seed: 3"))

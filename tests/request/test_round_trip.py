@@ -126,6 +126,7 @@ def test_every_field_comes_back_from_a_pictures_text(subtests: pytest.Subtests) 
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [key for key in EXAMPLES if key not in OF_FILES])
 def test_every_field_comes_back_from_a_pictures_command_preset_and_text(
     sdcli: Any, engine: FakeEngine, field: str

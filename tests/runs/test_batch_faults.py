@@ -15,6 +15,7 @@ import pytest
 from faked_process import FAKED
 from fakes import FakeEngine, FakeRun
 from PIL import Image
+from quick import slow
 
 from sdcli.runs.journal import NAME
 
@@ -41,6 +42,7 @@ def pictures() -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
 def test_a_disk_that_is_full_for_one_picture_stops_no_other() -> None:
     Path("p.txt").write_text("a --seed 1\nb --seed 2 --size 4096x4096\nc --seed 3\n")
@@ -74,7 +76,7 @@ def test_a_folder_that_goes_away_is_made_again(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize("sent", [slow(signal.SIGINT), signal.SIGTERM], ids=lambda s: s.name)
 def test_a_signal_keeps_what_is_finished(sent: signal.Signals) -> None:
     Path("p.txt").write_text(ROWS)
     with started("-o", "out/") as process:
@@ -95,6 +97,7 @@ def test_a_signal_keeps_what_is_finished(sent: signal.Signals) -> None:
     assert len(pictures()) == 40
 
 
+@pytest.mark.slow
 def test_two_shards_at_once_share_a_folder() -> None:
     Path("p.txt").write_text(ROWS)
     with (

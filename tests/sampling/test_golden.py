@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from mixture import SEED, denoise, noise_rows
+from quick import slow
 from repository import ROOT
 
 from sdcli.engine.noise.brownian import BrownianNoise
-from sdcli.sampling import resolve, resolve_schedule
+from sdcli.sampling import SAMPLERS, resolve, resolve_schedule
 from sdcli.sampling.noise_tables import scaled_linear
 
 RECORD = json.loads((ROOT / "tests" / "golden" / "k_diffusion.json").read_text())
@@ -25,13 +26,18 @@ DETERMINISTIC, TREE = 1e-6, 1e-4
 ROUNDED_AWAY = {("DPM++ 2S a", 2): 1e-4, ("DPM2 a", 2): 1e-3}
 
 
+BROWNIAN = {row.name for row in SAMPLERS if row.brownian}  # slow, as a tree of noise is
+
+
 def groups() -> list[Any]:
     """One case for each sampler and schedule: all of its runs."""
     cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in RECORD["runs"]:
         cases.setdefault((run["sampler"], run["schedule"]), []).append(run)
     return [
-        pytest.param(sampler, schedule, runs, id=f"{sampler} {schedule}")
+        (slow if sampler in BROWNIAN and schedule != "Karras" else pytest.param)(
+            sampler, schedule, runs, id=f"{sampler} {schedule}"
+        )
         for (sampler, schedule), runs in cases.items()
     ]
 

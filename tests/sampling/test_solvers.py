@@ -37,9 +37,10 @@ ORDERED = [
 ]
 # PLMS begins with a step of two calls; HeunPP2 has no third slope in its last step but one.
 MORE_CALLS = {"PLMS": 1, "HeunPP2": -1}
+COSTLY = ("ER SDE", "SA-Solver")  # they solve for their weights at each of 80,000 steps
 # Of a model that was not distilled for it, LCM loses variance at each jump, and TCD some.
 SPREADING = [
-    pytest.param(row, id=row.name, marks=pytest.mark.slow if row.name == "ER SDE" else ())
+    pytest.param(row, id=row.name, marks=pytest.mark.slow if row.name in COSTLY else ())
     for row in SAMPLERS
     if row.stochastic and row.name not in ("LCM", "TCD")
 ]

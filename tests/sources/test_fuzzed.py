@@ -84,6 +84,7 @@ def test_any_bytes(target: str, data: bytes) -> None:
     read(target, data)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(TEXTS), st.lists(st.sampled_from(seeds.words()) | WORDS).map("".join))
 @settings(max_examples=300)
 def test_any_words(target: str, text: str) -> None:
@@ -100,6 +101,7 @@ def test_real_files_with_a_part_replaced(
     read(target, data[:place] + part + data[place + length :])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(KEYS), WORDS)), st.booleans())
 @settings(max_examples=300)
 def test_any_settings_of_a_picture(items: list[tuple[str, str]], quoted: bool) -> None:
@@ -107,6 +109,7 @@ def test_any_settings_of_a_picture(items: list[tuple[str, str]], quoted: bool) -
     read("text", f"a\nSteps: 20, Sampler: Euler a, Seed: 1, Init image: a.png, {line}")
 
 
+@pytest.mark.slow
 @given(GRAPHS)
 @settings(max_examples=300)
 def test_any_nodes_in_a_row_or_a_ring(graph: dict[str, Any]) -> None:
@@ -114,12 +117,14 @@ def test_any_nodes_in_a_row_or_a_ring(graph: dict[str, Any]) -> None:
     read("comfyui", json.dumps(graph))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(INVOKEAI), JSON), st.sampled_from(["", "old-"]))
 @settings(max_examples=300)
 def test_any_settings_of_invokeai(content: dict[str, Any], old: str) -> None:
     read(f"{old}invokeai", json.dumps({"image": content} if old else content))
 
 
+@pytest.mark.slow
 @given(ROWS)
 @settings(max_examples=300)
 def test_any_row(row: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError
+from quick import slow
 
 from sdcli.errors import Problems, UsageError
 from sdcli.request import GenerationRequest
@@ -51,7 +52,11 @@ def read(target: str, data: bytes | str) -> bool:
     return targets.read(target, data.encode() if isinstance(data, str) else data, FILE)
 
 
-@pytest.mark.parametrize("value", [*ODD_TEXTS, *ODD_VALUES], ids=lambda value: ascii(value)[:20])
+def shortly(value: Any) -> str:
+    return ascii(value)[:20]
+
+
+@pytest.mark.parametrize("value", [*ODD_TEXTS, *map(slow, ODD_VALUES)], ids=shortly)
 def test_no_odd_value_fells_a_reader_wherever_it_stands(value: Any) -> None:
     begun = {"prompt": "a", "init_img": "a.png"}
     for key in sorted(REQUEST_KEYS | {"size", "preset", "count", "style"}):
@@ -90,6 +95,7 @@ def test_what_repeats_itself_for_ever_is_read_in_time(unit: str) -> None:
 FILLINGS = ["a", " ", "1,", "a=", "(", "[a|b]", "<lora:", "0,0,8,8;", "~", "é"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", FILLINGS)
 def test_no_field_keeps_its_reader_busy(unit: str) -> None:
     text = unit * (100_000 // len(unit))
@@ -146,6 +152,7 @@ def test_many_faults_are_each_told_once() -> None:
     assert len(problems.errors) == Counted.told == 300
 
 
+@pytest.mark.slow
 def test_a_file_of_nothing_but_faults_is_read_to_its_end() -> None:
     for how in ("txt", "jsonl", "csv"):
         _, problems = rows_of("--x 1\n" * 5000, how, "p")

@@ -244,6 +244,7 @@ NODE = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("123"), NODE) | st.dictionaries(KEYS, JSON))
 def test_no_nodes_crash_a_reader(content: dict[str, Any]) -> None:
     for reader in (comfyui_values, invokeai_values, old_invokeai_values):

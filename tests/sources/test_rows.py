@@ -235,6 +235,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(WORDS))
 def test_no_line_of_options_crashes_the_reader(words: list[str]) -> None:
     try:

@@ -45,6 +45,7 @@ def in_its_own_process(program: str, *arguments: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_picture_needs_none_of_them(tiny_folder: Path) -> None:
     last = in_its_own_process(GEN, str(tiny_folder)).splitlines()[-1]
     assert json.loads(last) == [0, sorted({*UNUSED, *COMPILER})]

@@ -27,10 +27,11 @@ def pad_around(network: nn.Module, wanted: bool) -> bool:
     With the first a picture has edges that meet; they were trained with the second.
     """
     mode: Any = "circular" if wanted else "zeros"
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    if all(convolution.padding_mode == mode for convolution in convolutions):
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first = next(convolutions, None)  # runs ask at every step, and a network has hundreds
+    if first is None or first.padding_mode == mode:
         return False
-    for convolution in convolutions:
+    for convolution in (*convolutions, first):  # the one that tells of all comes last
         convolution.padding_mode = mode
     return True
 

@@ -60,9 +60,10 @@ def _places(path: Path) -> Iterator[tuple[int, int]]:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
+    wanted = str(path.resolve())
     for line in lines:
         place, *_, name = line.split(maxsplit=5)
-        if name == str(path.resolve()):
+        if name == wanted:
             start, end = place.split("-")
             yield int(start, 16), int(end, 16)
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import pytest
 import torch
 from PIL import Image
 from repository import SEPIA
-from torch._dynamo.utils import counters
 
 from sdcli.engine import Engine
 from sdcli.engine.backbones.unet import UNet
@@ -41,20 +40,25 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def traced(unpacked: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Blocks are traced as they are for the compiler, and then run as they were traced."""
+def traced(
+    unpacked: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Mapping[str, Mapping[str, int]]]:
+    """Blocks are traced as for the compiler, and run as they were traced; what it counts."""
+    from torch._dynamo.utils import counters  # seconds, which every other run of tests can save
+
     trace = partial(torch.compile, backend="aot_eager")
     monkeypatch.setattr(torch, "compile", trace)
     monkeypatch.setenv(compiling._CACHE, str(tmp_path))
     torch._dynamo.reset()
     counters.clear()
-    yield
+    yield counters
     torch._dynamo.reset()
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("traced")
-def test_pictures_stay_and_no_block_is_traced_twice(tiny: Engine, tiny_folder: Path) -> None:
+def test_pictures_stay_and_no_block_is_traced_twice(
+    traced: Mapping[str, Mapping[str, int]], tiny: Engine, tiny_folder: Path
+) -> None:
     said: list[str] = []
     engine = Engine.load(str(tiny_folder), device="cpu", compile=True, say=said.append)
     assert engine.compiled
@@ -63,8 +67,8 @@ def test_pictures_stay_and_no_block_is_traced_twice(tiny: Engine, tiny_folder: P
     for asked in ({}, {"prompt": "[a|b] fox"}, {"pag_scale": 3.0}, {"deep_cache": 2}, {}):
         ours, theirs = (each.generate(request(**asked)).image for each in (engine, tiny))
         assert likeness(ours, theirs).greatest <= 1, asked
-        traces.append(counters["stats"]["unique_graphs"])
-    assert not counters["graph_break"]
+        traces.append(traced["stats"]["unique_graphs"])
+    assert not traced["graph_break"]
     first, prompts, pag, cache, again = traces
     assert first == prompts > 0  # what is asked changes nothing
     assert pag > prompts  # which attends in another way

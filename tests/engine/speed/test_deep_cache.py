@@ -242,6 +242,7 @@ def test_a_run_leaves_nothing_behind(builtin: Engine) -> None:
     assert np.array_equal(image(builtin), before)
 
 
+@pytest.mark.slow
 def test_the_picture_is_another_but_alike(builtin: Engine) -> None:
     plain = image(builtin, steps=20)
     apart = [np.abs(image(builtin, steps=20, deep_cache=n) - plain).mean() for n in (2, 3, 6)]
@@ -273,11 +274,12 @@ def test_perturbed_calls_differ(builtin: Engine) -> None:
 PROMPTS = ("a red circle", "a blue star " * 40, "[a|an old] house", "a fox AND a hen")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"ngms": 99}, {"token_merging_ratio": 0.5}], ids=str)
 def test_pictures_of_a_batch_are_each_as_made_alone(builtin: Engine, more: dict[str, Any]) -> None:
     """Though prompts of different lengths are asked in groups."""
     requests = [
-        request(prompt=prompt, seed=seed, deep_cache=3, steps=8, **more)
+        request(prompt=prompt, seed=seed, deep_cache=3, steps=5, **more)
         for seed, prompt in enumerate(PROMPTS)
     ]
     run = builtin.start(requests)

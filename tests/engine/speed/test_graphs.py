@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import slow
 from recorder import Recorder
 from repository import SEPIA
 
@@ -23,7 +24,7 @@ from sdcli.request import GenerationRequest
 
 def request(**asked: object) -> GenerationRequest:
     values = {"prompt": "a red circle", "seed": 1, "steps": 4, "sampler": "Euler", "cfg_scale": 5.0}
-    return GenerationRequest.model_validate(values | asked)
+    return GenerationRequest.model_validate(values | {"width": 64, "height": 64} | asked)
 
 
 @pytest.fixture
@@ -55,8 +56,9 @@ def test_every_picture_is_the_one_without(
     assert recorder.replays == 4 + 4 + 7 + 4
 
 
+@pytest.mark.slow
 def test_each_shape_has_its_own(builtin: Engine, recorded: Engine, recorder: Recorder) -> None:
-    for asked in ({}, {"cfg_scale": 1.0}, {"width": 64, "height": 64}, {"ngms": 100.0}, {}):
+    for asked in ({}, {"cfg_scale": 1.0}, {"width": 96, "height": 64}, {"ngms": 100.0}, {}):
         ours = recorded.generate(request(**asked)).image
         assert ours == builtin.generate(request(**asked)).image, asked
     assert recorder.recordings == 3  # --ngms asks as with and as without guidance
@@ -64,8 +66,8 @@ def test_each_shape_has_its_own(builtin: Engine, recorded: Engine, recorder: Rec
 
 @pytest.mark.parametrize(
     "asked",
-    [{"prompt": f"a red circle <lora:{SEPIA}:1>"}, {"tiling": True}],
-    ids=["LoRA", "tiling"],
+    [slow({"prompt": f"a red circle <lora:{SEPIA}:1>"}, id="LoRA"), {"tiling": True}],
+    ids=str,
 )
 def test_what_changes_the_network_is_recorded_anew(
     builtin: Engine, recorded: Engine, recorder: Recorder, asked: dict[str, Any]

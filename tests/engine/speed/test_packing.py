@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from quick import slow
 from repository import SEPIA
 from torch import Tensor, nn
 
@@ -321,7 +322,7 @@ def test_unpacked_layers_are_of_the_format_that_is_asked(builtin: Engine) -> Non
     assert plain(layer).dtype == torch.float32
 
 
-@pytest.mark.parametrize("prompt", ["a red circle", f"a red circle <lora:{SEPIA}:0.7>"])
+@pytest.mark.parametrize("prompt", ["a red circle", slow(f"a red circle <lora:{SEPIA}:0.7>")])
 def test_weights_are_the_files_own_until_they_are_called(
     prompt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

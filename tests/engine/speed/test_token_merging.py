@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from families import networks
+from quick import slow
 from torch import Tensor
 
 from sdcli.engine import Engine
@@ -135,9 +136,9 @@ def test_the_finest_maps_alone_have_fewer_tokens(builtin: Engine) -> None:
 @pytest.mark.parametrize(
     ("asked", "counts"),
     [
-        ({"token_merging_ratio": 0.5}, {128, 288}),
+        slow({"token_merging_ratio": 0.5}, {128, 288}),
         ({"token_merging_ratio": 0.5, "token_merging_ratio_hr": 0.25}, {128, 432}),
-        ({"token_merging_ratio_hr": 0.75}, {256, 144}),
+        slow({"token_merging_ratio_hr": 0.75}, {256, 144}),
     ],
 )
 def test_each_pass_of_a_hires_fix_has_its_ratio(
@@ -148,6 +149,7 @@ def test_each_pass_of_a_hires_fix_has_its_ratio(
     assert seen["down_blocks.0.attentions.0.transformer_blocks.0.attn1"] == counts
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_network_as_it_was(builtin: Engine) -> None:
     settled = {"prompt": "mountains at night", "steps": 10}
     before = image(builtin, **settled)
@@ -170,24 +172,26 @@ def test_a_call_that_fails_leaves_it_so_too(builtin: Engine) -> None:
     "changes",
     [
         {"pag_scale": 3.0},
-        {"tiling": True},
+        slow({"tiling": True}),
         {"width": 136, "height": 120},
-        {"cfg_scale": 1.0},
-        {"prompt": "a circle AND a square"},
-        {"ngms": 5.0, "ngms_all": True},
+        slow({"cfg_scale": 1.0}),
+        slow({"prompt": "a circle AND a square"}),
+        slow({"ngms": 5.0, "ngms_all": True, "steps": 3}),
         {"sampler": "Heun"},
     ],
     ids=str,
 )
 def test_it_goes_with_the_rest(builtin: Engine, changes: dict[str, Any]) -> None:
+    changes = {"steps": 2} | changes
     plain = image(builtin, **changes)
     assert not np.array_equal(image(builtin, token_merging_ratio=0.5, **changes), plain)
     assert np.array_equal(image(builtin, **changes), plain)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_batch_are_each_as_made_alone(builtin: Engine) -> None:
     requests = [
-        GenerationRequest(prompt=prompt, seed=seed, steps=6, token_merging_ratio=0.5)
+        GenerationRequest(prompt=prompt, seed=seed, steps=3, token_merging_ratio=0.5)
         for prompt, seed in [("a red circle", 1), ("a blue star", 2), ("a house", 3)]
     ]
     run = builtin.start(requests)
