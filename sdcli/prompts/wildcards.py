@@ -119,7 +119,7 @@ def _chosen(inside: str, rng: Random, known: Wildcards) -> str:
 
 
 def _place(options: Sequence[tuple[str, float]], rng: Random) -> int:
-    """Return one of them by its weight; where all weigh nothing, any."""
+    """Draw the place of an option by the weights; where all are 0, any."""
     weights = [weight for _, weight in options]
     return rng.choices(range(len(options)), weights if any(weights) else None)[0]
 

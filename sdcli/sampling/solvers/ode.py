@@ -63,7 +63,7 @@ euler = churning(euler_step)
 
 
 def heun_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """Return the mean of the slopes at both ends of a step; one slope where it ends at σ 0."""
+    """Step along the mean of the slopes at both ends; along the first alone to σ 0."""
     slope = (x - denoise(x, sigma)) / sigma
     ahead = x + slope * (sigma_next - sigma)
     if sigma_next == 0:
@@ -76,7 +76,7 @@ heun = churning(heun_step)
 
 
 def midpoint_step(denoise: Denoise[Any], x: Any, sigma: float, sigma_next: float) -> Any:
-    """Return the slope halfway in log σ; the slope at the start where the step ends at σ 0."""
+    """Step along the slope halfway in log σ; along that at the start to σ 0."""
     slope = (x - denoise(x, sigma)) / sigma
     if sigma_next == 0:
         return x + slope * (sigma_next - sigma)
