@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sdcli.images.drawing import COLOURS, GRID, INK, SCALE
+from sdcli.images.drawing import COLORS, GRID, INK, SCALE
 
 WIDTH, TOP, BOTTOM, BAR, GAP = 1100, 108, 48, 18, 10
 MARGIN, COLUMN = 20, 56  # at the edges; and of a column of numbers at the right one
-LEAD, BEHIND, TUNED = COLOURS[0], COLOURS[1], COLOURS[4]
+LEAD, BEHIND, TUNED = COLORS[0], COLORS[1], COLORS[4]
 _WRITTEN = str.maketrans({"²": " px", "×": "x"})  # what Pillow's own font lacks
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 _FINER, _FINER_BELOW = (0.8, 1.25, 1.5, 3), 5

@@ -51,7 +51,7 @@ class Report:
         """All that was measured."""
         told = {
             "machine": dict(self.machine),
-            "rows": [_told(result) for result in self.results],
+            "rows": [_row(result) for result in self.results],
             "left_out": [asdict(row) for row in self.missing],
         }
         path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -67,7 +67,7 @@ class Report:
         path.write_bytes(plot(bars, where))
 
 
-def _told(result: Result) -> dict[str, Any]:
+def _row(result: Result) -> dict[str, Any]:
     columns = {}
     for name, samples in result.samples.items():
         shown, share = result.shown(name), result.share(name)

@@ -183,7 +183,7 @@ class Stdin:
         return iter(sys.stdin)
 
 
-def _styled(word: str, colour: str) -> str:
+def _styled(word: str, color: str) -> str:
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
         return word
-    return typer.style(word, fg=colour, bold=True)
+    return typer.style(word, fg=color, bold=True)

@@ -210,7 +210,7 @@ class Engine:
     ) -> Iterator[Step | Preview | Picture]:
         """Make pictures and yield what happens: steps, previews every so many steps, pictures.
 
-        Neighbours that differ in prompts and seeds only are made at once, as far as memory allows;
+        Neighbors that differ in prompts and seeds only are made at once, as far as memory allows;
         pictures come in the requests' order. Raises SdcliError.
         """
         for _, alike in groupby(requests, key=lambda request: repr(request.shared)):

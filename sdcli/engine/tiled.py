@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sdcli.errors import OutOfMemory
 from sdcli.images.tiles import Tiling
-from sdcli.request.pictures import enlarged_size, in_colour, read_init
+from sdcli.request.pictures import enlarged_size, in_color, read_init
 from sdcli.request.request import FIRST_PASS, GenerationRequest
 
 from .batch import Batch
@@ -45,7 +45,7 @@ class Tiled:
         self._at_once = 1 if request.adaptive else at_once
         self._say = say
         self._started = time.perf_counter()
-        image = in_colour(read_init(request))
+        image = in_color(read_init(request))
         assert request.upscale
         size = enlarged_size(image.size, request.upscale)
         self._tiling = Tiling(size, (batch.width, batch.height), request.tile_overlap)

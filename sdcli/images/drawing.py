@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 WIDTH, HEIGHT = 960, 600
 LEFT, RIGHT, TOP, BOTTOM = 84, 24, 56, 64
 SCALE = 2  # drawn larger, then averaged down: smooth lines
-# Okabe and Ito's colours, which the colour-blind tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colors, which the color-blind tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GRID, INK = "#DDDDDD", "#222222"
 
 
@@ -55,13 +55,13 @@ def chart(lines: Mapping[str, Points], *, across: str, up: str) -> bytes:
     pen.text((WIDTH * SCALE / 2, (HEIGHT - 8) * SCALE), across, INK, font, anchor="mb")
     pen.text((LEFT * SCALE - 10 * SCALE, 14 * SCALE), up, INK, font, anchor="lt")
     for index, (name, points) in enumerate(lines.items()):
-        colour = COLOURS[index % len(COLOURS)]
+        color = COLORS[index % len(COLORS)]
         path = [place(x, y) for x, y in points]
-        pen.line(path, fill=colour, width=2 * SCALE, joint="curve")
+        pen.line(path, fill=color, width=2 * SCALE, joint="curve")
         for x, y in path:
-            pen.circle((x, y), 3.5 * SCALE, fill=colour)
+            pen.circle((x, y), 3.5 * SCALE, fill=color)
         y = (TOP + 18 + 22 * index) * SCALE
-        pen.line([(WIDTH - 300) * SCALE, y, (WIDTH - 270) * SCALE, y], fill=colour, width=3 * SCALE)
+        pen.line([(WIDTH - 300) * SCALE, y, (WIDTH - 270) * SCALE, y], fill=color, width=3 * SCALE)
         pen.text(((WIDTH - 260) * SCALE, y), name, INK, font, anchor="lm")
     out = io.BytesIO()
     canvas.resize((WIDTH, HEIGHT), Image.Resampling.BOX).save(out, "PNG", optimize=True)

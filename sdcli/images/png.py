@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo, putchunk
 Bytes = NDArray[np.uint8]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOURS = {"L": 0, "LA": 4, "RGB": 2, "RGBA": 6}  # PNG's number of each mode written here
+_COLORS = {"L": 0, "LA": 4, "RGB": 2, "RGBA": 6}  # PNG's number of each mode written here
 _OF_PILLOW = {"icc_profile", "transparency"}  # what Pillow takes over from the picture's `info`
 _UP, _AVERAGE, _PAETH = 2, 3, 4  # PNG's numbers; its other two filters are hardly ever the best
 _BAND = 32  # rows filtered at once: what that takes stays in the processor's cache
@@ -39,18 +39,18 @@ def write_png(image: Image, text: str | None) -> bytes:
     """Return the picture's PNG file, `text` in it as "parameters" unless None.
 
     Modes L, LA, RGB and RGBA are written here; all others by Pillow, and so is a picture that
-    brings a colour profile or a transparent colour. zlib lets other threads go on meanwhile.
+    brings a color profile or a transparent color. zlib lets other threads go on meanwhile.
     Raises OSError for a mode that PNG does not have.
     """
     info = PngInfo()
     if text is not None:
         info.add_text("parameters", text)  # tEXt where latin-1 is enough, else iTXt
     file = BytesIO()
-    if image.mode not in _COLOURS or image.info.keys() & _OF_PILLOW:
+    if image.mode not in _COLORS or image.info.keys() & _OF_PILLOW:
         image.save(file, "PNG", pnginfo=info)
         return file.getvalue()
     file.write(_SIGNATURE)
-    header = struct.pack(">IIBBBBB", *image.size, 8, _COLOURS[image.mode], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *image.size, 8, _COLORS[image.mode], 0, 0, 0)
     putchunk(file, b"IHDR", header)
     for kind, data, _ in info.chunks:
         putchunk(file, kind, data)
@@ -100,7 +100,7 @@ def _filtered(edged: Bytes, depth: int) -> Bytes:
 
 
 def _paeth(left: Bytes, above: Bytes, corner: Bytes) -> Bytes:
-    """Return which of three neighbours is nearest to left + above - corner; all of one shape.
+    """Return which of three neighbors is nearest to left + above - corner; all of one shape.
 
     In bytes alone, several times as fast as with a bit for the sign: a corner beyond both others is
     brought back to the nearer of them, which changes nothing in which of the three it is.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Tiling:
     """Tiles over a picture, both sizes (width, height) in pixels, a tile no larger than it.
 
-    Neighbours overlap by `overlap` pixels or more, as evenly as A1111's SD upscale lays them.
+    Neighbors overlap by `overlap` pixels or more, as evenly as A1111's SD upscale lays them.
     """
 
     size: tuple[int, int]

@@ -1,4 +1,4 @@
-"""The table of model families: the constants of each lineage, and how one is recognised."""
+"""The table of model families: the constants of each lineage, and how one is recognized."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _SMALL = Family("builtin", "small model in SD's layout", 192, "epsilon", 128, _O
 FAMILIES: tuple[Family, ...] = (*_TO_IMAGES, *_TO_FILL, _SMALL)
 
 
-def by_name(name: str) -> Family:
+def family_named(name: str) -> Family:
     """Return the row of that name. Raises KeyError."""
     return {row.name: row for row in FAMILIES}[name]
 

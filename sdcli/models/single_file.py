@@ -11,7 +11,7 @@ from typing import Any
 from sdcli.errors import ModelError
 from sdcli.notices import silent
 
-from .families import STABLE_DIFFUSION, Family, by_name, of_shapes
+from .families import STABLE_DIFFUSION, Family, family_named, of_shapes
 from .header import Header, read_header
 from .hub import tokenizer
 from .infer_config import clip_config, open_clip_config, unet_config, vae_config
@@ -63,14 +63,14 @@ def family_of(header: Header) -> Family:
     Raises ModelError for one that sdcli does not run, or another kind of file, by its name.
     """
     metadata = _own_metadata(header)
-    return by_name(metadata["family"]) if metadata else of_shapes(header.shapes)
+    return family_named(metadata["family"]) if metadata else of_shapes(header.shapes)
 
 
 def _own_metadata(header: Header) -> dict[str, Any]:
     try:
         metadata: dict[str, Any] = json.loads(header.metadata.get(METADATA, "{}"))
         if metadata:
-            by_name(metadata["family"])
+            family_named(metadata["family"])
     except (ValueError, TypeError, LookupError) as error:
         raise ModelError(
             f"its metadata {METADATA!r} was not written by sdcli", "convert the model again"

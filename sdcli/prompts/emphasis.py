@@ -49,7 +49,7 @@ class Piece:
 
 
 def parse(prompt: str) -> list[Piece]:
-    r"""Return the prompt's pieces, at least one; neighbours of one weight are joined.
+    r"""Return the prompt's pieces, at least one; neighbors of one weight are joined.
 
     `(x)` counts 1.1 times, `[x]` 1 / 1.1 times, `(x:1.3)` 1.3 times, and within one another their
     product. `\(` is a bracket as text. What is never closed reaches to the end, what closes nothing

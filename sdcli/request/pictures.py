@@ -56,7 +56,7 @@ def open_init(request: GenerationRequest) -> Image:
     For an inversion it is left as it is, and so for a resize of latents. Raises UsageError if it
     cannot be read, and where what is left as it is has sides that a model does not take.
     """
-    image = in_colour(read_init(request))
+    image = in_color(read_init(request))
     if request.invert:
         _check(request, image, MULTIPLE)
         return image
@@ -124,7 +124,7 @@ def tiles_sized(
     return request.model_copy(update=size)
 
 
-def in_colour(image: Image) -> Image:
+def in_color(image: Image) -> Image:
     """Return the picture in RGB, on white where it is transparent."""
     from PIL import Image as images
 
@@ -200,7 +200,7 @@ def open_patch(request: GenerationRequest, say: Callable[[str], None]) -> Patch:
     from PIL import ImageChops
 
     raw = read_init(request)
-    image, mask = in_colour(raw), _mask(request, raw, say)
+    image, mask = in_color(raw), _mask(request, raw, say)
     if request.invert_mask:
         mask = ImageChops.invert(mask)
     if request.outpaint:
@@ -270,7 +270,7 @@ def _drawn(image: Image, *, soft: bool) -> Image:
         alpha = _alpha(image, soft=soft)
         if alpha.getextrema() != (255, 255):
             return alpha
-    return in_colour(image).convert("L")
+    return in_color(image).convert("L")
 
 
 def _alpha(image: Image, *, soft: bool) -> Image:

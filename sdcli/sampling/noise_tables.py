@@ -41,7 +41,7 @@ class TrainingTable:
     """Noise levels by training timestep: `sigmas[t]` for t = 0 (least noise) … len-1 (most).
 
     Under the variance-exploding scaling of k-diffusion: x = x₀ + σ·noise. `lineage` tells apart
-    the families for which schedules were optimised.
+    the families for which schedules were optimized.
     """
 
     sigmas: tuple[float, ...]

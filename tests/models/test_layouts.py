@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from sdcli.cli import run
 from sdcli.models import find, single_file
-from sdcli.models.families import by_name
+from sdcli.models.families import family_named
 from sdcli.models.key_mapping import VAE
 
 FAMILIES = pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def convert(model: Path, target: str, capsys: pytest.CaptureFixture[str], *optio
 
 def title(name: str) -> str:
     """What a file alone tells: whether a Stable Diffusion 2 predicts v does not stand in it."""
-    return by_name("sd2" if name == "sd2-v" else name).title
+    return family_named("sd2" if name == "sd2-v" else name).title
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from sdcli.engine.weights.components import empty, sources
 from sdcli.engine.weights.convert import to_single_file
 from sdcli.errors import ModelError
 from sdcli.models import find, single_file
-from sdcli.models.families import by_name
+from sdcli.models.families import family_named
 from sdcli.models.header import read_header
 from sdcli.models.roles import TEXT_ENCODERS
 
@@ -70,7 +70,7 @@ def family(
         write_tokenizer(folder / "tokenizer_2", pad="!")
     write_folder(folder, networks(request.param, vocabulary))
     model = find(str(folder))
-    to_single_file(replace(model, family=by_name(request.param)), file)
+    to_single_file(replace(model, family=family_named(request.param)), file)
     save_file(load_file(file), file)  # without the metadata
     with pytest.MonkeyPatch.context() as patch:  # in the place of CLIP's, which is on the hub
         patch.setattr(single_file, "tokenizer", lambda **_: folder / "tokenizer")

@@ -11,7 +11,7 @@ from sdcli.errors import UsageError
 from sdcli.sampling import SCHEDULES, Schedule, resolve, resolve_schedule
 from sdcli.sampling.noise_tables import f32, linear, linspace32, scaled_linear, squared_cosine
 from sdcli.sampling.schedules.beta import incomplete_beta, inverse_incomplete_beta
-from sdcli.sampling.schedules.optimised import ALIGNED_32
+from sdcli.sampling.schedules.optimized import ALIGNED_32
 
 ROWS = [pytest.param(row, id=row.name) for row in SCHEDULES]
 TABLE = scaled_linear()

@@ -168,11 +168,11 @@ def _rows(reading: Reading, shown: _Shown) -> Iterator[Sequence[Any]]:
     calls = f"{reading.first}-{reading.last}" if reached else "never"
     for number, chunk in enumerate(reading.chunks):
         start = (reading.prompt, f"{reading.weight:g}", calls) if number == 0 else ("", "", "")
-        yield (*start, str(len(chunk)), _in_colour(chunk, shown))
+        yield (*start, str(len(chunk)), _in_color(chunk, shown))
 
 
-def _in_colour(chunk: Sequence[Token], shown: _Shown) -> Any:
-    """Return the tokens as text, what is weighted in brackets; on a terminal in colour besides."""
+def _in_color(chunk: Sequence[Token], shown: _Shown) -> Any:
+    """Return the tokens as text, what is weighted in brackets; on a terminal in color besides."""
     runs = [
         (shown([id for id, _ in run]).strip(), weight)
         for weight, run in groupby(chunk, key=lambda token: token[1])

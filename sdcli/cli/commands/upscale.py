@@ -19,7 +19,7 @@ from sdcli.images.upscalers import LANCZOS, PIXEL_UPSCALERS, check_upscaler, enl
 from sdcli.request import GenerationRequest
 from sdcli.request.fields import MOST_SIDE, Size, flags_of, parse_size
 from sdcli.request.infotext import with_items
-from sdcli.request.pictures import files_of, in_colour
+from sdcli.request.pictures import files_of, in_color
 from sdcli.request.settings import Settings
 from sdcli.request.validate import validate
 from sdcli.runs.events import Queued
@@ -79,7 +79,7 @@ def upscale(
     With --tile, Stable Diffusion refines the enlarged picture tile by tile, with the prompt,
     sampler, seed and model in the picture, or those that you give.
     """
-    flags_typed = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
+    typed_flags = {key: value for key, value in typed.items() if value not in (None, False, [], ())}
     name = upscaler_name(upscaler, latents=False)
     check_upscaler(name)
     if tile:
@@ -88,13 +88,13 @@ def upscale(
         from .upscale_tiled import upscale_tiled  # and with it all that makes pictures
 
         factor = _factor(scale, least=1, most=16)
-        return upscale_tiled(console, images, {**flags_typed, "upscale": factor, "upscaler": name})
-    if wasted := next((key for key in _OF_TILES if key in flags_typed), None):
+        return upscale_tiled(console, images, {**typed_flags, "upscale": factor, "upscaler": name})
+    if wasted := next((key for key in _OF_TILES if key in typed_flags), None):
         flags = flags_of(GenerationRequest) | flags_of(Settings)
         raise UsageError(f"{flags[wasted].names[0]}: works only with tiles", "add --tile")
-    merged = merge([_own(config.read()), _own(config.environment()), Layer("", flags_typed)])
+    merged = merge([_own(config.read()), _own(config.environment()), Layer("", typed_flags)])
     settings = validate(Settings, merged.values, merged)
-    if flags_typed.get("device") and name in PIXEL_UPSCALERS:
+    if typed_flags.get("device") and name in PIXEL_UPSCALERS:
         raise UsageError(
             f"--device: {name} does not use one", "it is for upscalers that are networks"
         )
@@ -103,13 +103,13 @@ def upscale(
     wanted = [_wanted(Size(*picture.size), scale, size) for picture in pictures]
     target = _target(settings, len(paths))
     show = ShowPictures(console, console.warn)
-    show(Queued(len(paths), settings, "show" in flags_typed))
+    show(Queued(len(paths), settings, "show" in typed_flags))
     how = _upscaler(name, settings.device, console)
     failed = 0
     jobs = zip(paths, pictures, wanted, strict=True)
     for place, (path, picture, large) in enumerate(jobs):
         try:
-            made = how(in_colour(picture), large)
+            made = how(in_color(picture), large)
             text = None
             if not settings.no_metadata:
                 settings_text = {"Postprocess upscale to": str(large), "Postprocess upscaler": name}

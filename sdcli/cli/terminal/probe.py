@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["kitty", "iterm2", "sixel", "blocks"]
-"""How pictures get there: by one of three protocols, or as half blocks in two colours each."""
+"""How pictures get there: by one of three protocols, or as half blocks in two colors each."""
 
 _CELL = (8, 16)  # pixels of one that does not tell: rather too small, so that no picture spills
 _PATIENCE = 2.0  # seconds for an answer, which may come from afar
@@ -20,11 +20,11 @@ _PATIENCE = 2.0  # seconds for an answer, which may come from afar
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What it can show, the pixels of one of its cells, and of how many colours a sixel may be."""
+    """What it can show, the pixels of one of its cells, and of how many colors a sixel may be."""
 
     kind: Kind
     cell: tuple[int, int] = _CELL
-    colours: int = 256
+    colors: int = 256
 
 
 # The first row whose variable reads like that; who is in none of them is asked.
@@ -36,7 +36,7 @@ _NAMES: tuple[tuple[str, str, Kind], ...] = (
     ("TERM", "(screen|tmux).*", "blocks"),  # by ssh from one of them
     ("TERM", "dumb", "blocks"),
     ("TERM", "xterm-kitty|xterm-ghostty", "kitty"),
-    # In full colour, where their sixels have 256; ssh carries LC_TERMINAL along.
+    # In full color, where their sixels have 256; ssh carries LC_TERMINAL along.
     ("TERM_PROGRAM", r"iTerm\.app|WezTerm", "iterm2"),
     ("LC_TERMINAL", "iTerm2", "iterm2"),
 )
@@ -44,13 +44,13 @@ _NAMES: tuple[tuple[str, str, Kind], ...] = (
 # Every terminal answers the last of each, so nobody waits for those that know only that.
 _ATTRIBUTES = "\x1b[c"
 _WHAT = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + "\x1b[16t" + _ATTRIBUTES
-_COLOURS = "\x1b[?1;1;0S" + _ATTRIBUTES
+_COLORS = "\x1b[?1;1;0S" + _ATTRIBUTES
 _BEFORE, _AFTER = "\x1b7", "\x1b8\x1b[K"  # to wipe away a question that is printed, not answered
 
 _ANSWER = re.compile(r"\x1b\[\?([\d;]*)c")
 _KITTY_ANSWER = "\x1b_Gi=31;OK"
 _CELL_ANSWER = re.compile(r"\x1b\[6;(\d+);(\d+)t")
-_COLOURS_ANSWER = re.compile(r"\x1b\[\?1;0;(\d+)S")
+_COLORS_ANSWER = re.compile(r"\x1b\[\?1;0;(\d+)S")
 _SIXEL = "4"  # among the attributes
 
 
@@ -72,7 +72,7 @@ def look(stream: int, environ: Mapping[str, str], *, ask: bool = True) -> Termin
     attributes = _ANSWER.search(answer)
     if not attributes or _SIXEL not in attributes[1].split(";"):
         return Terminal("blocks", cell)
-    known = _COLOURS_ANSWER.search(_ask(stream, _COLOURS))
+    known = _COLORS_ANSWER.search(_ask(stream, _COLORS))
     return Terminal("sixel", cell, min(256, max(2, int(known[1]))) if known else 256)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sdcli.cli.console import Console
 from sdcli.notices import Say, silent
-from sdcli.request.pictures import in_colour
+from sdcli.request.pictures import in_color
 from sdcli.runs.events import Event, Queued, Saved
 
 from .probe import Kind, Terminal, look
@@ -94,7 +94,7 @@ def _show(people: RichConsole, terminal: Terminal, image: Image) -> None:
     from rich.segment import Segments
 
     room = people.width, int(people.height * _LINES)
-    people.print(Segments(drawn(in_colour(image), terminal, room)))
+    people.print(Segments(drawn(in_color(image), terminal, room)))
 
 
 def drawn(image: Image, terminal: Terminal, room: Cells) -> Sequence[Segment]:
@@ -165,29 +165,29 @@ def _iterm2(image: Image, cells: Cells, terminal: Terminal) -> str:
 
 
 def _sixel(image: Image, cells: Cells, terminal: Terminal) -> str:
-    """Encode as sixels: bands of six lines, in each a line of characters a colour."""
+    """Encode as sixels: bands of six lines, in each a line of characters a color."""
     import numpy as np
     from PIL import ImageOps
     from PIL.Image import Dither
 
     small = ImageOps.contain(image, _pixels(cells, terminal))
-    few = ImageOps.contain(small, (128, 128)).quantize(terminal.colours)  # takes longest by far
+    few = ImageOps.contain(small, (128, 128)).quantize(terminal.colors)  # takes longest by far
     indexed = small.quantize(palette=few, dither=Dither.NONE)  # dithered, it has twice the bytes
     pixels = np.asarray(indexed)
     levels = np.reshape(indexed.getpalette() or [], (-1, 3)) * 100 / 255
     parts = [f'\x1bP0;1;0q"1;1;{small.width};{small.height}']
-    for colour in np.unique(pixels):
-        red, green, blue = levels[colour].round().astype(int)
-        parts.append(f"#{colour};2;{red};{green};{blue}")
+    for color in np.unique(pixels):
+        red, green, blue = levels[color].round().astype(int)
+        parts.append(f"#{color};2;{red};{green};{blue}")
     across = np.arange(small.width)
     for top in range(0, small.height, 6):
         band = pixels[top : top + 6]
         bits = np.full((256, small.width), ord("?"), np.uint8)
         for number, line in enumerate(band):
             bits[line, across] += 1 << number
-        for colour in np.unique(band):
-            text = bits[colour].tobytes().decode().rstrip("?")
-            parts.append(f"#{colour}{_RUN.sub(_shortened, text)}$")
+        for color in np.unique(band):
+            text = bits[color].tobytes().decode().rstrip("?")
+            parts.append(f"#{color}{_RUN.sub(_shortened, text)}$")
         parts.append("-")
     return "".join([*parts, "\x1b\\"])
 

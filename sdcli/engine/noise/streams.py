@@ -112,7 +112,7 @@ class Origin:
 
 
 class ImageNoise:
-    """The Noise of a batch: image k draws from its own stream, so it never sees its neighbours.
+    """The Noise of a batch: image k draws from its own stream, so it never sees its neighbors.
 
     `shape` is that of one image's latents, (channels, height, width). With
     `resized_from`, a (height, width), the first noise has in its middle that of a picture of that

@@ -32,7 +32,7 @@ from sdcli.engine.text.clip import ClipEncoder
 from sdcli.engine.vae.codec import Codec, pad_around
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model, weight_files
-from sdcli.models.families import by_name
+from sdcli.models.families import family_named
 from sdcli.models.key_mapping import AVERAGE, VAE
 from sdcli.models.roles import CALLED, DECODER
 from sdcli.models.single_file import METADATA, original_places
@@ -156,7 +156,7 @@ def settled(model: Model, components: Components, placement: Placement) -> Model
     output = components.backbone.predict(x, t, Conditioning(context))
     if (output - x).float().mean() >= -1:
         return model
-    family = by_name("sd2-v")
+    family = family_named("sd2-v")
     return replace(
         model,
         family=family,

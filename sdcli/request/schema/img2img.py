@@ -112,16 +112,16 @@ def check_inversion(request: GenerationRequest, sampler: Sampler) -> None:
 
 def check_init(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture to begin from, or does not go with one."""
-    key_set = next(
+    stray = next(
         (key for key, unset in FROM_PICTURE.items() if getattr(request, key) != unset), None
     )
     twice = request.hires_scale is not None or request.hires_size is not None
-    if key_set == "extra_noise" and twice:  # the second pass begins from a picture
-        key_set = None
-    if key_set and request.init_img is None:
-        raise field_error(key_set, "there is no picture to start from", "give one with --init-img")
-    if key_set and request.invert:
-        raise field_error(key_set, "an inversion starts from the picture's own noise")
+    if stray == "extra_noise" and twice:  # the second pass begins from a picture
+        stray = None
+    if stray and request.init_img is None:
+        raise field_error(stray, "there is no picture to start from", "give one with --init-img")
+    if stray and request.invert:
+        raise field_error(stray, "an inversion starts from the picture's own noise")
     if request.init_img is None or request.invert:
         return
     if sampler.scheduler:

@@ -111,9 +111,9 @@ class MaskFields(BaseModel):
 def check_mask(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a picture or a mask, or does not go with one."""
     masks = [key for key in MASKS if getattr(request, key)]
-    key_set = next((k for k, unset in OF_A_MASK.items() if getattr(request, k) != unset), None)
-    if key_set and not masks:
-        raise field_error(key_set, "there is no mask", "draw one with --mask or --mask-rect")
+    stray = next((k for k, unset in OF_A_MASK.items() if getattr(request, k) != unset), None)
+    if stray and not masks:
+        raise field_error(stray, "there is no mask", "draw one with --mask or --mask-rect")
     if not masks:
         return
     if request.init_img is None:

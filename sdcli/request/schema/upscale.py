@@ -98,14 +98,14 @@ class HiresFields(BaseModel):
 
 def check_hires(request: GenerationRequest, sampler: Sampler) -> None:
     """Raise a field error for what needs a second pass, or does not go with one."""
-    key_set = next(
+    stray = next(
         (key for key, unset in OF_A_SECOND_PASS.items() if getattr(request, key) != unset), None
     )
     size = request.hires_size
     key = "hires_scale" if request.hires_scale is not None else "hires_size"
     if request.hires_scale is None and size is None:
-        if key_set:
-            raise field_error(key_set, "there is no second pass", "add --hires-scale 2")
+        if stray:
+            raise field_error(stray, "there is no second pass", "add --hires-scale 2")
         return
     if request.hires_scale is not None and size is not None:
         raise field_error("hires_size", "hires_scale already sets the size")
@@ -206,11 +206,11 @@ _OF_A_WHOLE = ("mask", "mask_rect", "outpaint", "invert", "seed_resize", "tiling
 def check_tiles(request: GenerationRequest) -> None:
     """Raise a field error for what needs tiles, or does not go with them."""
     if request.upscale is None:
-        key_set = next(
+        stray = next(
             (key for key, unset in _OF_TILES.items() if getattr(request, key) != unset), None
         )
-        if key_set:
-            raise field_error(key_set, "it works only with tiles", "add --upscale 2")
+        if stray:
+            raise field_error(stray, "it works only with tiles", "add --upscale 2")
         return
     if request.init_img is None:
         raise field_error("upscale", "there is no picture to enlarge", "give one with --init-img")

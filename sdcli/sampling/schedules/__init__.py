@@ -15,7 +15,7 @@ from sdcli.errors import UsageError, did_you_mean
 from sdcli.sampling.noise_tables import TrainingTable
 from sdcli.sampling.protocols import option_defaults
 
-from .optimised import align_your_steps, align_your_steps_32, gits
+from .optimized import align_your_steps, align_your_steps_32, gits
 from .spacings import (
     Sigmas,
     beta,
@@ -65,12 +65,12 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule("Polyexponential", polyexponential, "even in log σ to the power --rho"),
     Schedule("SGM Uniform", sgm_uniform, "even in timesteps, without the last one"),
     Schedule("KL Optimal", kl_optimal, "even in the arctangent of σ; ends above 0"),
-    Schedule("Align Your Steps", align_your_steps, "optimised for few steps", ("ays",)),
+    Schedule("Align Your Steps", align_your_steps, "optimized for few steps", ("ays",)),
     Schedule("Simple", simple, "entries of the training table at even distances"),
     Schedule("Normal", normal, "Uniform that obeys --sigma-min and --sigma-max"),
     Schedule("DDIM", ddim, "the timesteps of DDIM, and 0", ("ddim_uniform",)),
     Schedule("Beta", beta, "many steps at both ends"),
-    Schedule("Align Your Steps 32", align_your_steps_32, "the same, optimised for 31", ("ays_32",)),
+    Schedule("Align Your Steps 32", align_your_steps_32, "the same, optimized for 31", ("ays_32",)),
     Schedule("Align Your Steps GITS", gits, "large steps early, for few in all", ("ays_gits",)),
     Schedule("Linear Quadratic", linear_quadratic, "half of the steps at the very start"),
     Schedule("Turbo", turbo, "for SD Turbo: 1 to 4 steps"),

@@ -26,7 +26,7 @@ Values = dict[str, Any]
 def comfyui_values(text: str) -> tuple[Values, dict[str, str]]:
     """Read the request's keys that a "prompt" chunk sets, and what of its nodes cannot be honored.
 
-    ComfyUI's noise is torch's of the CPU, and its weights are not normalised. Raises UsageError for
+    ComfyUI's noise is torch's of the CPU, and its weights are not normalized. Raises UsageError for
     a text that is no such thing, or has no sampler in it.
     """
     try:

@@ -1,4 +1,4 @@
-"""The σ's that others found by optimisation for a family of models, and how they stretch."""
+"""The σ's that others found by optimization for a family of models, and how they stretch."""
 
 from __future__ import annotations
 
