@@ -162,7 +162,7 @@ def test_a_networks_file_enlarges_pictures(spandrel: Any, tmp_path: Path, tiny: 
 
 def test_a_file_that_is_no_network_is_told(spandrel: Any, tmp_path: Path) -> None:
     (tmp_path / "2x.pth").write_bytes(b"hello")
-    with pytest.raises(ModelError, match="no upscaler that can be read"):
+    with pytest.raises(ModelError, match="cannot read the upscaler"):
         open_upscaler(str(tmp_path / "2x.pth"), CPU)
 
 

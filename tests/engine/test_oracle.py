@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import transformers
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 from quick import slow
 
@@ -19,6 +20,8 @@ def test_euler_equals_diffusers_own_pipeline(
     which: str, cfg_scale: float, request: pytest.FixtureRequest
 ) -> None:
     """Same start noise, its own tokenizer, text encoder, loop and decoder: at most 2 levels."""
+    if which == "builtin" and int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("its text encoder's tensors have the names of transformers 5")
     engine: Engine = request.getfixturevalue(which)
     wanted = GenerationRequest(
         prompt="a red circle",

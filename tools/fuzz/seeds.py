@@ -127,6 +127,6 @@ def _chunks() -> Iterator[bytes]:
 def _exif() -> bytes:
     """EXIF with a user's comment, as JPEGs of A1111 have it."""
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + _TEXTS[0].encode("utf-16-be")
+    exif[0x8769] = {0x9286: b"UNICODE\0" + _TEXTS[0].encode("utf-16-be")}
     exif[0x0110] = 'prompt:{"3": {}}'
     return exif.tobytes()
