@@ -103,11 +103,14 @@ def family_named(name: str) -> Family:
     return {row.name: row for row in FAMILIES}[name]
 
 
-_REFUSED = {
-    "StableDiffusion3Pipeline": "Stable Diffusion 3",
-    "FluxPipeline": "Flux",
-}
 _WHAT_RUNS = "sdcli runs Stable Diffusion 1, 2 and XL"
+
+
+def check_pipeline(model_index: Mapping[str, Any]) -> None:
+    """Raise ModelError if the `model_index.json` is of a pipeline that sdcli does not run."""
+    pipeline = str(model_index.get("_class_name"))
+    if pipeline not in {row.pipeline for row in FAMILIES}:
+        raise ModelError(f"this model is for diffusers' {pipeline}", _WHAT_RUNS)
 
 
 def of_folder(
@@ -118,11 +121,8 @@ def of_folder(
     A width that no row has is a small model in SD's layout. Raises ModelError for a pipeline
     that sdcli does not run, by its name.
     """
-    pipeline = str(model_index.get("_class_name"))
-    rows = [row for row in FAMILIES if row.pipeline == pipeline]
-    if not rows:
-        title = _REFUSED.get(pipeline, pipeline)
-        raise ModelError(f"this is {_article(title)} {title} model", _WHAT_RUNS)
+    check_pipeline(model_index)
+    rows = [row for row in FAMILIES if row.pipeline == model_index["_class_name"]]
     _check_channels(int(unet.get("in_channels", 4)), rows[0].channels)
     prediction = scheduler.get("prediction_type", "epsilon")
     rows = [row for row in rows if row.prediction == prediction] or rows

@@ -9,10 +9,11 @@ from typing import Any
 
 from sdcli.errors import ModelError
 
-from .families import of_folder
+from .families import check_pipeline, of_folder
 from .header import read_header
 from .model import Model, model_of
 from .roles import DECODER, ROLES, TEXT_ENCODERS, backbone_role
+from .weight_names import choose
 
 
 def components(index: Mapping[str, Any]) -> tuple[str, ...]:
@@ -33,6 +34,10 @@ def inspect(path: Path, name: str) -> Model:
             "give the folder that holds unet/, vae/ and text_encoder/",
         )
     index = _read_json(path / "model_index.json")
+    try:
+        check_pipeline(index)
+    except ModelError as error:
+        raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     parts = components(index)
     configs = {part: _read_json(path / part / "config.json") for part in parts}
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
@@ -64,16 +69,17 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return a component's weight files: safetensors before .bin, full precision before fp16.
-
-    Raises ModelError if there are none.
-    """
-    for pattern in ("*.safetensors", "*.bin"):
-        files = sorted(folder.glob(pattern))
-        plain = [file for file in files if ".fp16." not in file.name]
-        if files:
-            return plain or files
-    raise ModelError(f"--model: {folder} holds no weights", "expected a .safetensors file")
+    """Return a component's weight files, as `choose` says which. Raises ModelError."""
+    try:
+        files = [folder / name for name in choose(file.name for file in folder.glob("*"))]
+    except ModelError as error:
+        raise ModelError(f"--model: {folder}: {error.message}", error.hint) from error
+    if not files:
+        raise ModelError(
+            f"--model: {folder} holds no weights",
+            "expected diffusion_pytorch_model.safetensors or model.safetensors",
+        )
+    return files
 
 
 def _check_weights(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -11,32 +12,30 @@ from pathlib import Path
 from sdcli.errors import ModelError
 from sdcli.notices import silent
 
+from .families import check_pipeline
+from .header import ENDINGS
 from .roles import ROLES
+from .weight_names import choose
 
+INDEX = "model_index.json"
 _ROLE = f"({'|'.join(ROLES)})"
 _ALWAYS = re.compile(
     r"model_index\.json|(scheduler|tokenizer(_\d)?)/[^/]+\.(json|txt)"
     rf"|{_ROLE}/config\.json"
 )
-_WEIGHTS = re.compile(rf"{_ROLE}/[^/.]+(\.fp16)?(-\d+-of-\d+)?\.(safetensors|bin)")
 _INDEX = re.compile(rf"{_ROLE}/[^/]+\.safetensors\.index[^/]*\.json")
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """Return the files of a repository that sdcli needs.
-
-    One set of weights for each component: safetensors before .bin, full precision before fp16.
-    """
+    """Return the files of a repository that sdcli needs: one set of weights for each component."""
     names = sorted(names)
-    chosen = [name for name in names if _ALWAYS.fullmatch(name)]
-    weights: dict[str, dict[tuple[bool, bool], list[str]]] = {}
+    inside: dict[str, list[str]] = {}
     for name in names:
-        if match := _WEIGHTS.fullmatch(name):
-            rank = (match[4] == "bin", match[2] is not None)
-            weights.setdefault(match[1], {}).setdefault(rank, []).append(name)
-    for sets in weights.values():
-        chosen += sets[min(sets)]
-    return chosen + [name for name in names if _INDEX.fullmatch(name)]
+        folder, _, file = name.rpartition("/")
+        inside.setdefault(folder, []).append(file)
+    weights = [f"{role}/{file}" for role in ROLES for file in choose(inside.get(role, ()))]
+    others = [name for name in names if _ALWAYS.fullmatch(name) or _INDEX.fullmatch(name)]
+    return others + weights
 
 
 def cached(model: str) -> Path | None:
@@ -58,7 +57,7 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
     `say` is told once before the download; the hub's own bars show its progress on a terminal.
     Raises ModelError: no such model, no access, no network.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -72,14 +71,15 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
     try:
         # One request, where listing the files would try an absent network for half a minute.
         there = HfApi().model_info(model, timeout=20)
-        files = choose_files(item.rfilename for item in there.siblings or ())
-        if "model_index.json" not in files:
-            raise ModelError(
-                f"--model: {model} on the hub has no model_index.json",
-                "sdcli reads models in the diffusers folder layout",
-            )
+        names = [item.rfilename for item in there.siblings or ()]
+        if INDEX not in names:
+            raise _no_folder(model, names)
+        _check_index(Path(hf_hub_download(model, INDEX)))
+        files = choose_files(names)
         say(f"fetching {model} from the hub: {len(files)} files, except those in the cache")
         return Path(snapshot_download(model, allow_patterns=files))
+    except ModelError as error:
+        raise ModelError(f"--model: {model} on the hub: {error.message}", error.hint) from error
     except GatedRepoError as error:
         raise ModelError(
             f"--model: {model} is gated", "accept its terms on the hub, then set HF_TOKEN"
@@ -103,6 +103,26 @@ def fetch(model: str, *, say: Callable[[str], None] = silent) -> Path:
             f"--model: there is no folder {model} here and the hub cannot be reached: {error}",
             "check the name and the network",
         ) from error
+
+
+def _check_index(path: Path) -> None:
+    """Raise ModelError if it is damaged, or of a pipeline that sdcli does not run."""
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        check_pipeline(index)
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"its {INDEX} is damaged: {error}") from error
+
+
+def _no_folder(model: str, names: Iterable[str]) -> ModelError:
+    """Return what to say of a repository that is no diffusers folder."""
+    files = [name for name in names if "/" not in name and name.endswith(ENDINGS)]
+    if not files:
+        return ModelError(f"it has no {INDEX}", "sdcli reads diffusers folders and single files")
+    return ModelError(
+        f"it is no diffusers folder, but holds {', '.join(files[:3])}{' …' * (len(files) > 3)}",
+        f"download one, as with `hf download {model} {files[0]}`, and give its path",
+    )
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

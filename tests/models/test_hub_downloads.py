@@ -156,9 +156,34 @@ def test_a_gated_model_is_told(hub: ThreadingHTTPServer) -> None:
     assert "HF_TOKEN" in caught.value.hint
 
 
-def test_a_model_in_another_layout_is_told(hub: ThreadingHTTPServer) -> None:
-    Hub.files = {"model.safetensors": b"weights"}
+def test_a_repository_of_single_files_is_told(hub: ThreadingHTTPServer) -> None:
+    Hub.files = {"model.safetensors": b"weights", "README.md": b""}
+    with pytest.raises(ModelError, match=r"but holds model\.safetensors") as caught:
+        find("some/model")
+    assert "`hf download some/model model.safetensors`" in caught.value.hint
+    Hub.files = {"README.md": b""}
     with pytest.raises(ModelError, match=r"has no model_index\.json"):
+        find("some/model")
+    assert Hub.asked == []
+
+
+# The classes that stand in the index of black-forest-labs/FLUX.1-dev and of
+# stabilityai/stable-diffusion-3.5-large; the first repository has 33 GB.
+@pytest.mark.parametrize("pipeline", ["FluxPipeline", "StableDiffusion3Pipeline"])
+def test_a_pipeline_that_is_not_run_is_told_before_its_weights_are_fetched(
+    hub: ThreadingHTTPServer, pipeline: str
+) -> None:
+    Hub.files["model_index.json"] = json.dumps({"_class_name": pipeline}).encode()
+    for _ in range(2):  # fresh, and from the cache
+        with pytest.raises(ModelError, match=f"diffusers' {pipeline}"):
+            find("some/model")
+    assert Hub.asked == ["model_index.json"]
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[1]", b"\xff"])
+def test_an_index_that_is_none_is_told(hub: ThreadingHTTPServer, content: bytes) -> None:
+    Hub.files["model_index.json"] = content
+    with pytest.raises(ModelError, match=r"its model_index\.json is damaged"):
         find("some/model")
 
 
