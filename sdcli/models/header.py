@@ -7,6 +7,7 @@ rebuilds tensors is understood, and all else in it is refused.
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -104,6 +105,34 @@ _FORMATS = {
 }
 
 
+# What stands beside the tensors in checkpoints of a training: a callback's class as a key, the best
+# loss as numpy's number. A1111's and ComfyUI's safe readers take them too.
+_HARMLESS = re.compile(
+    r"""
+    (?:pytorch_lightning|lightning|lightning_fabric)\.[\w.]+
+    | numpy\.(?:_?core\.multiarray\.(?:scalar|_reconstruct)|dtype|ndarray)
+    | numpy\.dtypes\.\w+ | _codecs\.encode | (?:builtins|__builtin__)\.set
+    | torch\.(?:Size|device|float\d+|bfloat16)
+    """,
+    re.VERBOSE,
+)
+
+
+class Inert:
+    """Stands in for a harmless class or function of a pickle, whatever that makes of it."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take anything."""
+
+    def __setstate__(self, _: Any) -> None:
+        """Keep nothing."""
+
+
+def is_harmless(name: str) -> bool:
+    """Return whether a pickle may name this, module and all; `Inert` takes its place."""
+    return bool(_HARMLESS.fullmatch(name))
+
+
 class _Tensors(pickle.Unpickler):
     """Reads torch's pickles with a stand-in for every tensor, and knows nothing else."""
 
@@ -115,6 +144,8 @@ class _Tensors(pickle.Unpickler):
             return getattr(self, name)
         if module == "torch" and name in _FORMATS:
             return _FORMATS[name]
+        if is_harmless(f"{module}.{name}"):
+            return Inert
         raise pickle.UnpicklingError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:

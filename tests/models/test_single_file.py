@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -244,6 +246,31 @@ def test_averaged_weights_beside_the_others_are_left_alone(
     }
     save_file({**tensors, **averaged}, tmp_path / "ema.safetensors")
     assert np.array_equal(picture(tmp_path / "ema.safetensors"), picture(file))
+
+
+def test_what_a_training_left_in_a_checkpoint_is_passed_over(
+    family: tuple[str, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in CompVis's sd-v1-4.ckpt, and in VAEs that were trained with Lightning (kl-f8-anime2)."""
+    _, _, file = family
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module: Any = ModuleType(name)
+    module.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": name})
+    best = {"best_model_score": torch.tensor(0.1), "best_model_path": "epoch=1.ckpt"}
+    with monkeypatch.context() as patch:
+        for place in ("pytorch_lightning", "pytorch_lightning.callbacks"):
+            patch.setitem(sys.modules, place, ModuleType(place))
+        patch.setitem(sys.modules, name, module)
+        content = {
+            "epoch": 1,
+            "global_step": np.int64(470000),
+            "pytorch-lightning_version": "1.4.2",
+            "state_dict": load_file(file),
+            "callbacks": {module.ModelCheckpoint: best},
+            "lr_schedulers": [np.ones(2), module.ModelCheckpoint()],
+        }
+        torch.save(content, tmp_path / "trained.ckpt")
+    assert np.abs(picture(tmp_path / "trained.ckpt") - picture(file)).max() <= 1
 
 
 class Malicious:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sdcli.engine.speed.packing import Packed
 from sdcli.errors import ModelError
-from sdcli.models.header import PICKLED
+from sdcli.models.header import PICKLED, Inert, is_harmless
 from sdcli.models.key_mapping import Place, first_name
 
 from .pages import as_mapped_as, bring_in, let_go, mapped_from
@@ -38,7 +38,8 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
     Those that are wanted `soon` come into memory meanwhile, where the format allows it.
     """
     if path.suffix.lower() in PICKLED:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with torch.serialization.safe_globals(_harmless(path)):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         held = content.get("state_dict", content)
         return {name: item for name, item in held.items() if isinstance(item, Tensor)}
     with safe_open(path, framework="pt", device="cpu") as file:
@@ -48,6 +49,12 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
                 run = list(grouped)
                 bring_in(file.get_tensor(run[0]), file.get_tensor(run[-1]))
         return mapped_from(path, {name: file.get_tensor(name) for name in names})
+
+
+def _harmless(path: Path) -> list[Any]:
+    """Return what torch is to take for each harmless name of a pickle that it does not know."""
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return [(Inert, name) for name in names if is_harmless(name)]
 
 
 def in_folder(tensors: Tensors) -> Source:
