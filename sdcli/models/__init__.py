@@ -15,6 +15,7 @@ from . import folder, single_file
 from .folder import weight_files
 from .header import ENDINGS
 from .hub import cached, fetch
+from .kinds import kind_by_start
 from .library import Folders, library, named, nearest, of_hash
 from .model import Model
 
@@ -49,6 +50,8 @@ def locate(
     if is_folder(path) or (is_file(path) and path.suffix.lower() in ENDINGS):
         return path
     if is_file(path):
+        if kind := kind_by_start(path):
+            raise ModelError(f"--model: {model} is {kind.title}", kind.advice)
         raise ModelError(
             f"--model: {model} does not have the ending of a checkpoint",
             f"known endings: {', '.join(ENDINGS)}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sdcli.errors import ModelError
 from sdcli.sampling.paths import Prediction
 
+from .kinds import CHECKPOINT, FileKind, kind_of
 from .latents import LatentSpace
 
 # Stable Diffusion 1's own scheduler file, which single files mean, and runs without a model.
@@ -147,19 +148,6 @@ _SIGNS = {
     "cond_stage_model.transformer.text_model.final_layer_norm.weight": "sd1",
     "cond_stage_model.transformer.final_layer_norm.weight": "sd1",
 }
-# Files that are no whole model, by a part of their tensors' names.
-_PARTS = {
-    "lora_": "a LoRA",
-    ".lora": "a LoRA",
-    "hada_w1": "a LoRA",
-    "lokr_w": "a LoRA",
-    "string_to_param": "a textual inversion",
-    "emb_params": "a textual inversion",
-    "clip_g": "a textual inversion",
-    "control_model": "a ControlNet",
-    "encoder.down.0.block.0.": "a VAE",
-    "text_model.encoder.": "a text encoder",
-}
 
 
 def of_shapes(shapes: Shapes) -> Family:
@@ -172,7 +160,13 @@ def of_shapes(shapes: Shapes) -> Family:
     rows = {row.name: row for row in FAMILIES}
     first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
     if name is None or (name in rows and first is None):
-        raise ModelError(f"this file is {_part(shapes)}", "give a whole checkpoint")
+        kind = kind_of(shapes)
+        if kind is CHECKPOINT:
+            has_vae = any(tensor.startswith("first_stage_model.") for tensor in shapes)
+            lacking = ["UNet"] * (first is None) + ["text encoder"] * (name is None)
+            lacking += ["VAE"] * (not has_vae)
+            kind = FileKind(f"a checkpoint without its {' and '.join(lacking)}", "give a whole one")
+        raise ModelError(f"this file is {kind.title}", kind.advice)
     if name not in rows:
         raise ModelError(f"this is {_article(name)} {name} model", _WHAT_RUNS)
     assert first is not None
@@ -192,12 +186,3 @@ def _check_channels(channels: int, wanted: int) -> None:
 
 def _article(title: str) -> str:
     return "an" if title.startswith(("SDXL", "A")) else "a"
-
-
-def _part(names: Iterable[str]) -> str:
-    for mark, title in _PARTS.items():
-        if any(mark in name for name in names):
-            return title
-    if any(name.startswith(("model.diffusion_model.", "input_blocks.")) for name in names):
-        return "a UNet without its text encoder and VAE"
-    return "no Stable Diffusion checkpoint"

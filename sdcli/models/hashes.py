@@ -16,7 +16,7 @@ from sdcli.files import write_atomically
 
 from .embedding_names import in_texts
 from .folder import weight_files
-from .header import read_header
+from .header import layout_of, read_header
 from .model import Model
 
 _LEGACY_FROM, _LEGACY_LENGTH = 0x100000, 0x10000
@@ -84,7 +84,7 @@ def of_weights(path: Path) -> str:
     As A1111 and kohya have it: what the file's own metadata says, or SHA-256 of what follows a
     safetensors header; of other files the whole. Raises ModelError.
     """
-    if path.suffix.lower() != ".safetensors":
+    if layout_of(path) != "safetensors":
         return sha256(path)[:12]
     digest = read_header(path).metadata.get("sshs_model_hash")
     return (digest or sha256(path, weights_only=True))[:12]

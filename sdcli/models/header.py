@@ -10,12 +10,14 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sdcli.errors import ModelError
+
+from .kinds import kind_by_start
 
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 ENDINGS = (".safetensors", *PICKLED)
@@ -31,14 +33,44 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a .safetensors file, or of .ckpt, .pt, .pth or .bin as torch writes them.
+    """Read the header of a safetensors file, or of a pickle as torch writes them.
 
-    Raises ModelError for a file that is damaged, cut short, of another kind, or that would run
-    code.
+    The content tells which, as people rename files. Raises ModelError for a file that is damaged,
+    cut short, of another kind, or that would run code.
     """
-    if path.suffix.lower() == ".safetensors":
-        return _safetensors(path)
-    return _pickled(path)
+    layout = layout_of(path)
+    try:
+        return _safetensors(path) if layout == "safetensors" else _pickled(path, layout)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+Layout = Literal["safetensors", "zip", "old pickle"]
+
+
+def layout_of(path: Path) -> Layout:
+    """Return how the file is written: torch's pickles are zip archives since 1.6.
+
+    Where its first bytes do not tell, its ending does. Raises ModelError for an unreadable file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    if start.startswith(b"PK\x03\x04"):
+        return "zip"
+    if start.startswith(b"\x80\x02"):
+        return "old pickle"
+    pickled = not start.endswith(b"{") and path.suffix.lower() in PICKLED
+    return "zip" if pickled else "safetensors"
+
+
+def _damaged(path: Path, otherwise: str) -> ModelError:
+    """Return what to say of a file that has no header: what it is, if its start tells."""
+    if kind := kind_by_start(path):
+        return ModelError(f"{path} is {kind.title}", kind.advice)
+    return ModelError(f"{path} is damaged, or {otherwise}", "download it again")
 
 
 def _safetensors(path: Path) -> Header:
@@ -52,32 +84,47 @@ def _safetensors(path: Path) -> Header:
                 {name: str(item.get_dtype()) for name, item in slices.items()},
                 file.metadata() or {},
             )
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{path} is damaged or not a safetensors file: {error}", "download it again"
-        ) from error
+    except SafetensorError as error:
+        raise _damaged(path, f"not a safetensors file: {error}") from error
 
 
-def _pickled(path: Path) -> Header:
+def _pickled(path: Path, layout: Layout) -> Header:
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            with archive.open(name) as file:
-                content = _Tensors(file).load()
+        content = _zipped(path) if layout == "zip" else _old(path)
     except (zipfile.BadZipFile, StopIteration) as error:
-        raise ModelError(
-            f"{path} is damaged, or was not saved by torch", "download it again"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+        raise _damaged(path, "was not saved by torch") from error
     except (pickle.UnpicklingError, *_NONSENSE) as error:
         raise ModelError(f"{path} holds more than tensors: {error}", _SAFER) from error
     found = content.get("state_dict", content) if isinstance(content, dict) else {}
-    tensors = {str(name): item for name, item in found.items() if isinstance(item, _Tensor)}
+    tensors = dict(_flat(found))
     return Header(
         {name: item.shape for name, item in tensors.items()},
         {name: item.format for name, item in tensors.items()},
     )
+
+
+def _zipped(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        with archive.open(name) as file:
+            return _Tensors(file).load()
+
+
+def _old(path: Path) -> Any:
+    """Return the content of torch's format before 1.6: three pickles about it come first."""
+    with path.open("rb") as file:
+        for _ in range(3):
+            _Tensors(file).load()
+        return _Tensors(file).load()
+
+
+def _flat(content: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, _Tensor]]:
+    """Yield all tensors; those of a dictionary within have its name before theirs."""
+    for name, item in content.items():
+        if isinstance(item, _Tensor):
+            yield f"{before}{name}", item
+        elif isinstance(item, dict):
+            yield from _flat(item, f"{before}{name}.")
 
 
 # What a pickle of anything else makes the stand-ins stumble over.

@@ -13,6 +13,7 @@ from sdcli.notices import silent
 from .header import ENDINGS, read_header
 from .infer_config import vae_config
 from .key_mapping import VAE, Place, vae_place
+from .kinds import VAE_FILE, kind_of
 from .library import Folders, library, named, nearest
 from .model import Model, Vae
 
@@ -90,7 +91,10 @@ def _inspect(path: Path, model: Model) -> Vae:
     try:
         config = vae_config(original, space=model.latents)
     except KeyError as error:
-        raise ModelError(f"--vae: {path} is not a VAE: it has no {error.args[0]}") from error
+        kind = kind_of(shapes)
+        if kind is VAE_FILE:
+            raise ModelError(f"--vae: {path} is incomplete: it has no {error.args[0]}") from error
+        raise ModelError(f"--vae: {path} is {kind.title}", kind.advice) from error
     if config["latent_channels"] != own["latent_channels"]:
         raise ModelError(
             f"--vae: {path} is for latents of {config['latent_channels']} channels, "

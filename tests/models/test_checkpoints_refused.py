@@ -40,16 +40,14 @@ class Malicious:
 WHOLE = tensors(INPUT, SD1)
 CASES = [
     pytest.param(
-        "a.safetensors", WHOLE[:40], "is damaged or not a safetensors file", id="cut short"
+        "a.safetensors", WHOLE[:40], "is damaged, or not a safetensors file", id="cut short"
     ),
     pytest.param(
-        "a.safetensors", WHOLE[:-5], "is damaged or not a safetensors file", id="cut late"
+        "a.safetensors", WHOLE[:-5], "is damaged, or not a safetensors file", id="cut late"
     ),
-    pytest.param("a.safetensors", b"", "is damaged or not a safetensors file", id="empty"),
-    pytest.param(
-        "a.safetensors", pickled({}), "is damaged or not a safetensors", id="wrong ending"
-    ),
-    pytest.param("a.ckpt", WHOLE, "is damaged, or was not saved by torch", id="no pickle"),
+    pytest.param("a.safetensors", b"", "is empty", id="empty"),
+    pytest.param("a.safetensors", pickled({}), "no Stable Diffusion checkpoint", id="a pickle"),
+    pytest.param("a.ckpt", b"hello", "is damaged, or was not saved by torch", id="no pickle"),
     pytest.param(
         "a.ckpt", b"PK\x03\x04 and so on", "is damaged, or was not saved by torch", id="no zip"
     ),
@@ -72,7 +70,7 @@ CASES = [
     pytest.param(
         "a.safetensors", tensors("encoder.down.0.block.0.conv1.weight"), "is a VAE", id="VAE"
     ),
-    pytest.param("a.safetensors", tensors(INPUT), "a UNet without its text encoder", id="UNet"),
+    pytest.param("a.safetensors", tensors(INPUT), "without its text encoder and VAE", id="UNet"),
     pytest.param(
         "a.safetensors", tensors("double_blocks.0.img_attn.qkv.weight"), "a Flux model", id="Flux"
     ),

@@ -14,6 +14,8 @@ from sdcli.engine.speed.packing import plain
 from sdcli.engine.weights.fill import tensors_in
 from sdcli.errors import ModelError, UsageError
 from sdcli.models import Model
+from sdcli.models.header import read_header
+from sdcli.models.kinds import LORA, kind_of
 from sdcli.models.roles import BACKBONES, DECODER, TEXT_ENCODERS
 from sdcli.models.single_file import original_places
 
@@ -108,15 +110,22 @@ class Loras:
             layers, strange = layers_of(tensors_in(path))
             unknown = [name for name in layers if name not in self._names]
             if len(unknown) == len(layers):
-                raise ModelError(
-                    f"--lora: {path} has no layer of this model",
-                    "it is for another model family, or is not a LoRA",
-                )
+                raise self._refusal(path)
             for what, names in (("layers that the model lacks", unknown), ("odd tensors", strange)):
                 if names:
                     say(f"LoRA {path.name}: {len(names)} {what} are ignored, first {names[0]}")
             self._files[path] = layers
         return self._files[path]
+
+    def _refusal(self, path: Path) -> ModelError:
+        """Return what to say of a file none of whose layers the model has."""
+        kind = kind_of(read_header(path).shapes)
+        if kind is not LORA:
+            return ModelError(f"--lora: {path} is {kind.title}", kind.advice)
+        return ModelError(
+            f"--lora: {path} has no layer of this model",
+            f"it is not for {self._model.family.title}",
+        )
 
 
 _Modules = Mapping[str, Mapping[str, Any]]

@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sdcli.engine.text import TextEncoder
+from sdcli.engine.weights.fill import unpickle
 from sdcli.errors import ModelError
 from sdcli.models.embedding_names import in_texts
+from sdcli.models.header import layout_of
 from sdcli.models.library import ModelFile
 from sdcli.prompts.chunks import CHUNK
 
@@ -27,11 +29,10 @@ def read_vectors(path: Path) -> list[Tensor]:
     something else.
     """
     try:
-        if path.suffix.lower() == ".safetensors":
+        if layout_of(path) == "safetensors":
             content: Any = load_file(path)
         else:
-            with torch.serialization.safe_globals([torch.nn.ParameterDict]):
-                content = torch.load(path, map_location="cpu", weights_only=True)
+            content = unpickle(path, [torch.nn.ParameterDict])
     except (OSError, SafetensorError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot read the embedding {path}: {reason}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sdcli.engine.speed.packing import Packed
 from sdcli.errors import ModelError
-from sdcli.models.header import PICKLED, Inert, is_harmless
+from sdcli.models.header import PICKLED, Inert, is_harmless, layout_of
 from sdcli.models.key_mapping import Place, first_name
 
 from .pages import as_mapped_as, bring_in, let_go, mapped_from
@@ -37,9 +37,8 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
 
     Those that are wanted `soon` come into memory meanwhile, where the format allows it.
     """
-    if path.suffix.lower() in PICKLED:
-        with torch.serialization.safe_globals(_harmless(path)):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if layout_of(path) != "safetensors":
+        content = unpickle(path)
         held = content.get("state_dict", content)
         return {name: item for name, item in held.items() if isinstance(item, Tensor)}
     with safe_open(path, framework="pt", device="cpu") as file:
@@ -51,10 +50,18 @@ def tensors_in(path: Path, *, soon: Callable[[str], bool] | None = None) -> Tens
         return mapped_from(path, {name: file.get_tensor(name) for name in names})
 
 
-def _harmless(path: Path) -> list[Any]:
-    """Return what torch is to take for each harmless name of a pickle that it does not know."""
-    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    return [(Inert, name) for name in names if is_harmless(name)]
+def unpickle(path: Path, known: Sequence[Any] = ()) -> Any:
+    """Return what torch pickled: mapped tensors, `known` classes, and nothing that runs.
+
+    Raises OSError, RuntimeError, UnpicklingError.
+    """
+    # torch goes by the ending: since 2.13 it reads .safetensors itself.
+    mapped = layout_of(path) == "zip" and path.suffix.lower() in PICKLED
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if mapped else ()
+    harmless = [(Inert, name) for name in names if is_harmless(name)]
+    with torch.serialization.safe_globals([*known, *harmless]), path.open("rb") as file:
+        source: Any = path if mapped else file
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def in_folder(tensors: Tensors) -> Source:
