@@ -65,6 +65,11 @@ class Run:
         self._sampler = settings.resolved_sampler.on(table, model.noise_path)
         self._solver: Sampler | DiffusersSolver = self._sampler
         if self._sampler.scheduler:
+            if model.prediction in ("edm", "edm_v"):
+                raise UsageError(
+                    f"{self._sampler.name} goes by training timesteps, which {model.name} lacks",
+                    "choose one of sdcli's own samplers, such as DPM++ 2M Karras",
+                )
             self._solver = DiffusersSolver(
                 self._sampler, model.scheduler, table, steps=settings.steps
             )

@@ -13,7 +13,8 @@ from sdcli.errors import SdcliError
 from . import folder, hashes
 from .header import read_header
 from .library import ModelFile
-from .single_file import METADATA, family_of
+from .prediction import Predicts
+from .single_file import METADATA, family_of, predicts_of
 
 
 def facts_of(item: ModelFile) -> dict[str, Any]:
@@ -61,18 +62,20 @@ def model_facts(path: Path) -> dict[str, Any]:
         model = folder.inspect(path, str(path))
         files = [file for part in model.configs for file in models.weight_files(path / part)]
         family, native = model.family.title, model.native_size
-        prediction: str = model.prediction
+        predicts = Predicts(model.prediction, model.prediction_by)
     else:
         files = [path]
-        row = family_of(read_header(path))
-        family, native, prediction = row.title, row.native_size, row.prediction
+        header = read_header(path)
+        row = family_of(header)
+        family, native, predicts = row.title, row.native_size, predicts_of(path, header, row)
     headers = [read_header(file) for file in files]
     formats = Counter(kind for header in headers for kind in header.formats.values())
     weights = sum(math.prod(shape) for header in headers for shape in header.shapes.values())
     return {
         "path": str(path),
         "model": family,
-        "prediction": prediction,
+        "prediction": predicts.prediction,
+        "known by": predicts.by or None,
         "native size": native,
         "parameters": weights,
         "formats": dict(formats),

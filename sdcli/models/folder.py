@@ -12,6 +12,7 @@ from sdcli.errors import ModelError
 from .families import check_pipeline, of_folder
 from .header import read_header
 from .model import Model, model_of
+from .prediction import of_scheduler
 from .roles import DECODER, ROLES, TEXT_ENCODERS, backbone_role
 from .weight_names import choose
 
@@ -43,6 +44,7 @@ def inspect(path: Path, name: str) -> Model:
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
     try:
         family = of_folder(index, configs[backbone_role(parts)], scheduler)
+        predicts = of_scheduler(scheduler, family.prediction)
     except ModelError as error:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     for part in parts:
@@ -53,7 +55,9 @@ def inspect(path: Path, name: str) -> Model:
     for folder in tokenizers:
         if not folder.is_dir():
             raise ModelError(f"--model: {path} has no {folder.name} folder")
-    return model_of(name, path, family, configs, scheduler, tokenizers=tokenizers)
+    return model_of(
+        name, path, family, configs, scheduler, predicts=predicts, tokenizers=tokenizers
+    )
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

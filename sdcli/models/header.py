@@ -66,6 +66,17 @@ def layout_of(path: Path) -> Layout:
     return "zip" if pickled else "safetensors"
 
 
+def numbers(path: Path, name: str) -> list[float]:
+    """Return the numbers of a small tensor of a safetensors file. Raises ModelError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return [float(number) for number in file.get_tensor(name).ravel()]
+    except (SafetensorError, OSError, TypeError) as error:  # numpy has no bfloat16
+        raise ModelError(f"{name} of {path} cannot be read: {error}") from error
+
+
 def _damaged(path: Path, otherwise: str) -> ModelError:
     """Return what to say of a file that has no header: what it is, if its start tells."""
     if kind := kind_by_start(path):

@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from sdcli.errors import ModelError
-from sdcli.sampling.noise_tables import TrainingTable, linear, scaled_linear, squared_cosine
+from sdcli.sampling.noise_tables import (
+    TrainingTable,
+    linear,
+    log_spaced,
+    scaled_linear,
+    squared_cosine,
+)
 from sdcli.sampling.paths import PATHS, NoisePath, Prediction
 
 from .families import Family
 from .header import Header
 from .latents import LatentSpace
+from .prediction import Predicts
 from .roles import DECODER, backbone_role
 
 
@@ -38,7 +45,8 @@ class Model:
     of its networks, by component; a single file may have no VAE. `native_size` is in pixels,
     `latents` the space of its latents, `scheduler` the configuration that came with the model,
     `tokenizers` the folders of its text encoders' tokenizers, which a header may hold instead.
-    `vae` is one in the place of its own.
+    `vae` is one in the place of its own. `prediction_by` says what told the prediction; nothing
+    did where it is empty.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Model:
     tokenizers: tuple[Path, ...]
     header: Header | None = None
     vae: Vae | None = None
+    prediction_by: str = ""
 
     @property
     def noise_path(self) -> NoisePath:
@@ -67,20 +76,25 @@ def model_of(
     configs: Mapping[str, Mapping[str, Any]],
     scheduler: Mapping[str, Any],
     *,
+    predicts: Predicts,
     tokenizers: tuple[Path, ...] = (),
     header: Header | None = None,
 ) -> Model:
-    """Return the model of these configurations, which win over the family's constants."""
+    """Return the model of these configurations, which win over the family's constants.
+
+    Raises ModelError for a schedule of noise that is not known.
+    """
     latents = family.latents.with_vae(configs.get(DECODER, {}))
     own_size = configs[backbone_role(configs)].get("sample_size")  # in latents
     return Model(
         name=name,
         path=path,
         family=family,
-        prediction=scheduler.get("prediction_type", family.prediction),
+        prediction=predicts.prediction,
+        prediction_by=predicts.by,
         native_size=latents.factor * int(own_size) if own_size else family.native_size,
         latents=latents,
-        table=_table(scheduler, path),
+        table=_table(scheduler, path, predicts.prediction),
         scheduler=scheduler,
         configs=configs,
         tokenizers=tokenizers,
@@ -95,7 +109,17 @@ _TABLES: Mapping[str, Callable[..., TrainingTable]] = {
 }
 
 
-def _table(scheduler: Mapping[str, Any], path: Path) -> TrainingTable:
+# Where a model does not say its own: Karras et al.'s range, and CosXL's.
+_EDM_RANGES: Mapping[Prediction, tuple[float, float]] = {"edm": (0.002, 80), "edm_v": (0.002, 120)}
+
+
+def _table(scheduler: Mapping[str, Any], path: Path, prediction: Prediction) -> TrainingTable:
+    if prediction in _EDM_RANGES:
+        least, greatest = _EDM_RANGES[prediction]
+        return log_spaced(
+            sigma_min=float(scheduler.get("sigma_min", least)),
+            sigma_max=float(scheduler.get("sigma_max", greatest)),
+        )
     kind = scheduler.get("beta_schedule", "scaled_linear")
     if kind not in _TABLES:
         raise ModelError(

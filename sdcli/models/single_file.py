@@ -10,6 +10,7 @@ from typing import Any
 
 from sdcli.errors import ModelError
 from sdcli.notices import silent
+from sdcli.sampling.paths import Prediction
 
 from .families import STABLE_DIFFUSION, Family, family_named, of_shapes
 from .header import Header, read_header
@@ -17,6 +18,7 @@ from .hub import tokenizer
 from .infer_config import clip_config, open_clip_config, unet_config, vae_config
 from .key_mapping import VAE, Place, clip_place, open_clip_place, unet_place, vae_place
 from .model import Model, model_of
+from .prediction import Predicts, edm_latents, edm_scheduler, of_scheduler, of_single_file
 from .roles import TEXT_ENCODERS
 
 METADATA = "sdcli"
@@ -39,6 +41,10 @@ def inspect(
     try:
         metadata, family = _own_metadata(header), family_of(header)
         configs = metadata.get("configs") or derived(header.shapes, family)
+        predicts = predicts_of(path, header, family)
+        scheduler = metadata.get("scheduler") or _scheduler(path, header, predicts.prediction)
+        if not metadata and "vae" in configs:
+            configs["vae"] |= edm_latents(path, header)
     except ModelError as error:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     except KeyError as error:
@@ -51,7 +57,8 @@ def inspect(
         path,
         family,
         configs,
-        metadata.get("scheduler") or _scheduler(header, family),
+        scheduler,
+        predicts=predicts,
         tokenizers=_tokenizers(metadata, family, offline=offline, say=say),
         header=header,
     )
@@ -64,6 +71,16 @@ def family_of(header: Header) -> Family:
     """
     metadata = _own_metadata(header)
     return family_named(metadata["family"]) if metadata else of_shapes(header.shapes)
+
+
+def predicts_of(path: Path, header: Header, family: Family) -> Predicts:
+    """Return what a file's output stands for, by what `models convert` wrote, or as found.
+
+    Raises ModelError.
+    """
+    if scheduler := _own_metadata(header).get("scheduler"):
+        return of_scheduler(scheduler, family.prediction)
+    return of_single_file(path, header, family.prediction)
 
 
 def _own_metadata(header: Header) -> dict[str, Any]:
@@ -96,10 +113,12 @@ def derived(shapes: Mapping[str, tuple[int, ...]], family: Family) -> dict[str, 
     return {"unet": unet, "vae": vae_config(shapes, space=family.latents), **texts}
 
 
-def _scheduler(header: Header, family: Family) -> dict[str, Any]:
+def _scheduler(path: Path, header: Header, prediction: Prediction) -> dict[str, Any]:
+    if prediction in ("edm", "edm_v"):
+        return edm_scheduler(path, header, prediction)
     return {
         **STABLE_DIFFUSION,
-        "prediction_type": family.prediction,
+        "prediction_type": prediction,
         "rescale_betas_zero_snr": "ztsnr" in header.shapes,
     }
 

@@ -125,6 +125,14 @@ def scaled_linear(
 
 
 @cache
+def log_spaced(*, sigma_min: float, sigma_max: float, count: int = 1000) -> TrainingTable:
+    """Return a table even in log σ: for models of Karras et al. 2022, which know no timesteps."""
+    first, last = math.log(sigma_min), math.log(sigma_max)
+    sigmas = tuple(f32(math.exp(log_sigma)) for log_sigma in _linspace(first, last, count))
+    return TrainingTable(sigmas, tuple(f32(math.log(sigma)) for sigma in sigmas))
+
+
+@cache
 def linear(
     *,
     beta_start: float = 0.0001,

@@ -6,13 +6,14 @@ A path is what a model was trained on; solvers move along it by x̂₀ and σ al
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, cast
 
 from .protocols import X
 
-Prediction = Literal["epsilon", "v_prediction"]
-"""What a network's output stands for, as diffusers' scheduler files call it."""
+Prediction = Literal["epsilon", "v_prediction", "sample", "edm", "edm_v"]
+"""What a network's output stands for, as diffusers' scheduler files call it; `edm` and `edm_v` are
+those of its EDM schedulers."""
 
 
 class NoisePath(Protocol):
@@ -33,6 +34,10 @@ class NoisePath(Protocol):
     def denoised(self, x: X, output: X | float, sigma: float) -> X:
         """Return x̂₀ by the model's output for x at σ, both in float32."""
         ...
+
+    def model_time(self, sigma: float, timestep: Callable[[float], float]) -> float:
+        """Return the number by which the model is told σ: of its training table, by `timestep`."""
+        return timestep(sigma)
 
     def add(self, x0: X, noise: X, sigma: float) -> X:
         """Return clean latents with so much unit-variance noise that they stand at σ."""
@@ -96,5 +101,47 @@ class Velocity(VarianceExploding):
         return clean
 
 
+class Sample(VarianceExploding):
+    """The model predicts x₀ itself."""
+
+    def denoised(self, x: X, output: X | float, sigma: float) -> X:
+        """Return the output."""
+        return cast("X", output)
+
+
+class Edm(VarianceExploding):
+    """Latents of standard deviation `data`, preconditioned (Karras et al. 2022, table 1).
+
+    The network's part is added, or taken away where it predicts v (`sign` -1); it is told of
+    ln(σ)/4. Of a `data` of 1 the latter is Velocity.
+    """
+
+    def __init__(self, data: float, sign: int) -> None:
+        """Keep the deviation and the sign."""
+        self._data = data
+        self._sign = sign
+
+    def input_scale(self, sigma: float) -> float:
+        """Return √(σ²+σ_data²)."""
+        return math.hypot(sigma, self._data)
+
+    def model_time(self, sigma: float, timestep: Callable[[float], float]) -> float:
+        """Return ln(σ)/4."""
+        return math.log(sigma) / 4
+
+    def denoised(self, x: X, output: X | float, sigma: float) -> X:
+        """Return x·σ_data²/(σ²+σ_data²) ± F·σ·σ_data/√(σ²+σ_data²)."""
+        variance = sigma**2 + self._data**2
+        part = self._sign * sigma * self._data / math.sqrt(variance)
+        clean: X = x * (self._data**2 / variance) + output * part
+        return clean
+
+
 EPSILON = Epsilon()
-PATHS: Mapping[Prediction, NoisePath] = {"epsilon": EPSILON, "v_prediction": Velocity()}
+PATHS: Mapping[Prediction, NoisePath] = {
+    "epsilon": EPSILON,
+    "v_prediction": Velocity(),
+    "sample": Sample(),
+    "edm": Edm(0.5, 1),  # Karras et al.'s own, and Playground 2.5's
+    "edm_v": Edm(1.0, -1),  # CosXL's
+}

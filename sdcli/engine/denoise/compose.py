@@ -154,7 +154,7 @@ class Composer:
             backbone,
             Script(lines, prepare),
             path=self._model.noise_path,
-            timestep=self._timestep,
+            timestep=partial(self._model.noise_path.model_time, timestep=self._timestep),
             beside=self._beside(),
             graphs=self._components.graphs if steady(settings) else None,
             token_merging=settings.token_merging_ratio,

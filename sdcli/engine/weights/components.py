@@ -35,7 +35,7 @@ from sdcli.models import Model, weight_files
 from sdcli.models.families import family_named
 from sdcli.models.key_mapping import AVERAGE, VAE
 from sdcli.models.roles import CALLED, DECODER
-from sdcli.models.single_file import METADATA, original_places
+from sdcli.models.single_file import original_places
 from sdcli.models.vae import place_in
 from sdcli.notices import silent
 
@@ -148,7 +148,7 @@ def settled(model: Model, components: Components, placement: Placement) -> Model
     A1111's test: of nothing but halves at the last timestep, a network for ε gives back about what
     it was given, one for v something far below.
     """
-    if model.header is None or METADATA in model.header.metadata or model.family.name != "sd2":
+    if model.header is None or model.prediction_by or model.family.name != "sd2":
         return model
     x = torch.full((1, 4, 8, 8), 0.5, device=placement.device, dtype=placement.dtype)
     t = torch.full((1,), 999.0, device=placement.device)
@@ -161,6 +161,7 @@ def settled(model: Model, components: Components, placement: Placement) -> Model
         model,
         family=family,
         prediction=family.prediction,
+        prediction_by="its answer to a test",
         native_size=family.native_size,
         scheduler={**model.scheduler, "prediction_type": family.prediction},
     )

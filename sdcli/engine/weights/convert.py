@@ -116,7 +116,7 @@ def _index(model: Model) -> dict[str, Any]:
     none = {"safety_checker": [None, None], "requires_safety_checker": False}
     return {
         "_class_name": model.family.pipeline,
-        "scheduler": ["diffusers", "PNDMScheduler"],
+        "scheduler": ["diffusers", model.scheduler.get("_class_name", "PNDMScheduler")],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
