@@ -14,7 +14,7 @@ from . import folder, hashes
 from .header import read_header
 from .library import ModelFile
 from .prediction import Predicts
-from .single_file import METADATA, family_of, predicts_of
+from .single_file import METADATA, family_of, predicts_of, read_checkpoint
 
 
 def facts_of(item: ModelFile) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def family_title(path: Path) -> str:
     try:
         if path.is_dir():
             return folder.inspect(path, path.name).family.title
-        return family_of(read_header(path)).title
+        return family_of(read_checkpoint(path)).title
     except SdcliError as error:
         return error.message.removeprefix(f"--model: {path}: ").removeprefix("this file is ")
 
@@ -65,7 +65,7 @@ def model_facts(path: Path) -> dict[str, Any]:
         predicts = Predicts(model.prediction, model.prediction_by)
     else:
         files = [path]
-        header = read_header(path)
+        header = read_checkpoint(path)
         row = family_of(header)
         family, native, predicts = row.title, row.native_size, predicts_of(path, header, row)
     headers = [read_header(file) for file in files]

@@ -107,11 +107,27 @@ def family_named(name: str) -> Family:
 _WHAT_RUNS = "sdcli runs Stable Diffusion 1, 2 and XL"
 
 
-def check_pipeline(model_index: Mapping[str, Any]) -> None:
-    """Raise ModelError if the `model_index.json` is of a pipeline that sdcli does not run."""
-    pipeline = str(model_index.get("_class_name"))
+# diffusers' pipelines that begin otherwise, of the same networks.
+_SAME_NETWORKS = {
+    "StableDiffusionImg2ImgPipeline": "StableDiffusionPipeline",
+    "StableDiffusionInpaintPipelineLegacy": "StableDiffusionPipeline",
+    "StableDiffusionXLImg2ImgPipeline": _XL,
+}
+
+
+def check_pipeline(model_index: Mapping[str, Any]) -> str:
+    """Return the pipeline of a `model_index.json`, as the families name it.
+
+    Raises ModelError for one that sdcli does not run.
+    """
+    name = str(model_index.get("_class_name"))
+    pipeline = _SAME_NETWORKS.get(name, name)
     if pipeline not in {row.pipeline for row in FAMILIES}:
-        raise ModelError(f"this model is for diffusers' {pipeline}", _WHAT_RUNS)
+        raise ModelError(f"this model is for diffusers' {name}", _WHAT_RUNS)
+    first = model_index.get("text_encoder")
+    if pipeline == _XL and isinstance(first, list) and first[-1:] == [None]:
+        raise ModelError("this is an SDXL refiner model", _WHAT_RUNS)
+    return pipeline
 
 
 def of_folder(
@@ -122,8 +138,8 @@ def of_folder(
     A width that no row has is a small model in SD's layout. Raises ModelError for a pipeline
     that sdcli does not run, by its name.
     """
-    check_pipeline(model_index)
-    rows = [row for row in FAMILIES if row.pipeline == model_index["_class_name"]]
+    pipeline = check_pipeline(model_index)
+    rows = [row for row in FAMILIES if row.pipeline == pipeline]
     _check_channels(int(unet.get("in_channels", 4)), rows[0].channels)
     prediction = scheduler.get("prediction_type", "epsilon")
     rows = [row for row in rows if row.prediction == prediction] or rows

@@ -16,6 +16,8 @@ from .prediction import of_scheduler
 from .roles import DECODER, ROLES, TEXT_ENCODERS, backbone_role
 from .weight_names import choose
 
+_SCALE = 0.18215  # AutoencoderKL's own, where a configuration says none
+
 
 def components(index: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the roles of a folder's networks, as its `model_index.json` lists them."""
@@ -41,6 +43,7 @@ def inspect(path: Path, name: str) -> Model:
         raise ModelError(f"--model: {path}: {error.message}", error.hint) from error
     parts = components(index)
     configs = {part: _read_json(path / part / "config.json") for part in parts}
+    configs[DECODER] = {"scaling_factor": _SCALE, **configs[DECODER]}
     scheduler = _read_json(path / "scheduler" / "scheduler_config.json")
     try:
         family = of_folder(index, configs[backbone_role(parts)], scheduler)

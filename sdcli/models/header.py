@@ -25,11 +25,21 @@ ENDINGS = (".safetensors", *PICKLED)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The tensors of a file: shape and number format ("F16", "BF16", …) by name; its metadata."""
+    """The tensors of a file: shape and number format ("F16", "BF16", …) by name; its metadata.
+
+    `root` stands before all names in the file itself.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     formats: Mapping[str, str]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""
+
+    def below(self, root: str) -> Header:
+        """Return the same, of names without the `root` that stands before all of them."""
+        shapes = {name.removeprefix(root): shape for name, shape in self.shapes.items()}
+        formats = {name.removeprefix(root): kind for name, kind in self.formats.items()}
+        return Header(shapes, formats, self.metadata, root)
 
 
 def read_header(path: Path) -> Header:

@@ -35,7 +35,7 @@ def inspect(
     not to be had.
     """
     try:
-        header = read_header(path)
+        header = read_checkpoint(path)
     except ModelError as error:
         raise ModelError(f"--model: {error.message}", error.hint) from error
     try:
@@ -62,6 +62,27 @@ def inspect(
         tokenizers=_tokenizers(metadata, family, offline=offline, say=say),
         header=header,
     )
+
+
+# What trainers put before all names: torch's DataParallel, and wrappers of their own.
+_ROOTS = ("module.", "model.", "diffusion_model.", "state_dict.")
+
+
+def read_checkpoint(path: Path) -> Header:
+    """Read a file's header; what stands before all of its names is left out, if that tells a model.
+
+    Raises ModelError.
+    """
+    header = read_header(path)
+    for root in _ROOTS:
+        if all(name.startswith(root) for name in header.shapes):
+            try:
+                below = header.below(root)
+                of_shapes(below.shapes)
+                return below
+            except ModelError:
+                continue  # they are its own
+    return header
 
 
 def family_of(header: Header) -> Family:

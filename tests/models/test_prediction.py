@@ -33,7 +33,7 @@ PLAYGROUND = {
     "sigma_max": 80.0,
     "sigma_min": 0.002,
 }
-STATISTICS = {
+STATISTICS: dict[str, Any] = {
     "scaling_factor": 0.5,
     "latents_mean": [-1.6574, 1.886, -1.383, 2.5155],
     "latents_std": [8.4927, 5.9022, 6.5498, 5.2299],

@@ -189,8 +189,11 @@ def sources(model: Model) -> dict[str, Source]:
 def _own_sources(model: Model) -> dict[str, Source]:
     if model.header is None:
         return {part: in_folder(_in_files(model.path / part)) for part in model.configs}
-    unread = (AVERAGE, VAE) if model.vae else (AVERAGE,)
+    root = model.header.root
+    unread = tuple(root + prefix for prefix in ((AVERAGE, VAE) if model.vae else (AVERAGE,)))
     tensors = tensors_in(model.path, soon=lambda name: not name.startswith(unread))
+    if root:
+        tensors = {name.removeprefix(root): tensor for name, tensor in tensors.items()}
     places = original_places(model)
     return {part: in_original(tensors, places[part]) for part in model.configs}
 

@@ -64,6 +64,23 @@ def unpickle(path: Path, known: Sequence[Any] = ()) -> Any:
         return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
 
 
+# ComfyUI's name of what a weight in fp8 is multiplied by, and that of torchao and others: one
+# number for all of it, or one for each of its rows.
+_SCALES = ("scale_weight", "weight_scale")
+
+
+def _scaled(tensors: Tensors, name: str) -> Tensor | None:
+    """Return a tensor of that name, times the scale that stands beside it in files of fp8."""
+    tensor = tensors.get(name)
+    if tensor is None or not name.endswith(".weight"):
+        return tensor
+    stem = name.removesuffix("weight")
+    scale = next((tensors[stem + each] for each in _SCALES if stem + each in tensors), None)
+    if scale is None:
+        return tensor
+    return tensor.float() * scale.float().reshape(-1, *(1,) * (tensor.ndim - 1))
+
+
 def in_folder(tensors: Tensors) -> Source:
     """Find a network's tensors in the files of its component's folder."""
 
@@ -72,7 +89,8 @@ def in_folder(tensors: Tensors) -> Source:
         # wrote them and that reads them; a VAE's may be its first ones.
         bare = name.removeprefix("text_model.")
         names = (bare, f"text_model.{bare}", first_name(name))
-        return next((tensors[known] for known in names if known in tensors), None)
+        found = (_scaled(tensors, known) for known in names)
+        return next((tensor for tensor in found if tensor is not None), None)
 
     return source
 
@@ -82,10 +100,10 @@ def in_original(tensors: Tensors, place: Callable[[str], Place]) -> Source:
 
     def source(name: str) -> Tensor | None:
         where = place(name)
-        tensor = tensors.get(where.name)
+        tensor = _scaled(tensors, where.name)
         if tensor is None:
             # CLIP stood without its inner name in the first files.
-            tensor = tensors.get(where.name.replace(".text_model.", ".", 1))
+            tensor = _scaled(tensors, where.name.replace(".text_model.", ".", 1))
         if tensor is None:
             return None
         if where.third is not None:
