@@ -131,7 +131,7 @@ def test_what_is_no_vae_for_it_is_refused(two: tuple[Path, Path], tmp_path: Path
     with pytest.raises(ModelError, match="there is no file nothing"):
         with_vae(model, "nothing")
     save_file({"lora_up.weight": torch.zeros(2)}, tmp_path / "lora.safetensors")
-    with pytest.raises(ModelError, match="is not a VAE"):
+    with pytest.raises(ModelError, match="is a LoRA"):
         with_vae(model, str(tmp_path / "lora.safetensors"))
     (tmp_path / "cut.safetensors").write_bytes(other.read_bytes()[:100])
     with pytest.raises(ModelError, match="damaged"):

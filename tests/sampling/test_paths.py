@@ -28,7 +28,11 @@ def exact(name: str, sigma: float) -> float:
     """What a perfect model says of CLEAN with NOISE at σ."""
     if name == "epsilon":
         return NOISE
-    if name == "v_prediction":
+    if name == "sample":
+        return CLEAN
+    if name == "edm":  # Karras et al. 2022, eq. 8, of σ_data ½
+        return (sigma * CLEAN - NOISE / 4) / (0.5 * math.hypot(sigma, 0.5))
+    if name in ("v_prediction", "edm_v"):
         return (NOISE - sigma * CLEAN) / math.sqrt(1 + sigma**2)
     return NOISE - CLEAN
 
@@ -46,9 +50,11 @@ def test_scales_agree_with_one_another(name: str, path: NoisePath, sigma: float)
     assert path.add(0.0, 1.0, sigma) == path.first_scale(sigma) == noise
     assert path.add(1.0, 0.0, sigma) == path.last_scale(sigma) == signal
     assert path.model_input(1.0, sigma) == pytest.approx(1 / path.input_scale(sigma))
-    assert path.last_scale(0.0) == path.input_scale(0.0) == 1.0
+    data = 0.5 if name == "edm" else 1.0  # the deviation of what it was trained on
+    assert path.last_scale(0.0) == 1.0
+    assert path.input_scale(0.0) == data
     if name != "flow":  # the model is given unit variance, whatever σ is
-        assert math.hypot(*path.scales(sigma)) == pytest.approx(path.input_scale(sigma))
+        assert math.hypot(signal * data, noise) == pytest.approx(path.input_scale(sigma))
     if signal:
         assert math.exp(path.log_snr(sigma)) == pytest.approx((signal / noise) ** 2)
 

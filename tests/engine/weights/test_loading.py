@@ -43,9 +43,9 @@ DAMAGE = [
     pytest.param("model_index.json", write(b"[]"), "is not a JSON object", id="index is a list"),
     pytest.param("unet/config.json", Path.unlink, "config.json is missing", id="no config"),
     pytest.param(UNET, Path.unlink, "holds no weights", id="no weights"),
-    pytest.param(UNET, cut, "damaged or not a safetensors file", id="weights cut short"),
-    pytest.param(UNET, write(b"PK\x03\x04zip"), "damaged or not a safetensors", id="a zip"),
-    pytest.param(UNET, write(b""), "damaged or not a safetensors", id="empty"),
+    pytest.param(UNET, cut, "damaged, or not a safetensors file", id="weights cut short"),
+    pytest.param(UNET, write(b"PK\x03\x04zip"), "damaged, or was not saved by torch", id="a zip"),
+    pytest.param(UNET, write(b""), "is empty", id="empty"),
 ]
 
 
