@@ -124,8 +124,8 @@ def check_pipeline(model_index: Mapping[str, Any]) -> str:
     pipeline = _SAME_NETWORKS.get(name, name)
     if pipeline not in {row.pipeline for row in FAMILIES}:
         raise ModelError(f"this model is for diffusers' {name}", _WHAT_RUNS)
-    first = model_index.get("text_encoder")
-    if pipeline == _XL and isinstance(first, list) and first[-1:] == [None]:
+    alone = model_index.get("text_encoder") in (None, [None, None])
+    if pipeline == _XL and (alone or model_index.get("requires_aesthetics_score")):
         raise ModelError("this is an SDXL refiner model", _WHAT_RUNS)
     return pipeline
 

@@ -32,6 +32,11 @@ def inspect(path: Path, name: str) -> Model:
     Raises ModelError for a missing or damaged file, or a family that sdcli does not run.
     """
     if not (path / "model_index.json").is_file():
+        if (kind := _component(path)) is not None:
+            raise ModelError(
+                f"--model: {path} is one component of a model ({kind})",
+                "give the folder of a whole one, which has a model_index.json",
+            )
         raise ModelError(
             f"--model: {path} has no model_index.json, so it is not a diffusers model folder",
             "give the folder that holds unet/, vae/ and text_encoder/",
@@ -61,6 +66,15 @@ def inspect(path: Path, name: str) -> Model:
     return model_of(
         name, path, family, configs, scheduler, predicts=predicts, tokenizers=tokenizers
     )
+
+
+def _component(path: Path) -> str | None:
+    """Return the class that a folder's own configuration names; None where it has none."""
+    if not (path / "config.json").is_file():
+        return None
+    config = _read_json(path / "config.json")
+    name = config.get("_class_name") or config.get("architectures")
+    return str(name[0] if isinstance(name, list) and name else name)
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -108,17 +108,36 @@ def test_pipelines_of_the_same_networks_are_the_same_model(
     assert find(str(copy)).family == find(str(folder)).family
 
 
-def test_an_sdxl_refiner_is_told_from_an_sdxl(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"text_encoder": [None, None]},
+        {"text_encoder": None},
+        {"requires_aesthetics_score": True},  # as Forge's copy has it, with the encoder renamed
+    ],
+    ids=str,
+)
+def test_an_sdxl_refiner_is_told_from_an_sdxl(
+    folder: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
     """As stabilityai/stable-diffusion-xl-refiner-1.0 has it: one text encoder, the second."""
     copy = copy_of(
         folder,
         tmp_path / "copy",
         "model_index.json",
         _class_name="StableDiffusionXLImg2ImgPipeline",
-        text_encoder=[None, None],
+        **changes,
     )
     with pytest.raises(ModelError, match="an SDXL refiner model"):
         find(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"), [("vae", "AutoencoderKL"), ("text_encoder", "CLIPTextModel")]
+)
+def test_a_component_is_told_from_a_model(folder: Path, part: str, kind: str) -> None:
+    with pytest.raises(ModelError, match=rf"one component of a model \({kind}\)"):
+        find(str(folder / part))
 
 
 def test_a_vae_that_names_no_scale_has_diffusers_own(folder: Path, tmp_path: Path) -> None:
