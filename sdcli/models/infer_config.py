@@ -102,6 +102,8 @@ def vae_config(shapes: Shapes, *, space: LatentSpace) -> dict[str, Any]:
 def clip_config(shapes: Shapes, prefix: str) -> dict[str, Any]:
     """Return CLIPTextConfig's arguments for OpenAI's CLIP under `prefix`."""
     inside = f"{prefix}transformer.text_model."
+    if not any(name.startswith(inside) for name in shapes):  # as the first files have it
+        inside = f"{prefix}transformer."
     return {
         **_text(shapes, f"{inside}embeddings.token_embedding.weight"),
         "max_position_embeddings": shapes[f"{inside}embeddings.position_embedding.weight"][0],

@@ -57,6 +57,17 @@ def test_what_stands_before_all_names_is_left_out(
     assert np.array_equal(picture(below), picture(plain))
 
 
+def test_clip_stands_without_its_inner_name_in_the_first_files(
+    tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """As in NAI's and others that were converted with a transformers of before 4.2."""
+    plain, bare = tmp_path / "plain.safetensors", tmp_path / "bare.safetensors"
+    save_file(tensors, plain)
+    save_file({name.replace(".text_model.", "."): t for name, t in tensors.items()}, bare)
+    assert not any("text_model" in name for name in load_file(bare))
+    assert np.array_equal(picture(bare), picture(plain))
+
+
 # ComfyUI's `scale_weight`, with the marker `scaled_fp8`; others write `weight_scale`, some of them
 # one for each row.
 @pytest.mark.parametrize(
