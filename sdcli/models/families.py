@@ -141,6 +141,11 @@ def of_folder(
     pipeline = check_pipeline(model_index)
     rows = [row for row in FAMILIES if row.pipeline == pipeline]
     _check_channels(int(unet.get("in_channels", 4)), rows[0].channels)
+    if unet.get("time_cond_proj_dim"):
+        raise ModelError(
+            "this UNet is told its guidance (time_cond_proj_dim), as LCM's own are",
+            "use the model it was made of with LCM's LoRA and --sampler LCM",
+        )
     prediction = scheduler.get("prediction_type", "epsilon")
     rows = [row for row in rows if row.prediction == prediction] or rows
     width = unet.get("cross_attention_dim")

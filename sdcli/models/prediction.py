@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sdcli.errors import ModelError
 from sdcli.sampling.paths import PATHS, Prediction
@@ -53,7 +53,7 @@ def of_scheduler(scheduler: Mapping[str, Any], default: Prediction) -> Predicts:
     if kind not in PATHS:
         raise ModelError(f"its scheduler has the prediction_type {kind!r}", _ALLOWED)
     by = "its scheduler" if "prediction_type" in scheduler else "its family"
-    return Predicts(kind, by)  # type: ignore[arg-type]
+    return Predicts(cast("Prediction", kind), by)
 
 
 # What stands in single files, with the ranges of σ that their authors trained at: Stability AI's

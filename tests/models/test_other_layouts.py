@@ -143,6 +143,14 @@ def test_an_sdxl_refiner_is_told_from_an_sdxl(
         find(str(copy))
 
 
+def test_a_unet_that_is_told_its_guidance_is_refused(folder: Path, tmp_path: Path) -> None:
+    """As SimianLuo/LCM_Dreamshaper_v7 has it; asked without, it would make another picture."""
+    copy = copy_of(folder, tmp_path / "copy", "unet/config.json", time_cond_proj_dim=256)
+    with pytest.raises(ModelError, match="time_cond_proj_dim") as caught:
+        find(str(copy))
+    assert "LCM's LoRA" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("part", "kind"), [("vae", "AutoencoderKL"), ("text_encoder", "CLIPTextModel")]
 )
