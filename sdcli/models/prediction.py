@@ -101,7 +101,7 @@ def edm_scheduler(path: Path, header: Header, prediction: Prediction) -> dict[st
     """
     kind = next(kind for kind, (row, _) in _EDM_KINDS.items() if row == prediction)
     own = {
-        end: numbers(path, f"edm_vpred.{end}")[0]
+        end: numbers(path, f"{header.root}edm_vpred.{end}")[0]
         for end in ("sigma_min", "sigma_max")
         if f"edm_vpred.{end}" in header.shapes
     }
@@ -122,8 +122,8 @@ def edm_latents(path: Path, header: Header) -> dict[str, Any]:
         return {}
     return {
         "scaling_factor": 0.5,
-        "latents_mean": numbers(path, "edm_mean"),
-        "latents_std": numbers(path, "edm_std"),
+        "latents_mean": numbers(path, f"{header.root}edm_mean"),
+        "latents_std": numbers(path, f"{header.root}edm_std"),
     }
 
 
