@@ -94,7 +94,7 @@ def test_works(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mps"])  # which refuses what a card refuses
+@ON
 @pytest.mark.parametrize("dtype", ["fp16", "bf16"])
 def test_works_in_half_precision(kind: str, dtype: str, tiny_folder: Path, adapters: Path) -> None:
     problems = Problems()
@@ -136,7 +136,7 @@ def test_every_sampler(
 
 @pytest.mark.slow
 @ON
-@pytest.mark.parametrize("family", ["sdxl-inpainting", "sd2-v"])
+@pytest.mark.parametrize("family", ["sdxl-inpainting", "sd1-inpainting", "sd2-v", "sdxl"])
 def test_families(kind: str, family: str, tmp_path: Path) -> None:
     folder = write_family(tmp_path / "model", family)
     changes = MASKED if family.endswith("inpainting") else {}

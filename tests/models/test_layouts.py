@@ -28,7 +28,6 @@ FAMILIES = pytest.mark.parametrize(
     ["sd1", *(slow(name) for name in TINY if name != "sd1")],
     indirect=True,
 )
-OF_EACH_KIND = pytest.mark.parametrize("family", ["sd1", "sd2-v", "sdxl-inpainting"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +89,7 @@ def test_a_single_file_and_the_folder_made_of_it(
 
 
 @pytest.mark.slow
-@OF_EACH_KIND
+@FAMILIES
 def test_a_file_of_nothing_but_tensors(
     family: tuple[str, Path],
     wanted: np.ndarray,
@@ -111,7 +110,7 @@ def test_a_file_of_nothing_but_tensors(
 
 
 @pytest.mark.slow
-@OF_EACH_KIND
+@FAMILIES
 def test_half_precision(family: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """A file and a folder of the same rounded weights."""
     _, folder = family

@@ -31,7 +31,7 @@ ROWS: list[dict[str, Any]] = [
         "seed": 1000 - number,
         "cfg_scale": 2.5,
     }
-    for number in range(60)
+    for number in range(200)
 ]
 
 
@@ -87,4 +87,4 @@ def test_every_picture_is_the_one_made_alone(
         assert run(["batch", name, *flags]) == 0
         said = capsys.readouterr()
         assert said.out == ""
-        assert "60 of 60 pictures are already finished" in said.err
+        assert "200 of 200 pictures are already finished" in said.err

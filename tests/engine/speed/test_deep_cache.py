@@ -279,7 +279,7 @@ PROMPTS = ("a red circle", "a blue star " * 40, "[a|an old] house", "a fox AND a
 def test_pictures_of_a_batch_are_each_as_made_alone(builtin: Engine, more: dict[str, Any]) -> None:
     """Though prompts of different lengths are asked in groups."""
     requests = [
-        request(prompt=prompt, seed=seed, deep_cache=3, steps=5, **more)
+        request(prompt=prompt, seed=seed, deep_cache=3, steps=8, **more)
         for seed, prompt in enumerate(PROMPTS)
     ]
     run = builtin.start(requests)
