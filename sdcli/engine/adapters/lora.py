@@ -124,7 +124,7 @@ class Loras:
             return ModelError(f"--lora: {path} is {kind.title}", kind.advice)
         return ModelError(
             f"--lora: {path} has no layer of this model",
-            f"it is not for {self._model.family.title}",
+            "it is for another model family, or in a layout that sdcli does not read",
         )
 
 
